@@ -1,0 +1,73 @@
+# The one entry point. Needs Python >= 3.11 and make; everything else goes into .venv.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The first interpreter that runs and is new enough (a pyenv shim may exist and not run).
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$p; break; fi; done)
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PYTEST := $(BIN)/python -m pytest -q
+# Paths that exist: a checkout may not have all of them.
+TYPED := $(wildcard src tests/typing)
+
+.PHONY: help setup run test fmt lint types sim crash bench docs
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.installed ## create .venv and install wakeful with its development tools (instant when up to date)
+
+.venv/.installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "wakeful needs Python 3.11 or newer; set PYTHON=/path/to/python"; exit 1; }
+	@echo "installing into .venv with $$($(PYTHON) --version)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) hatchling editables
+	@$(PIP) --no-build-isolation -e '.[dev]'
+	@touch $@
+
+.venv/.bench: .venv/.installed
+	@$(PIP) --no-build-isolation -e '.[dev,bench]'
+	@touch $@
+
+run: setup ## serve the counter example on http://127.0.0.1:8787
+	@echo "try, in another terminal:"
+	@echo "  curl -X POST localhost:8787/actors/Counter/counter-1/increment"
+	@echo "  curl -X POST localhost:8787/actors/Counter/counter-1/increment -d '{\"by\": 5}'"
+	@exec $(BIN)/wakeful dev examples/counter/app.py
+
+# The core is gated by its own tests alone, so the rest of the suite runs without a tracer.
+test: setup lint types ## everything CI checks: format, lint, types, layers, all tests, full branch coverage of the core
+	@if compgen -G 'src/wakeful/core/*.py' >/dev/null; then \
+		$(BIN)/coverage run --source-pkgs=wakeful.core -m pytest -q tests/core; \
+		$(BIN)/coverage report --fail-under=100; \
+	fi
+	@$(PYTEST) --ignore=tests/core
+
+fmt: setup ## format the code and apply the safe lint fixes
+	@$(BIN)/ruff check -q --fix-only .
+	@$(BIN)/ruff format .
+
+lint: setup ## check format, lint and the import layers
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports
+
+types: setup ## check types (mypy --strict)
+	@$(BIN)/mypy --strict $(TYPED)
+
+sim: setup ## simulate whole nodes on virtual time (SEED=123456 replays one schedule)
+	@$(BIN)/python -m wakeful.testing.sim $(if $(SEED),--seed $(SEED))
+
+crash: setup ## kill a real server at random points and check what is on disk
+	@$(BIN)/python -m tests.crash.run --rounds 50
+
+bench: .venv/.bench ## measure against the targets, next to other systems
+	@$(BIN)/python -m bench.run
+
+docs: setup ## run every example and check every name in the documentation
+	@$(PYTEST) tests/docs

@@ -1,0 +1,1 @@
+"""Durable virtual actors for Python."""
