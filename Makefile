@@ -55,7 +55,7 @@ fmt: setup ## format the code and apply the safe lint fixes
 lint: setup ## check format, lint and the import layers
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 types: setup ## check types (mypy --strict)
 	@$(BIN)/mypy --strict $(TYPED)
