@@ -43,17 +43,17 @@ class Module:
         return self.path.startswith("core/")
 
 
-type_of_function = ast.FunctionDef | ast.AsyncFunctionDef
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 Rule = Callable[[Module], Iterator[Offence]]
 
 
 # --- looking at a module ---------------------------------------------------------------------
 
 
-def functions(module: Module) -> Iterator[tuple[str, type_of_function]]:
+def functions(module: Module) -> Iterator[tuple[str, FunctionNode]]:
     """Every function of a module with a name to report it by: `core/gates.py:Gate.offer`."""
 
-    def below(node: ast.AST, prefix: str) -> Iterator[tuple[str, type_of_function]]:
+    def below(node: ast.AST, prefix: str) -> Iterator[tuple[str, FunctionNode]]:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 name = f"{prefix}{child.name}"
@@ -66,7 +66,7 @@ def functions(module: Module) -> Iterator[tuple[str, type_of_function]]:
     return below(module.tree, "")
 
 
-def positional(function: type_of_function) -> list[ast.arg]:
+def positional(function: FunctionNode) -> list[ast.arg]:
     """The parameters a caller may give by position; `self` and `cls` are not given by callers."""
     arguments = [*function.args.posonlyargs, *function.args.args]
     return arguments[1:] if arguments and arguments[0].arg in ("self", "cls") else arguments
