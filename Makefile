@@ -43,7 +43,7 @@ run: setup ## serve the counter example on http://127.0.0.1:8787
 # The core is gated by its own tests alone, so the rest of the suite runs without a tracer.
 test: setup lint types ## everything CI checks: format, lint, types, layers, all tests, full branch coverage of the core
 	@if compgen -G 'src/wakeful/core/*.py' >/dev/null; then \
-		$(BIN)/coverage run --source-pkgs=wakeful.core -m pytest -q tests/core; \
+		$(BIN)/coverage run --source=wakeful.core -m pytest -q tests/core; \
 		$(BIN)/coverage report --fail-under=100; \
 	fi
 	@$(PYTEST) --ignore=tests/core
