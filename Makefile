@@ -24,8 +24,8 @@ setup: .venv/.installed ## create .venv and install wakeful with its development
 
 .venv/.installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "wakeful needs Python 3.11 or newer; set PYTHON=/path/to/python"; exit 1; }
-	@echo "installing into .venv with $$($(PYTHON) --version)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv, $$($(BIN)/python --version)"
 	@$(PIP) hatchling editables
 	@$(PIP) --no-build-isolation -e '.[dev]'
 	@touch $@
