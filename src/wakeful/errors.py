@@ -1,0 +1,301 @@
+"""Every error a caller can meet, classed by what the caller should do.
+
+    WakefulError                code, http status, retry class
+    ├─ CallError                the call did not complete
+    │  ├─ InvalidArguments      422  the arguments do not fit the signature
+    │  ├─ MalformedRequest      400  the request could not be read at all
+    │  ├─ UnknownActorType      404  ├─ UnknownMethod 404  ├─ ActorNotFound 404
+    │  ├─ MethodNotAllowed      405  a method that writes was called by a read
+    │  ├─ Overloaded            429  this actor's mailbox is full (retry_after_ns)
+    │  ├─ RuntimeOverloaded     503  ├─ ShuttingDown 503
+    │  ├─ DeadlineExceeded      504  the outcome is unknown: it may have run
+    │  └─ CallCycle             508  waiting would never end
+    ├─ ActorError               the actor answered with a failure
+    │  ├─ ActorRaised           500  user code raised (remote type, message)
+    │  ├─ ActorAborted          500  ctx.abort() threw the activation away
+    │  └─ ActivationFailed      500  it could not wake
+    ├─ StateError               declared state is wrong
+    │  ├─ StateInvalid          500  a value does not fit its annotation
+    │  └─ SchemaMismatch        500  stored state does not fit the class
+    ├─ StorageError             the store refused or failed
+    │  ├─ LimitExceeded         413  ├─ StorageFull 507  ├─ StorageReadOnly 503
+    │  ├─ UnknownOutcome        500  ├─ StorageCorrupt 500  ├─ StorageClosed 503
+    │  ├─ DirectoryInUse        –    ├─ FormatTooNew –
+    │  └─ Fenced                503  a newer epoch owns the actor
+    └─ ConfigError              –    a setting or a class is wrong: key, why, what to do
+    ActivationAborted(BaseException)  unwinds user code; `except Exception` cannot eat it
+
+Source: classes sorted by blame as in h11 and httpx; the retry class decides, not the name (Restate).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import ClassVar
+
+
+class Retry(Enum):
+    """Whether sending the same call again is safe."""
+
+    NEVER = "never"
+    SAFE = "safe"
+    ONLY_IF_IDEMPOTENT = "only-if-idempotent"
+
+
+class WakefulError(Exception):
+    """Base of all errors wakeful raises on purpose."""
+
+    code: ClassVar[str] = "error"
+    http: ClassVar[int] = 500
+    retry: ClassVar[Retry] = Retry.NEVER
+
+
+class CallError(WakefulError):
+    """The call did not complete; the actor's code is not to blame."""
+
+    code = "call_error"
+
+
+class InvalidArguments(CallError):
+    """The arguments do not fit the method's signature.
+
+    Attributes:
+        field: the parameter at fault, or None when the shape of the whole call is wrong.
+    """
+
+    code = "invalid_arguments"
+    http = 422
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class MalformedRequest(CallError):
+    """The request could not be read: bad JSON, bad UTF-8, bad path."""
+
+    code = "malformed_request"
+    http = 400
+
+
+class PayloadTooLarge(CallError):
+    """A request, a name or an argument is over its limit; nothing was run."""
+
+    code = "payload_too_large"
+    http = 413
+
+
+class UnknownActorType(CallError):
+    """No actor type of this name is registered."""
+
+    code = "unknown_actor_type"
+    http = 404
+
+
+class UnknownMethod(CallError):
+    """The actor type has no such method."""
+
+    code = "unknown_method"
+    http = 404
+
+
+class ActorNotFound(CallError):
+    """The actor is not virtual and has not been spawned, or it has stopped."""
+
+    code = "actor_not_found"
+    http = 404
+
+
+class MethodNotAllowed(CallError):
+    """GET reached a method that is not marked @readonly."""
+
+    code = "method_not_allowed"
+    http = 405
+
+
+class Overloaded(CallError):
+    """The actor's mailbox is full: the call was refused before it ran.
+
+    Attributes:
+        retry_after_ns: how long to wait before trying again, in nanoseconds.
+    """
+
+    code = "overloaded"
+    http = 429
+    retry = Retry.SAFE
+
+    def __init__(self, message: str, retry_after_ns: int = 1_000_000_000) -> None:
+        super().__init__(message)
+        self.retry_after_ns = retry_after_ns
+
+
+class RuntimeOverloaded(Overloaded):
+    """The whole runtime is at a limit (active actors, concurrent calls)."""
+
+    code = "runtime_overloaded"
+    http = 503
+
+
+class ShuttingDown(Overloaded):
+    """The runtime no longer admits calls."""
+
+    code = "shutting_down"
+    http = 503
+
+
+class DeadlineExceeded(CallError):
+    """The deadline passed while the call was under way: its outcome is unknown, it may have run."""
+
+    code = "deadline_exceeded"
+    http = 504
+    retry = Retry.ONLY_IF_IDEMPOTENT
+
+
+class CallCycle(CallError):
+    """Waiting for this call would never end: it closes a cycle of actors waiting for each other."""
+
+    code = "call_cycle"
+    http = 508
+
+
+class ActorError(WakefulError):
+    """The actor answered with a failure."""
+
+    code = "actor_error"
+
+
+class ActorRaised(ActorError):
+    """User code raised, seen from outside the process.
+
+    Inside the process the caller gets the exception itself.
+
+    Attributes:
+        type_name: the class name of the remote exception.
+    """
+
+    code = "actor_raised"
+
+    def __init__(self, type_name: str, message: str) -> None:
+        super().__init__(f"{type_name}: {message}" if message else type_name)
+        self.type_name = type_name
+        self.message = message
+
+
+class ActorAborted(ActorError):
+    """`ctx.abort()` threw the activation away; the next call starts from the last durable state."""
+
+    code = "actor_aborted"
+    retry = Retry.ONLY_IF_IDEMPOTENT
+
+
+class ActivationFailed(ActorError):
+    """The actor could not wake: its constructor or `on_activate` raised."""
+
+    code = "activation_failed"
+    retry = Retry.SAFE
+
+
+class StateError(WakefulError):
+    """Declared durable state is wrong."""
+
+    code = "state_error"
+
+
+class StateInvalid(StateError):
+    """A durable attribute holds a value that does not fit its annotation; the turn was rolled back."""
+
+    code = "state_invalid"
+
+
+class SchemaMismatch(StateError):
+    """Stored state does not fit the class: names class, field and the stored value's type."""
+
+    code = "schema_mismatch"
+
+
+class StorageError(WakefulError):
+    """The store refused or failed."""
+
+    code = "storage_error"
+
+
+class LimitExceeded(StorageError):
+    """A value or an object's whole state is over its limit; the turn was rolled back."""
+
+    code = "limit_exceeded"
+    http = 413
+
+
+class StorageFull(StorageError):
+    """The disk is full: nothing of the batch was written."""
+
+    code = "storage_full"
+    http = 507
+    retry = Retry.SAFE
+
+
+class StorageReadOnly(StorageError):
+    """The store cannot be written: nothing of the batch was written."""
+
+    code = "storage_read_only"
+    http = 503
+
+
+class StorageClosed(StorageError):
+    """The store is closed, or its flusher has died: nothing more can be committed."""
+
+    code = "storage_closed"
+    http = 503
+    retry = Retry.SAFE
+
+
+class StorageCorrupt(StorageError):
+    """The file is damaged: names the file and what is wrong with it."""
+
+    code = "storage_corrupt"
+
+
+class UnknownOutcome(StorageError):
+    """The store did not say whether the write is durable (FoundationDB: commit_unknown_result)."""
+
+    code = "unknown_outcome"
+    retry = Retry.ONLY_IF_IDEMPOTENT
+
+
+class Fenced(StorageError):
+    """A newer epoch owns the actor: this owner must stop writing at once."""
+
+    code = "fenced"
+    http = 503
+    retry = Retry.SAFE
+
+
+class DirectoryInUse(StorageError):
+    """Another process owns the data directory."""
+
+    code = "directory_in_use"
+    http = 503
+
+
+class FormatTooNew(StorageError):
+    """The data directory was written by a newer version of wakeful."""
+
+    code = "format_too_new"
+
+
+class ConfigError(WakefulError):
+    """A setting, a class or a target is wrong: the message names what, why and what to do."""
+
+    code = "config_error"
+
+
+class ActivationAborted(BaseException):
+    """Unwinds user code when its activation is aborted or fenced.
+
+    A BaseException, so that `except Exception` in user code cannot catch it
+    (durable-objects.md 1.4: abort cannot be caught; trio's Cancelled is the precedent).
+    """
+
+    def __init__(self, cause: WakefulError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause

@@ -1,0 +1,108 @@
+"""What the runtime needs of the outside world: a store and a clock.
+
+A store keeps *cells*: for each actor a mapping from a text key to bytes. What the keys mean is
+not the store's business (the runtime keeps declared state under STATE_KEY, user keys under
+KV_PREFIX + key). Writes arrive as commit records in batches; a batch is atomic and durable
+when `done(None)` is called, in the loop's thread.
+
+Shapes:     a cell's value is bytes; None in `puts` deletes the cell.
+Units:      sizes are bytes.
+Invariants: at most one batch is in flight; batches become durable in the order given; every
+            record's epoch is compared with the store's in the transaction that writes it.
+Source:     group commit, Helland et al. 1987; fencing tokens, Kleppmann 2016; value-or-awaitable
+            reads, workerd's ActorCacheOps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol
+
+import msgspec
+
+from wakeful.errors import StorageError
+from wakeful.ids import ActorId
+
+STATE_KEY: Final = "s"
+KV_PREFIX: Final = "k"
+
+Cells = dict[str, bytes]
+Done = Callable[[StorageError | None], None]
+
+
+class CommitRecord(msgspec.Struct, array_like=True, gc=False):
+    """All that one or more whole turns of one actor changed: applied together or not at all.
+
+    Fields are only ever appended, so that older journals stay readable.
+    """
+
+    type: str
+    name: str
+    shard: int
+    epoch: int
+    seq: int
+    wipe: bool
+    puts: dict[str, bytes | None]
+
+
+class StoreInfo(msgspec.Struct, frozen=True):
+    """What opening a store yields: the epoch this owner writes with, and how actors hash."""
+
+    epoch: int
+    shards: int
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page of a listing; `cursor` continues it, None at the end."""
+
+    actors: tuple[ActorId, ...]
+    cursor: str | None
+
+
+class Store(Protocol):
+    """Durable cells of actors, written by one owner at a time.
+
+    `load` and `list` are called in the loop's thread and must see every batch whose `done(None)`
+    has been called. They never see part of a batch.
+    """
+
+    def open(self) -> StoreInfo:
+        """Take ownership: lock, migrate, check, bump the epoch.
+
+        Raises:
+            DirectoryInUse, FormatTooNew, StorageCorrupt, StorageReadOnly, StorageFull.
+        """
+
+    def load(self, actor: ActorId) -> Cells | Awaitable[Cells]:
+        """All cells of an actor (a new dict, the caller's to keep); empty if it has none.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+
+    def commit(self, records: Sequence[CommitRecord], done: Done) -> None:
+        """Write a batch atomically; call `done` once, later, in the loop's thread.
+
+        The store may read the records until `done`; the caller does not change them.
+        `done` gets None (durable), or the error: Fenced, StorageFull, StorageReadOnly and
+        StorageClosed mean nothing was written; UnknownOutcome means it may have been.
+        """
+
+    def list(self, type: str, prefix: str = "", cursor: str | None = None, limit: int = 100) -> Page:
+        """Actors of a type that have cells, ordered by the UTF-8 bytes of their names."""
+
+    def types(self) -> list[str]:
+        """The actor types that have cells, in order."""
+
+    async def close(self) -> None:
+        """Finish what is in flight and release ownership. Idempotent."""
+
+
+class Clock(Protocol):
+    """Time as the runtime sees it; virtual in the simulator."""
+
+    def now_ns(self) -> int:
+        """Wall-clock nanoseconds since 1970."""
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds that only ever grow."""
