@@ -1,0 +1,128 @@
+"""Writes what was measured: `metrics/benchmark_results.json` and the tables between the markers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "metrics" / "benchmark_results.json"
+README = ROOT / "README.md"
+COMPARISON = ROOT / "examples" / "comparison" / "cloudflare_workers" / "README.md"
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+
+Plain = dict[str, Any]
+
+
+def merge(before: Plain, machine: Plain, sections: list[Plain]) -> Plain:
+    """The stored results with the sections of this run in place of their older selves."""
+    kept: dict[str, Plain] = {section["code"]: section for section in before.get("sections", [])}
+    for section in sections:
+        kept[section["code"]] = section | {"machine": machine}
+    return {"sections": [kept[code] for code in sorted(kept)]}
+
+
+def load() -> Plain:
+    """The results of earlier runs."""
+    if not RESULTS.exists():
+        return {}
+    stored: Plain = json.loads(RESULTS.read_text())
+    return stored
+
+
+def save(results: Plain) -> list[Path]:
+    """Write the results and the tables; a file without markers is left alone."""
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    written = [RESULTS]
+    tables = {README: target_table(results), COMPARISON: comparison_table(results)}
+    for path, table in tables.items():
+        if path.exists() and _replace(path, table):
+            written.append(path)
+    return written
+
+
+def _replace(path: Path, table: str) -> bool:
+    text = path.read_text()
+    if BEGIN not in text or END not in text:
+        return False
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    path.write_text(f"{head}{BEGIN}\n{table}\n{END}{tail}")
+    return True
+
+
+def target_table(results: Plain) -> str:
+    """One row per target: what was measured, the target, and whether it is met."""
+    rows = ["| # | workload | measured | target | met |", "|---|---|---:|---:|---|"]
+    for section in results["sections"]:
+        for verdict in section["verdicts"]:
+            if verdict["target"]:
+                measured = _number(verdict["measured"], verdict["unit"])
+                met = {True: "yes", False: "**no**", None: "not measured"}[verdict["met"]]
+                target = f"{verdict['target']} {verdict['unit']}"
+                what = f"{section['title']}: {verdict['name']}"
+                rows.append(f"| {section['code']} | {what} | {measured} | {target} | {met} |")
+    return "\n".join([*rows, "", provenance(results)])
+
+
+COMPARED = (
+    ("Request latency, GET, 1 connection", "C", "request latency"),
+    ("State persistence, increment, 1 connection", "C", "state persistence"),
+    ("Cold start, first GET of a stored object", "C", "cold start"),
+    ("Throughput, increment, 1,000 objects", "P1", "1,000 objects"),
+    ("Throughput, increment, 1 hot object", "P1", "1 hot object"),
+    ("Throughput, get, 1,000 objects", "C", "get, 1,000 objects"),
+)
+
+
+def comparison_table(results: Plain) -> str:
+    """The rows of the comparison's performance table, both systems measured."""
+    rows = ["| Metric | workerd | wakeful |", "|---|---:|---:|"]
+    for label, code, workload in COMPARED:
+        cells = [_cell(results, code, subject, workload) for subject in ("workerd", "wakeful")]
+        rows.append(f"| {label} | {cells[0]} | {cells[1]} |")
+    return "\n".join([*rows, "", provenance(results)])
+
+
+def _cell(results: Plain, code: str, subject: str, workload: str) -> str:
+    for section in results["sections"]:
+        for series in section["series"] if section["code"] == code else ():
+            if (series["subject"], series["workload"]) == (subject, workload):
+                return _series(series)
+    return "not measured"
+
+
+def _series(series: Plain) -> str:
+    if series["median"] is None:
+        return "not measured"
+    text = _number(series["median"], series["unit"])
+    p99 = series["detail"].get("p99_us")
+    if p99 and series["unit"] == "us":
+        text += f", p99 {_number(sorted(p99)[len(p99) // 2], 'us')}"
+    return text
+
+
+def _number(value: float | None, unit: str) -> str:
+    if value is None:
+        return "not measured"
+    if unit == "us":
+        return f"{value / 1000:,.2f} ms" if value >= 1_000 else f"{value:,.0f} µs"
+    digits = 2 if unit == "x" and value < 10 else 1 if unit == "x" else 0
+    return f"{value:,.{digits}f} {unit}"
+
+
+def provenance(results: Plain) -> str:
+    """Where and when: the newest section speaks for the machine, all dates are named."""
+    sections = results["sections"]
+    dates = sorted({section["date"][:10] for section in sections})
+    machine = max(sections, key=lambda section: str(section["date"]))["machine"]
+    sync = machine["fdatasync_us"]
+    named = machine["versions"]
+    return (
+        f"Medians, measured {' and '.join(dates)} on {machine['cores']} cores ({machine['cpu']}), "
+        f"{machine['filesystem']}, fdatasync {sync['append_p50']:.0f} µs; Python "
+        f"{named['python']}, granian {named['granian']}, SQLite {named['sqlite']}, workerd "
+        f"{named['workerd']}. Raw values of every run: `metrics/benchmark_results.json`."
+    )
