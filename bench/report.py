@@ -61,7 +61,7 @@ def target_table(results: Plain) -> str:
             if verdict["target"]:
                 measured = _number(verdict["measured"], verdict["unit"])
                 met = {True: "yes", False: "**no**", None: "not measured"}[verdict["met"]]
-                target = f"{verdict['target']} {verdict['unit']}"
+                target = f"{verdict['target']} {verdict['unit']}".replace(" us", " µs")
                 what = f"{section['title']}: {verdict['name']}"
                 rows.append(f"| {section['code']} | {what} | {measured} | {target} | {met} |")
     return "\n".join([*rows, "", provenance(results)])
