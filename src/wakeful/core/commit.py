@@ -1,0 +1,129 @@
+"""Group commit: who wrote to which batch, and who waits for it.
+
+Writes of all actors collect in one batch while the batch before it is on its way to disk.
+Whatever may reveal a write waits, as a ticket, for the batch that holds it.
+
+Shapes:     batches are numbered densely from 1; a ticket is the driver's, opaque here.
+Invariants: at most one batch is in flight; a gate is in a batch at most once; tickets are
+            released in the order they came, each once, and never before their batch; when a
+            batch fails, no ticket of an actor that wrote to it is ever released as durable, in
+            this batch or the next.
+Source:     Helland et al. 1987, "Group Commit Timers and High Volume Transaction Systems";
+            workerd io-gate.h ("if the flush fails, these messages will never be sent").
+"""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar
+
+from wakeful.core.gates import OutputGate
+from wakeful.errors import StorageError
+
+T = TypeVar("T")
+
+
+class Batch(Generic[T]):
+    """The writers of one flush and the tickets that wait for it, both in order of arrival."""
+
+    __slots__ = ("number", "waiters", "writers")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.writers: list[OutputGate] = []
+        self.waiters: list[tuple[OutputGate, T]] = []
+
+
+class GroupCommit(Generic[T]):
+    """Collects writes into batches and says when what waits for them may go."""
+
+    __slots__ = ("collecting", "in_flight", "settled")
+
+    def __init__(self) -> None:
+        self.collecting: Batch[T] = Batch(1)
+        self.in_flight: Batch[T] | None = None
+        self.settled = 0
+
+    def wrote(self, gate: OutputGate) -> bool:
+        """An actor has written; True if it is its first write to the collecting batch."""
+        collecting = self.collecting
+        if gate.batch == collecting.number:
+            return False
+        assert gate.broken is None, "a broken activation cannot write"
+        gate.batch = collecting.number
+        collecting.writers.append(gate)
+        return True
+
+    def pending(self, gate: OutputGate) -> bool:
+        """Whether something the actor wrote is not durable yet."""
+        return gate.batch > self.settled
+
+    def wait(self, gate: OutputGate, ticket: T) -> None:
+        """Hold a ticket until everything the actor has written so far is durable."""
+        assert gate.batch > self.settled, "nothing to wait for"
+        batch = self.collecting
+        if gate.batch != batch.number:
+            assert self.in_flight is not None
+            batch = self.in_flight
+        batch.waiters.append((gate, ticket))
+
+    def take(self) -> Batch[T] | None:
+        """The batch to write now, or None: nothing collected, or one is still in flight."""
+        if self.in_flight is not None or not self.collecting.writers:
+            return None
+        self.in_flight = self.collecting
+        self.collecting = Batch(self.in_flight.number + 1)
+        return self.in_flight
+
+    def durable(self) -> list[tuple[OutputGate, T]]:
+        """The batch in flight is on disk: these tickets may go, in order."""
+        batch = self._settle()
+        return batch.waiters
+
+    def failed(self, cause: StorageError) -> tuple[list[OutputGate], list[tuple[OutputGate, T]]]:
+        """The batch in flight did not make it, or nobody knows.
+
+        Returns:
+            The gates now broken, and the tickets that must never be sent: those of the batch
+            and those the same actors hold in the collecting batch.
+        """
+        batch = self._settle()
+        for gate in batch.writers:
+            gate.broken = cause
+        collecting = self.collecting
+        lost = batch.waiters + [held for held in collecting.waiters if held[0].broken]
+        collecting.waiters = [held for held in collecting.waiters if not held[0].broken]
+        collecting.writers = [gate for gate in collecting.writers if not gate.broken]
+        return batch.writers, lost
+
+    def abandon(self, gate: OutputGate, cause: StorageError | None = None) -> list[T]:
+        """Take back what an actor wrote to the collecting batch (it was aborted).
+
+        What is in flight stays so. Returns the tickets that must never be sent.
+        """
+        collecting = self.collecting
+        if gate.batch != collecting.number:
+            return []
+        collecting.writers.remove(gate)
+        lost = [ticket for held, ticket in collecting.waiters if held is gate]
+        collecting.waiters = [held for held in collecting.waiters if held[0] is not gate]
+        gate.batch = self.settled
+        gate.broken = gate.broken or cause
+        return lost
+
+    def _settle(self) -> Batch[T]:
+        batch = self.in_flight
+        assert batch is not None, "no batch is in flight"
+        self.in_flight = None
+        self.settled = batch.number
+        return batch
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        number = self.collecting.number
+        flying = self.in_flight
+        assert number == self.settled + (1 if flying is None else 2)
+        assert all(gate.batch == number for gate in self.collecting.writers)
+        assert all(gate.batch == number for gate, _ in self.collecting.waiters)
+        if flying is not None:
+            assert flying.number == number - 1
+            assert all(gate.batch >= flying.number for gate in flying.writers)

@@ -1,0 +1,70 @@
+"""The life of an activation, as a table.
+
+    ACTIVATING ──ready──▶ ACTIVE ──retire──▶ DEACTIVATING ──gone──▶ GONE
+        │                    │                    │
+        └───────fail─────────┴────────fail────────┴──▶ GONE (with a cause)
+
+Invariants: GONE is final; a transition that is not in the table is a bug and asserts.
+Source:     Orleans ActivationState (Creating, Activating, Valid, Deactivating, Invalid).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from wakeful.errors import WakefulError
+
+
+class State(Enum):
+    """Where an activation is in its life."""
+
+    ACTIVATING = "activating"
+    ACTIVE = "active"
+    DEACTIVATING = "deactivating"
+    GONE = "gone"
+
+
+TRANSITIONS: Final[dict[tuple[State, str], State]] = {
+    (State.ACTIVATING, "ready"): State.ACTIVE,
+    (State.ACTIVATING, "fail"): State.GONE,
+    (State.ACTIVE, "retire"): State.DEACTIVATING,
+    (State.ACTIVE, "fail"): State.GONE,
+    (State.DEACTIVATING, "gone"): State.GONE,
+    (State.DEACTIVATING, "fail"): State.GONE,
+}
+
+
+class Lifecycle:
+    """One activation's state; every change goes through the table."""
+
+    __slots__ = ("cause", "state")
+
+    def __init__(self) -> None:
+        self.state = State.ACTIVATING
+        self.cause: WakefulError | None = None
+
+    def ready(self) -> None:
+        """It has woken: messages may run."""
+        self._move("ready")
+
+    def retire(self) -> None:
+        """It is to go to sleep: no new turn starts, what arrives waits for the next activation."""
+        self._move("retire")
+
+    def gone(self) -> None:
+        """It has gone to sleep in good order."""
+        self._move("gone")
+
+    def fail(self, cause: WakefulError) -> bool:
+        """It is lost, because of `cause`; False if it was gone already (the first cause stays)."""
+        if self.state is State.GONE:
+            return False
+        self._move("fail")
+        self.cause = cause
+        return True
+
+    def _move(self, event: str) -> None:
+        after = TRANSITIONS.get((self.state, event))
+        assert after is not None, f"{event} is not possible when {self.state.value}"
+        self.state = after

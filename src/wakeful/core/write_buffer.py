@@ -1,0 +1,95 @@
+"""The writes of an activation's turns: seen at once by its own reads, committed or undone whole.
+
+`cells` is what the actor sees. A turn's changes can be undone to the last commit point or to a
+savepoint; a commit point hands them to the commit record being collected.
+
+Shapes:     a cell is text -> bytes; in `take()`, None means the cell was deleted.
+Units:      `size_bytes` counts keys (as characters) and values.
+Invariants: undoing everything restores exactly the cells of the last commit point; what `take`
+            returns, applied to the store's cells, gives `cells` as of that commit point.
+Source:     savepoints as in SQLite; durable-objects.md 1.5, 2.4 (read your own writes).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+Undo = tuple[str, bytes | None]
+
+NOTHING: Final[dict[str, bytes | None]] = {}
+
+
+class WriteBuffer:
+    """Cells of one actor with undo, savepoints and the changes since the last record."""
+
+    __slots__ = ("_dirty", "_undo", "cells", "size_bytes")
+
+    def __init__(self, cells: dict[str, bytes]) -> None:
+        self.cells = cells
+        self.size_bytes = sum(len(key) + len(value) for key, value in cells.items())
+        self._undo: list[Undo] = []
+        self._dirty: dict[str, bytes | None] | None = None
+
+    @property
+    def touched(self) -> bool:
+        """Whether the current turn has written something since its last commit point."""
+        return bool(self._undo)
+
+    def get(self, key: str) -> bytes | None:
+        """The value the actor sees, or None."""
+        return self.cells.get(key)
+
+    def put(self, key: str, value: bytes) -> None:
+        """Set a cell."""
+        old = self.cells.get(key)
+        self._undo.append((key, old))
+        self._set(key, old, value)
+
+    def delete(self, key: str) -> bool:
+        """Remove a cell; False if there was none."""
+        old = self.cells.get(key)
+        if old is None:
+            return False
+        self._undo.append((key, old))
+        self._set(key, old, None)
+        return True
+
+    def savepoint(self) -> int:
+        """A mark that `undo` can return to; valid until the next commit point."""
+        return len(self._undo)
+
+    def undo(self, savepoint: int = 0) -> None:
+        """Take back everything since the savepoint; by default since the last commit point."""
+        assert 0 <= savepoint <= len(self._undo), "a savepoint does not outlive its commit point"
+        while len(self._undo) > savepoint:
+            key, old = self._undo.pop()
+            self._set(key, self.cells.get(key), old)
+
+    def commit_point(self) -> bool:
+        """What the turn has written now belongs to the record; True if there was anything."""
+        if not self._undo:
+            return False
+        if self._dirty is None:
+            self._dirty = {}
+        for key, _ in self._undo:
+            self._dirty[key] = self.cells.get(key)
+        self._undo.clear()
+        return True
+
+    def take(self) -> dict[str, bytes | None]:
+        """The changes since the last `take`, up to the last commit point (an open turn's excluded)."""
+        dirty, self._dirty = self._dirty, None
+        return dirty if dirty is not None else NOTHING
+
+    def _set(self, key: str, old: bytes | None, new: bytes | None) -> None:
+        if old is not None:
+            self.size_bytes -= len(key) + len(old)
+        if new is None:
+            self.cells.pop(key, None)
+        else:
+            self.cells[key] = new
+            self.size_bytes += len(key) + len(new)
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        assert self.size_bytes == sum(len(k) + len(v) for k, v in self.cells.items())
