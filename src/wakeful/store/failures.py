@@ -1,0 +1,45 @@
+"""What SQLite's errors mean to those who call the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import apsw
+
+from wakeful.errors import (
+    Fenced,
+    StorageCorrupt,
+    StorageError,
+    StorageFull,
+    StorageReadOnly,
+)
+from wakeful.ports import CommitRecord
+
+
+def storage_error(error: Exception, path: str) -> StorageError:
+    """The error of ours for one of SQLite's, all of whose statements are atomic."""
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    match error:
+        case StorageError():
+            return error
+        case apsw.FullError():
+            return StorageFull(f"no space for {path}, nothing was written ({said})")
+        case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError():
+            return StorageReadOnly(f"{path} cannot be written ({said})")
+        case apsw.CorruptError() | apsw.NotADBError():
+            return StorageCorrupt(f"{path} is damaged ({said})")
+        case apsw.BusyError() | apsw.LockedError():
+            return StorageError(f"another process keeps {path} locked ({said})")
+        case _:
+            return StorageError(f"{path} failed ({said})")
+
+
+def strangers(records: Sequence[CommitRecord], epoch: int) -> Fenced | None:
+    """The refusal of a batch that has a record of another epoch than the owner's."""
+    for record in records:
+        if record.epoch != epoch:
+            return Fenced(
+                f"{record.type}/{record.name}: a record of epoch {record.epoch}, the store writes"
+                f" with epoch {epoch}"
+            )
+    return None

@@ -1,0 +1,235 @@
+"""The thread that makes batches durable, and folds and checkpoints while none is waiting.
+
+Shapes:  the loop's thread puts a Batch, a Fold or a Stop into a queue; the answers are callbacks in
+         the loop's thread.
+Invariants: batches are written in the order given; each is answered once, also if the thread dies;
+            folding delays a batch by one slice, or under overload by what the batch itself costs.
+Source:     group commit, Helland et al. 1987.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+import apsw
+import msgspec
+
+from wakeful.errors import StorageClosed, StorageError, UnknownOutcome
+from wakeful.ports import CommitRecord, Done
+from wakeful.store import journal
+from wakeful.store.failures import storage_error, strangers
+from wakeful.store.fold import Folded, Folder
+from wakeful.store.overlay import Generation
+from wakeful.store.writer import Writer
+
+
+class Batch(msgspec.Struct, gc=False):
+    """Records to be made durable.
+
+    Attributes:
+        touched: the disk may have seen it.
+    """
+
+    records: Sequence[CommitRecord]
+    done: Done
+    touched: bool = False
+
+
+class Fold(msgspec.Struct, frozen=True):
+    """A generation to be folded."""
+
+    generation: Generation
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """Fold what is left and the last generation, then end."""
+
+    generation: Generation
+
+
+class Listener(Protocol):
+    """Who hears of the flusher's work, in the loop's thread."""
+
+    def on_written(self, batch: Batch, seq: int, size_bytes: int) -> None:
+        """A batch is durable."""
+
+    def on_failed(self, batch: Batch, error: StorageError) -> None:
+        """A batch is not durable, or nobody knows."""
+
+    def on_folded(self, folded: Folded) -> None:
+        """A slice is in the cells."""
+
+    def on_end(self, cause: StorageError) -> None:
+        """Nothing will be written any more."""
+
+
+class _LoopGone(Exception):
+    """The loop is closed: nobody is left to be told."""
+
+
+class Flusher:
+    """Runs a Writer in a thread of its own.
+
+    Attributes:
+        hurry: changes pile up faster than idle time can fold them (set in the loop's thread).
+        fold_error: why folding has stopped, until a batch succeeds.
+    """
+
+    def __init__(
+        self, writer: Writer, seq: int, listener: Listener, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.hurry = False
+        self.fold_error: StorageError | None = None
+        self._writer = writer
+        self._limits = writer.limits
+        self._folder = Folder(writer, writer.limits)
+        self._seq = seq
+        self._listener = listener
+        self._loop = loop
+        self._queue: SimpleQueue[Batch | Fold | Stop] = SimpleQueue()
+        self._current: Batch | None = None
+        self._thread = threading.Thread(target=self._run, name="wakeful-flusher", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def put(self, message: Batch | Fold | Stop) -> None:
+        """Have it done after all that was put before."""
+        self._queue.put(message)
+
+    def join(self) -> None:
+        """Wait for the end of the thread, after on_end."""
+        self._thread.join()
+
+    def abandoned(self) -> list[tuple[Batch, StorageError]]:
+        """After the end: the batches that were not answered, and what to answer."""
+        left: list[tuple[Batch, StorageError]] = []
+        if (batch := self._current) is not None:
+            error = UnknownOutcome if batch.touched else StorageClosed
+            left.append((batch, error("the flusher died while it wrote this batch")))
+        while not self._queue.empty():
+            message = self._queue.get_nowait()
+            if isinstance(message, Batch):
+                left.append((message, StorageClosed("the store is closed, nothing was written")))
+        return left
+
+    # --- in the thread ---------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        cause = StorageClosed("the store is closed")
+        clean = False
+        try:
+            self._serve()
+            clean = self._finish()
+        except StorageError as error:
+            cause = StorageClosed(f"the store has closed itself: {error}")
+        except BaseException as error:
+            cause = StorageClosed(f"the flusher died: {error!r}")
+        with suppress(apsw.Error):  # what is durable stays so; the next open folds the rest
+            self._writer.close(clean=clean)
+        with suppress(_LoopGone):
+            self._tell(self._listener.on_end, cause)
+
+    def _serve(self) -> None:
+        while True:
+            message = self._next()
+            match message:
+                case Batch():
+                    self._flush(message)
+                case Fold():
+                    self._folder.add(message.generation)
+                case Stop():
+                    self._folder.add(message.generation)
+                    return
+
+    def _next(self) -> Batch | Fold | Stop:
+        while self._folder.pending and self.fold_error is None:
+            try:
+                return self._queue.get_nowait()
+            except Empty:
+                self._fold()
+        if self._writer.wal_bytes > self._limits.wal_bytes and self._queue.empty():
+            self._checkpoint()
+        return self._queue.get()
+
+    def _flush(self, batch: Batch) -> None:
+        self._current = batch
+        seq = self._seq + 1
+        try:
+            size_bytes = self._write(seq, batch)
+        except Exception as error:
+            failure = storage_error(error, self._writer.path)
+            self._current = None
+            self._tell(self._listener.on_failed, batch, failure)
+            if isinstance(failure, UnknownOutcome):
+                raise failure from error
+            return
+        self._current = None
+        self._seq = seq
+        self.fold_error = None
+        self._tell(self._listener.on_written, batch, seq, size_bytes)
+        if self.hurry:
+            self._fold_bytes(2 * size_bytes)
+        if self._writer.wal_bytes > self._limits.wal_bytes_max:
+            self._checkpoint()
+
+    def _write(self, seq: int, batch: Batch) -> int:
+        if (fenced := strangers(batch.records, self._writer.epoch)) is not None:
+            raise fenced
+        row = journal.encode(seq, batch.records)
+        batch.touched = True
+        try:
+            self._writer.append(seq, row)
+        except apsw.IOError as error:
+            if not self._settled(seq, error):
+                said = f"{self._writer.path}: writing failed, nothing was written ({error})"
+                raise StorageError(said) from error
+        return len(row)
+
+    def _settled(self, seq: int, error: apsw.IOError) -> bool:
+        try:
+            return self._writer.settle(seq)
+        except apsw.Error as second:
+            raise UnknownOutcome(
+                f"{self._writer.path}: writing failed ({error}), and so did finding out what of it"
+                f" is there ({second})"
+            ) from second
+
+    def _fold_bytes(self, size_bytes: int) -> None:
+        owed = size_bytes
+        while owed > 0 and self._folder.pending and self.fold_error is None:
+            owed -= max(1, self._fold())
+
+    def _fold(self) -> int:
+        try:
+            folded = self._folder.step()
+        except apsw.Error as error:
+            self.fold_error = storage_error(error, self._writer.path)
+            return 0
+        self._tell(self._listener.on_folded, folded)
+        return folded.worth_bytes
+
+    def _checkpoint(self) -> None:
+        try:
+            self._writer.checkpoint()
+        except apsw.Error as error:
+            self.fold_error = storage_error(error, self._writer.path)
+
+    def _finish(self) -> bool:
+        """Fold everything; False if that cannot be done now."""
+        self.fold_error = None
+        while self._folder.pending and self.fold_error is None:
+            self._fold()
+        return self.fold_error is None
+
+    def _tell(self, hear: Callable[..., None], *what: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(hear, *what)
+        except RuntimeError as error:
+            raise _LoopGone from error

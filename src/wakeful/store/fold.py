@@ -1,0 +1,142 @@
+"""Moving frozen generations into the cells, a slice at a time.
+
+Invariants: a slice may be repeated (each statement states a final value), and the journal rows of a
+            generation go only after its last slice: a crash at any point costs a replay, no more.
+            Slices may split an actor: reads are masked by the overlay until all of it is stored.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from wakeful.store.limits import KIB, Limits
+from wakeful.store.overlay import Generation, Key
+from wakeful.store.writer import Writer
+
+_LARGE_BYTES: Final = 64 * KIB  # from here on a statement of its own is cheaper than hexadecimal
+
+
+class Slice:
+    """What one step folds; `complete` are the actors of which nothing is left after it."""
+
+    __slots__ = ("complete", "deletes", "large", "puts", "size_bytes", "wipes")
+
+    def __init__(self) -> None:
+        self.wipes: list[Key] = []
+        self.deletes: list[tuple[str, str, str]] = []
+        self.puts: list[tuple[str, str, str, str]] = []
+        self.large: list[tuple[tuple[str, str, str], bytes]] = []
+        self.complete: list[Key] = []
+        self.size_bytes = 0
+
+    @property
+    def cells(self) -> int:
+        """How many rows it touches (a wipe counts as one)."""
+        return len(self.wipes) + len(self.deletes) + len(self.puts) + len(self.large)
+
+    def add(self, key: Key, name: str, value: bytes | None) -> None:
+        """Add a cell."""
+        if value is None:
+            self.deletes.append((*key, name))
+            return
+        self.size_bytes += len(value)
+        if len(value) < _LARGE_BYTES:
+            self.puts.append((*key, name, value.hex()))
+        else:
+            self.large.append(((*key, name), value))
+
+    def write(self, writer: Writer) -> None:
+        """Store it."""
+        if self.wipes:
+            writer.wipe(self.wipes)
+        if self.deletes:
+            writer.delete(self.deletes)
+        if self.puts:
+            writer.put(self.puts, self.size_bytes)
+        for cell, value in self.large:
+            writer.put_large(cell, value)
+
+
+class Folded(msgspec.Struct, frozen=True, gc=False):
+    """What a step has stored.
+
+    Attributes:
+        keys: actors whose changes are all in the cells now.
+        finished: the generation is stored as a whole.
+        worth_bytes: the part of the generation's journal that this step stands for.
+    """
+
+    keys: list[Key]
+    finished: bool
+    worth_bytes: int
+
+
+class Folder:
+    """Folds generations in the order given."""
+
+    def __init__(self, writer: Writer, limits: Limits) -> None:
+        self._writer = writer
+        self._limits = limits
+        self._waiting: deque[Generation] = deque()
+        self._slices: Iterator[Slice] | None = None
+        self._slice: Slice | None = None  # to be written; stays until it has been
+        self._actors = 0
+
+    @property
+    def pending(self) -> bool:
+        """Is there anything to fold?"""
+        return bool(self._waiting)
+
+    def add(self, generation: Generation) -> None:
+        """Fold this one too; nothing may be added to it any more."""
+        self._waiting.append(generation)
+
+    def step(self) -> Folded:
+        """Fold a slice of the oldest generation, or forget its journal.
+
+        Raises:
+            apsw.Error: it was not stored; the next step tries again.
+        """
+        generation = self._waiting[0]
+        if self._slices is None:
+            self._slices = _slices(generation, self._limits)
+            self._actors = len(generation.changes)
+        self._slice = self._slice or next(self._slices, None)
+        if self._slice is None:
+            self._writer.forget(generation.seq)
+            self._waiting.popleft()
+            self._slices = None
+            return Folded(keys=[], finished=True, worth_bytes=0)
+        self._slice.write(self._writer)
+        keys = self._slice.complete
+        self._slice = None
+        return Folded(
+            keys=keys,
+            finished=False,
+            worth_bytes=generation.size_bytes * len(keys) // self._actors,
+        )
+
+
+def _slices(generation: Generation, limits: Limits) -> Iterator[Slice]:
+    wiped = generation.wiped.copy()
+    actors = list(generation.changes.items())
+    actors.reverse()
+    current = Slice()
+    while actors:
+        key, changes = actors.pop()
+        if key in wiped:
+            current.wipes.append(key)
+        for name, value in changes.items():
+            current.add(key, name, value)
+            if current.cells >= limits.slice_cells or current.size_bytes >= limits.slice_bytes:
+                yield current
+                current = Slice()
+        current.complete.append(key)
+        if current.cells >= limits.slice_cells:
+            yield current
+            current = Slice()
+    yield current

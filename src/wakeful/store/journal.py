@@ -1,0 +1,63 @@
+"""The form of a journal row: one flushed batch of commit records, checksummed.
+
+Shapes:  version (1 byte) | crc32 (4 bytes, big-endian) | msgpack of a list of CommitRecords.
+         The checksum covers the row's seq too, so that a row in the wrong place is noticed.
+Errors:  BadRow says what is wrong with a row; the caller knows where it is.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from wakeful.ports import CommitRecord
+
+VERSION: Final = 1
+_HEADER: Final = struct.Struct(">BI")
+_SEQ: Final = struct.Struct(">Q")
+# zlib lets other threads run while it sums more than 5 KiB, and waiting for one's turn again beside
+# a busy thread takes up to 5 ms; smaller pieces keep the turn.
+_SUM_BYTES: Final = 4096
+
+
+class BadRow(Exception):
+    """A journal row cannot be what was written."""
+
+
+def encode(seq: int, records: Sequence[CommitRecord]) -> bytearray:
+    """The row for a batch."""
+    blob = bytearray(_HEADER.size)
+    msgspec.msgpack.Encoder().encode_into(records, blob, _HEADER.size)
+    _HEADER.pack_into(blob, 0, VERSION, _checksum(seq, blob))
+    return blob
+
+
+def decode(seq: int, blob: bytes) -> list[CommitRecord]:
+    """The batch in a row.
+
+    Raises:
+        BadRow: it is damaged, or of a newer version.
+    """
+    if len(blob) < _HEADER.size:
+        raise BadRow(f"has {len(blob)} bytes, too few for its header")
+    version, checksum = _HEADER.unpack_from(blob)
+    if version != VERSION:
+        raise BadRow(f"has version {version}, this wakeful reads version {VERSION}")
+    if checksum != _checksum(seq, blob):
+        raise BadRow("does not match its checksum")
+    try:
+        return msgspec.msgpack.decode(memoryview(blob)[_HEADER.size :], type=list[CommitRecord])
+    except msgspec.MsgspecError as error:
+        raise BadRow(f"matches its checksum but does not decode: {error}") from error
+
+
+def _checksum(seq: int, blob: bytes | bytearray) -> int:
+    total = zlib.crc32(_SEQ.pack(seq))
+    with memoryview(blob) as view:
+        for start in range(_HEADER.size, len(blob), _SUM_BYTES):
+            total = zlib.crc32(view[start : start + _SUM_BYTES], total)
+    return total

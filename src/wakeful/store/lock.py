@@ -1,0 +1,82 @@
+"""One owner of a data directory at a time, held by the operating system.
+
+Invariants: the lock dies with its process, so that a crash leaves nothing to clean up; the file's
+            content (the owner's pid) is for people, the lock itself is flock's.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+
+from wakeful.errors import DirectoryInUse, StorageFull, StorageReadOnly
+
+
+class DirectoryLock:
+    """An exclusive lock on a data directory, taken without waiting."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._path = directory / "lock"
+        self._fd: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock, creating the directory if need be.
+
+        Raises:
+            DirectoryInUse: another owner holds it; the message says which process.
+            StorageReadOnly, StorageFull: the directory or the lock file cannot be written.
+        """
+        assert self._fd is None, "the lock is already held"
+        try:
+            fd = self._open()
+        except OSError as error:
+            raise self._refused(error) from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        except BlockingIOError:
+            owner = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(fd)
+            raise DirectoryInUse(
+                f"{self._directory} is in use by process {owner}: stop it, or choose another"
+                " data directory"
+            ) from None
+        except OSError as error:
+            os.close(fd)
+            raise self._refused(error) from error
+        self._fd = fd
+
+    def release(self) -> None:
+        """Give the lock up; harmless if it is not held."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _open(self) -> int:
+        self._directory.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._directory.mkdir()
+        except FileExistsError:
+            pass
+        else:
+            sync_directory(self._directory.parent)
+        return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+    def _refused(self, error: OSError) -> StorageReadOnly | StorageFull:
+        message = f"cannot write to the data directory {self._directory}: {error.strerror}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return StorageFull(message)
+        return StorageReadOnly(message)
+
+
+def sync_directory(path: Path) -> None:
+    """Make a new entry of a directory survive power loss."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,116 @@
+"""A store in memory, for tests and for actors that need not outlive the process.
+
+What it keeps lasts as long as its `MemoryDisk`. Open a second store on the same disk and it takes
+over; the first is fenced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+from wakeful.errors import Fenced, StorageClosed, StorageError
+from wakeful.ids import ActorId
+from wakeful.ports import Cells, CommitRecord, Done, Page, StoreInfo
+
+SHARDS: Final = 4096
+Names: TypeAlias = list[str]  # inside the class, `list` is the port's method
+
+
+class MemoryDisk:
+    """What outlives a store: cells, and the epoch of the last owner."""
+
+    def __init__(self, shards: int = SHARDS) -> None:
+        self.shards = shards
+        self.epoch = 0
+        self.cells: dict[tuple[str, str], Cells] = {}  # no actor has an empty dict
+
+
+class MemoryStore:
+    """The store port over a dict."""
+
+    def __init__(self, disk: MemoryDisk | None = None) -> None:
+        self._disk = disk or MemoryDisk()
+        self._epoch = 0
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def open(self) -> StoreInfo:
+        """Take the disk over from whoever had it."""
+        self._disk.epoch += 1
+        self._epoch = self._disk.epoch
+        return StoreInfo(epoch=self._epoch, shards=self._disk.shards)
+
+    def load(self, actor: ActorId) -> Cells:
+        """All cells of an actor."""
+        self._check_open()
+        return self._disk.cells.get((actor.type, actor.name), {}).copy()
+
+    def commit(self, records: Sequence[CommitRecord], done: Done) -> None:
+        """Write a batch; `done` is called in a later turn of the loop."""
+        self._in_flight += 1
+        self._idle.clear()
+        asyncio.get_running_loop().call_soon(self._finish, records, done, self._epoch)
+
+    def list(
+        self, type: str, prefix: str = "", cursor: str | None = None, limit: int = 100
+    ) -> Page:
+        """Actors of a type that have cells."""
+        self._check_open()
+        names = sorted(
+            name
+            for kind, name in self._disk.cells
+            if kind == type and name.startswith(prefix) and (cursor is None or name > cursor)
+        )
+        return Page(
+            actors=tuple(ActorId(type, name) for name in names[:limit]),
+            cursor=names[limit - 1] if len(names) > limit else None,
+        )
+
+    def types(self) -> Names:
+        """The actor types that have cells."""
+        self._check_open()
+        return sorted({kind for kind, _ in self._disk.cells})
+
+    async def close(self) -> None:
+        """Finish what is in flight."""
+        self._epoch = 0
+        await self._idle.wait()
+
+    def _check_open(self) -> None:
+        if not self._epoch:
+            raise StorageClosed("the memory store is not open")
+
+    def _finish(self, records: Sequence[CommitRecord], done: Done, epoch: int) -> None:
+        error = self._write(records, epoch)
+        self._in_flight -= 1
+        if not self._in_flight:
+            self._idle.set()
+        done(error)
+
+    def _write(self, records: Sequence[CommitRecord], epoch: int) -> StorageError | None:
+        disk = self._disk
+        if not epoch:
+            return StorageClosed("the memory store is closed")
+        if epoch != disk.epoch:
+            return Fenced(f"epoch {epoch} has been followed by epoch {disk.epoch}")
+        if strangers := {record.epoch for record in records} - {epoch}:
+            return Fenced(f"a record has epoch {strangers.pop()}, the store writes with {epoch}")
+        for record in records:
+            self._apply(record)
+        return None
+
+    def _apply(self, record: CommitRecord) -> None:
+        key = (record.type, record.name)
+        cells = {} if record.wipe else self._disk.cells.get(key, {})
+        for name, value in record.puts.items():
+            if value is None:
+                cells.pop(name, None)
+            else:
+                cells[name] = value
+        if cells:
+            self._disk.cells[key] = cells
+        else:
+            self._disk.cells.pop(key, None)

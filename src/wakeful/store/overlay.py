@@ -1,0 +1,167 @@
+"""Changes that are durable in the journal and not yet in the cells: what a read must add.
+
+Changes collect in the *active* generation. When it is large enough it is frozen and folded into the
+cells slice by slice, while a new one collects. A read takes the cells, then the frozen, then the
+active generation, the later one winning.
+
+Invariants: a generation is only changed in the loop's thread; a frozen one gets no new changes;
+            what is dropped from it is in the cells. So a read is right at any moment of a fold.
+Source:     log-structured merge trees (O'Neil et al. 1996): memtable, immutable memtable, level 0.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from wakeful.ids import ActorId
+from wakeful.ports import Cells, CommitRecord, Page
+
+Changes = dict[str, bytes | None]
+Key = tuple[str, str]
+StoredCells = Callable[[Key], Cells]
+StoredNames = Callable[[str, str], Iterator[str]]
+
+
+class Generation:
+    """The changes of consecutive batches, the latest of each cell.
+
+    Attributes:
+        changes: per actor, its changed cells; None marks a deleted one.
+        wiped: the actors whose older cells are all gone.
+        seq: the journal row of the last batch in it.
+        size_bytes: the size of its journal rows.
+    """
+
+    __slots__ = ("changes", "seq", "size_bytes", "wiped")
+
+    def __init__(self) -> None:
+        self.changes: dict[Key, Changes] = {}
+        self.wiped: set[Key] = set()
+        self.seq = 0
+        self.size_bytes = 0
+
+    def apply(self, seq: int, records: Iterable[CommitRecord], size_bytes: int) -> None:
+        """Add a durable batch."""
+        changes = self.changes
+        for record in records:
+            key = (record.type, record.name)
+            if record.wipe:
+                self.wiped.add(key)
+                changes[key] = record.puts.copy()
+            elif (known := changes.get(key)) is None:
+                changes[key] = record.puts.copy()
+            else:
+                known.update(record.puts)
+        self.seq = seq
+        self.size_bytes += size_bytes
+
+    def drop(self, keys: Iterable[Key]) -> None:
+        """Forget actors whose changes are in the cells."""
+        for key in keys:
+            self.changes.pop(key, None)
+            self.wiped.discard(key)
+
+
+class Overlay:
+    """The active generation over the frozen one, over what is stored."""
+
+    def __init__(self) -> None:
+        self.active = Generation()
+        self.frozen: Generation | None = None
+
+    def freeze(self) -> Generation:
+        """Start a new generation; return the one that is complete now."""
+        assert self.frozen is None, "a generation is being folded"
+        self.frozen = self.active
+        self.active = Generation()
+        return self.frozen
+
+    def load(self, key: Key, stored: StoredCells) -> Cells:
+        """An actor's cells, reading the stored ones only if they still count."""
+        layers: list[Changes] = []
+        cells: Cells | None = None
+        for generation in (self.active, self.frozen):
+            changes = generation.changes.get(key) if generation is not None else None
+            if generation is None or changes is None:
+                continue
+            layers.append(changes)
+            if key in generation.wiped:
+                cells = {}
+                break
+        if cells is None:
+            cells = stored(key)
+        for changes in reversed(layers):
+            for name, value in changes.items():
+                if value is None:
+                    cells.pop(name, None)
+                else:
+                    cells[name] = value
+        return cells
+
+    def changed_names(self, type: str) -> set[str]:
+        """The names of a type's actors that a read has to overlay."""
+        generations = [g for g in (self.active, self.frozen) if g is not None]
+        return {name for g in generations for kind, name in g.changes if kind == type}
+
+    def page(
+        self,
+        type: str,
+        prefix: str,
+        cursor: str | None,
+        *,
+        limit: int,
+        names: StoredNames,
+        cells: StoredCells,
+    ) -> Page:
+        """One page of a type's actors, stored and overlaid.
+
+        Python compares text by code points, which is the order of their UTF-8 bytes.
+
+        Args:
+            names: the stored names of a type that are greater than or equal to a bound, in order.
+            cells: an actor's stored cells.
+        """
+        assert limit > 0, limit
+        changed = self.changed_names(type)
+        start = max(prefix, cursor or "")
+        ours = [name for name in changed if name >= start and name.startswith(prefix)]
+        heapq.heapify(ours)
+        found: list[str] = []
+        for name in _merged(ours, names(type, start)):
+            if not name.startswith(prefix):
+                break
+            if name == cursor or (name in changed and not self.load((type, name), cells)):
+                continue
+            if len(found) == limit:
+                return _page(type, found, found[-1])
+            found.append(name)
+        return _page(type, found, None)
+
+    def types(self, stored: Iterable[str], names: StoredNames, cells: StoredCells) -> list[str]:
+        """The types that have an actor with cells, in order."""
+        generations = [g for g in (self.active, self.frozen) if g is not None]
+        kinds = {kind for g in generations for kind, _ in g.changes}.union(stored)
+        return [
+            kind
+            for kind in sorted(kinds)
+            if self.page(kind, "", None, limit=1, names=names, cells=cells).actors
+        ]
+
+
+def _merged(heap: list[str], stored: Iterator[str]) -> Iterator[str]:
+    """Both, in order, each name once."""
+    last: str | None = None
+    for name in heapq.merge(_drained(heap), stored):
+        if name != last:
+            yield name
+        last = name
+
+
+def _drained(heap: list[str]) -> Iterator[str]:
+    while heap:
+        yield heapq.heappop(heap)
+
+
+def _page(type: str, names: Sequence[str], cursor: str | None) -> Page:
+    return Page(actors=tuple(ActorId(type, name) for name in names), cursor=cursor)

@@ -1,0 +1,66 @@
+"""The reading connection to a partition file, for the loop's thread.
+
+Invariants: no statement stays open between two calls: a checkpoint never waits for a reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import apsw
+
+from wakeful.ports import Cells
+from wakeful.store.limits import Limits
+
+_CELLS: Final = "SELECT key, value FROM cells WHERE type = ? AND name = ?"
+# Jumps from one value to the next instead of reading every cell in between.
+_NAMES: Final = """
+WITH RECURSIVE found(name) AS (
+    SELECT * FROM (SELECT name FROM cells WHERE type = ?1 AND name >= ?2 ORDER BY name LIMIT 1)
+    UNION ALL
+    SELECT (SELECT name FROM cells WHERE type = ?1 AND name > found.name ORDER BY name LIMIT 1)
+    FROM found WHERE found.name IS NOT NULL LIMIT ?3
+) SELECT name FROM found WHERE name IS NOT NULL
+"""
+_TYPES: Final = """
+WITH RECURSIVE found(type) AS (
+    SELECT * FROM (SELECT type FROM cells ORDER BY type LIMIT 1)
+    UNION ALL
+    SELECT (SELECT type FROM cells WHERE type > found.type ORDER BY type LIMIT 1)
+    FROM found WHERE found.type IS NOT NULL
+) SELECT type FROM found WHERE type IS NOT NULL
+"""
+_NAMES_AT_ONCE: Final = 128
+
+
+class Reader:
+    """Reads folded cells."""
+
+    def __init__(self, path: str, limits: Limits, vfs: str | None) -> None:
+        self._connection = apsw.Connection(path, vfs=vfs)
+        self._connection.set_busy_timeout(limits.busy_timeout_ms)
+        for pragma in ("query_only=1", "wal_autocheckpoint=0", "temp_store=memory"):
+            self._connection.execute(f"PRAGMA {pragma}")
+
+    def cells(self, key: tuple[str, str]) -> Cells:
+        """An actor's cells."""
+        return dict(self._connection.execute(_CELLS, key))
+
+    def names(self, type: str, start: str) -> Iterator[str]:
+        """A type's names that are not before start, in order."""
+        while True:
+            rows = self._connection.execute(_NAMES, (type, start, _NAMES_AT_ONCE)).fetchall()
+            names = [str(name) for (name,) in rows]
+            yield from names
+            if len(names) < _NAMES_AT_ONCE:
+                return
+            start = names[-1] + "\0"  # the least text after it
+
+    def types(self) -> list[str]:
+        """The types that have cells."""
+        return [str(type) for (type,) in self._connection.execute(_TYPES)]
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close(True)

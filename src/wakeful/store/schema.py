@@ -1,0 +1,73 @@
+"""The tables of a partition file, and the steps that bring an older file up to date.
+
+Shapes:  meta holds the format version, how actors hash (shards), which shards the file holds, the
+         epoch of its owner, and whether that owner stopped cleanly. journal holds a row per flushed
+         batch (store/journal.py). cells holds what has been folded.
+Invariants: steps only go forward and are never edited; all that are missing run in one transaction.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import apsw
+
+from wakeful.errors import FormatTooNew, StorageCorrupt
+
+# WITHOUT ROWID keeps a cell's key and value in one B-tree entry: one descent to read an actor.
+_FIRST: Final = """
+CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE journal(seq INTEGER PRIMARY KEY, batch BLOB NOT NULL);
+CREATE TABLE cells(
+    type TEXT NOT NULL, name TEXT NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL,
+    PRIMARY KEY(type, name, key)
+) WITHOUT ROWID;
+INSERT INTO meta VALUES
+    ('format_version', 0), ('epoch', 0), ('clean', 1), ('shards', 0), ('shard_first', 0),
+    ('shard_last', 0);
+"""
+
+MIGRATIONS: Final[tuple[tuple[int, str], ...]] = ((1, _FIRST),)
+FORMAT_VERSION: Final = MIGRATIONS[-1][0]
+
+
+def migrate(connection: apsw.Connection, path: str, shards: int) -> None:
+    """Bring a file to the present format; a new one is told how many shards there are.
+
+    Raises:
+        FormatTooNew: a newer wakeful has written it.
+        StorageCorrupt: it is a database, but not ours.
+    """
+    version = format_version(connection, path)
+    if version > FORMAT_VERSION:
+        raise FormatTooNew(
+            f"{path} has format {version}, this wakeful knows formats up to {FORMAT_VERSION}:"
+            " use the newer wakeful that wrote it"
+        )
+    if version == FORMAT_VERSION:
+        return
+    with connection:
+        for target, sql in MIGRATIONS:
+            if target > version:
+                connection.execute(sql)
+        if version == 0:
+            connection.execute("UPDATE meta SET value=? WHERE key='shards'", (shards,))
+            connection.execute("UPDATE meta SET value=? WHERE key='shard_last'", (shards - 1,))
+        connection.execute("UPDATE meta SET value=? WHERE key='format_version'", (FORMAT_VERSION,))
+
+
+def format_version(connection: apsw.Connection, path: str) -> int:
+    """The format of a file, 0 if it is empty.
+
+    Raises:
+        StorageCorrupt: it is a database, but not ours.
+    """
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+    if not tables:
+        return 0
+    version = None
+    if "meta" in tables:
+        version = connection.execute("SELECT value FROM meta WHERE key='format_version'").get
+    if not isinstance(version, int):
+        raise StorageCorrupt(f"{path} is a SQLite database but not a wakeful data file")
+    return version

@@ -1,0 +1,264 @@
+"""The SQLite store: journal first, fold later.
+
+A batch becomes one row of the journal, durable by one fsync, whatever it changes. Its changes then
+live in the overlay until they are folded into the cells, in slices, while no batch is waiting.
+
+Shapes:     <dir>/partition-0000.db (and SQLite's -wal and -shm), <dir>/lock.
+Invariants: a read sees exactly the batches whose `done(None)` has been called; the journal and the
+            overlay are bounded; after a crash the journal is replayed, twice or half folded rows
+            do no harm.
+Errors:     as the port says; an error while reading is a StorageError too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import apsw
+
+from wakeful.errors import StorageClosed, StorageError
+from wakeful.ids import ActorId
+from wakeful.ports import Cells, CommitRecord, Done, Page, StoreInfo
+from wakeful.store import journal
+from wakeful.store.failures import storage_error, strangers
+from wakeful.store.flusher import Batch, Flusher, Fold, Stop
+from wakeful.store.fold import Folded, Folder
+from wakeful.store.limits import Limits
+from wakeful.store.lock import DirectoryLock
+from wakeful.store.overlay import Overlay
+from wakeful.store.reader import Reader
+from wakeful.store.writer import Writer
+
+SHARDS: Final = 4096
+Names: TypeAlias = list[str]  # inside the class, `list` is the port's method
+
+
+class State(Enum):
+    """How far a store is in its life."""
+
+    NEW = "new"
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class SQLiteStore:
+    """The store port over a data directory on a local disk.
+
+    Opened where an event loop runs (or given one), it writes in a thread of its own. Opened without
+    a loop, for a look into a stopped directory, it reads, and writes with `commit_now`.
+
+    Args:
+        path: the data directory; made if it does not exist.
+        loop: the loop whose thread calls the store; by default the one running at `open`.
+        shards: how many shards a new directory has, a power of two; an old one keeps its number.
+        limits: sizes and thresholds.
+        vfs: the name of an apsw VFS, to put faults between SQLite and the disk.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        loop: asyncio.AbstractEventLoop | None = None,
+        shards: int = SHARDS,
+        limits: Limits | None = None,
+        vfs: str | None = None,
+    ) -> None:
+        assert shards > 0
+        assert shards & (shards - 1) == 0, f"not a power of two: {shards}"
+        self._directory = Path(path)
+        self._file = str(self._directory / "partition-0000.db")
+        self._loop = loop
+        self._shards = shards
+        self._limits = limits or Limits()
+        self._vfs = vfs
+        self._lock = DirectoryLock(self._directory)
+        self._overlay = Overlay()
+        self._state = State.NEW
+        self._seq = 0
+        self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._ended = asyncio.Event()
+        self._closed_because: StorageError = StorageClosed("the store is not open")
+
+    def open(self) -> StoreInfo:
+        """Take the data directory: lock, migrate, check, bump the epoch, replay the journal."""
+        assert self._state is State.NEW, "a store is opened once"
+        self._lock.acquire()
+        try:
+            self._writer = Writer(self._file, self._limits, self._vfs)
+            meta = self._writer.open(self._shards)
+            self._replay()
+            self._reader = Reader(self._file, self._limits, self._vfs)
+        except BaseException as error:
+            self._lock.release()
+            if isinstance(error, apsw.Error):
+                raise storage_error(error, self._file) from error
+            raise
+        self._folder = Folder(self._writer, self._limits)
+        self._loop = self._loop or _running_loop()
+        if self._loop is not None:
+            self._flusher = Flusher(self._writer, self._seq, self, self._loop)
+            self._flusher.start()
+        self._state = State.OPEN
+        self._consider_folding()
+        return StoreInfo(epoch=meta.epoch, shards=meta.shards)
+
+    def load(self, actor: ActorId) -> Cells:
+        """All cells of an actor."""
+        self._check_open()
+        try:
+            return self._overlay.load(actor, self._reader.cells)
+        except apsw.Error as error:
+            raise storage_error(error, self._file) from error
+
+    def list(
+        self, type: str, prefix: str = "", cursor: str | None = None, limit: int = 100
+    ) -> Page:
+        """Actors of a type that have cells."""
+        self._check_open()
+        reader = self._reader
+        try:
+            return self._overlay.page(
+                type, prefix, cursor, limit=limit, names=reader.names, cells=reader.cells
+            )
+        except apsw.Error as error:
+            raise storage_error(error, self._file) from error
+
+    def types(self) -> Names:
+        """The actor types that have cells."""
+        self._check_open()
+        reader = self._reader
+        try:
+            return self._overlay.types(reader.types(), reader.names, reader.cells)
+        except apsw.Error as error:
+            raise storage_error(error, self._file) from error
+
+    def commit(self, records: Sequence[CommitRecord], done: Done) -> None:
+        """Write a batch in the flusher's thread."""
+        assert self._loop is not None, "opened without a loop: use commit_now"
+        if self._state is not State.OPEN:
+            self._loop.call_soon(done, self._closed_because)
+            return
+        self._in_flight += 1
+        self._idle.clear()
+        self._flusher.put(Batch(records, done))
+
+    def commit_now(self, records: Sequence[CommitRecord]) -> None:
+        """Write a batch in this thread; only for a store that was opened without a loop.
+
+        Raises:
+            StorageError: nothing was written, or (UnknownOutcome) nobody knows.
+        """
+        assert self._loop is None, "opened with a loop: use commit"
+        self._check_open()
+        seq = self._seq + 1
+        if (fenced := strangers(records, self._writer.epoch)) is not None:
+            raise fenced
+        try:
+            row = journal.encode(seq, records)
+            self._writer.append(seq, row)
+        except apsw.Error as error:
+            raise storage_error(error, self._file) from error
+        self._seq = seq
+        self._overlay.active.apply(seq, records, len(row))
+
+    async def close(self) -> None:
+        """Fold everything, so that the next open has nothing to replay; release the directory."""
+        if self._state is State.NEW or self._loop is None:
+            self._close_now()
+            return
+        if self._state is State.OPEN:
+            self._state = State.CLOSING
+            self._closed_because = StorageClosed("the store is closed")
+        await self._idle.wait()
+        if self._state is State.CLOSING:
+            self._state = State.CLOSED
+            self._flusher.put(Stop(self._overlay.active))
+        await self._ended.wait()
+        self._flusher.join()
+        self._reader.close()
+        self._lock.release()
+
+    # --- heard from the flusher, in the loop's thread --------------------------------------------
+
+    def on_written(self, batch: Batch, seq: int, size_bytes: int) -> None:
+        """A batch is durable: show it to readers, then say so."""
+        self._overlay.active.apply(seq, batch.records, size_bytes)
+        self._consider_folding()
+        self._answer(batch, None)
+
+    def on_failed(self, batch: Batch, error: StorageError) -> None:
+        """A batch has failed."""
+        self._answer(batch, error)
+
+    def on_folded(self, folded: Folded) -> None:
+        """A slice is in the cells."""
+        overlay = self._overlay
+        if overlay.frozen is None:
+            return  # the last generation, folded at the end
+        overlay.frozen.drop(folded.keys)
+        if folded.finished:
+            overlay.frozen = None
+            self._consider_folding()
+
+    def on_end(self, cause: StorageError) -> None:
+        """The flusher has ended: in order, or of an error."""
+        if self._state is State.OPEN:
+            self._state = State.CLOSED
+        self._closed_because = cause
+        for batch, error in self._flusher.abandoned():
+            self._answer(batch, error)
+        self._ended.set()
+
+    def _answer(self, batch: Batch, error: StorageError | None) -> None:
+        self._in_flight -= 1
+        if not self._in_flight:
+            self._idle.set()
+        batch.done(error)
+
+    def _consider_folding(self) -> None:
+        if self._loop is None:
+            return
+        limits, active = self._limits, self._overlay.active
+        full = max(active.size_bytes / limits.fold_bytes, len(active.changes) / limits.fold_actors)
+        if full < 1:
+            return
+        if self._overlay.frozen is None:
+            self._flusher.hurry = False
+            self._flusher.put(Fold(self._overlay.freeze()))
+        elif full >= limits.overload:
+            self._flusher.hurry = True
+
+    def _replay(self) -> None:
+        for seq, records, size_bytes in self._writer.replay():
+            self._overlay.active.apply(seq, records, size_bytes)
+            self._seq = seq
+
+    def _check_open(self) -> None:
+        if self._state is not State.OPEN:
+            raise self._closed_because
+
+    def _close_now(self) -> None:
+        if self._state is State.OPEN:
+            self._closed_because = StorageClosed("the store is closed")
+            self._folder.add(self._overlay.active)
+            while self._folder.pending:
+                self._folder.step()
+            self._writer.close(clean=True)
+            self._reader.close()
+        self._state = State.CLOSED
+        self._lock.release()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
