@@ -1,0 +1,258 @@
+"""Values to bytes and back: plain ones type for type, annotated ones as their annotation says.
+
+Shapes:     `encode`/`decode` take any plain value (see packing); `typed(annotation)` is compiled
+            once and then checks, copies, packs and unpacks values of that annotation.
+Invariants: what `check` lets pass, `encode` packs and `decode` gives back equal, type for type
+            (an int in a float's place is the one exception: it comes back a float); nothing here
+            runs code that came from bytes.
+Errors:     ConfigError for an annotation, StateInvalid for a value, InvalidArguments for JSON that
+            does not fit, MalformedRequest for what is no JSON, StorageCorrupt for damaged bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, time
+from functools import lru_cache
+from typing import Any, Final, Generic, TypeVar, overload
+
+import msgspec
+
+from wakeful.errors import InvalidArguments, MalformedRequest, StateInvalid, StorageCorrupt
+from wakeful.packing import (
+    VERSION,
+    Fault,
+    body,
+    decode,
+    encode,
+    pack_native,
+    type_name,
+    unpack,
+    unwrap,
+)
+from wakeful.shapes import Shape, compile_shape
+
+__all__ = ["Fault", "Typed", "decode", "encode", "to_json", "typed"]
+
+T = TypeVar("T")
+Packed = bytes | memoryview | msgspec.Raw
+
+# What unpacking yields as it is; all other types arrive as text or number and are converted.
+_UNPACKED: Final = (bytes, datetime, time)
+ANNOTATIONS_MAX: Final = 4096  # compiled annotations kept; more are compiled again
+
+
+class Typed(Generic[T]):
+    """An annotation, compiled.
+
+    Attributes:
+        annotation: what it was compiled from.
+        name: how messages name it.
+        immutable: its values cannot change in place, so they may be shared and compared by `is`.
+        loose: its packed form is not what msgspec makes of its values unaided.
+        types: exact types of certainly valid values; empty if a look inside is always needed.
+    """
+
+    __slots__ = (
+        *("annotation", "immutable", "loose", "name", "types"),
+        *("_decode", "_kinds", "_loads", "_shape"),
+    )
+
+    def __init__(self, annotation: object) -> None:
+        self.annotation: Any = annotation
+        self._shape: Shape = compile_shape(annotation)
+        self.name = self._shape.name
+        self.immutable = self._shape.immutable
+        self.types: frozenset[type] = self._shape.types
+        self.loose = self._shape.loose
+        self._kinds = self._shape.kinds
+        self._decode: Callable[[Packed], T] = msgspec.msgpack.Decoder(
+            self.annotation, ext_hook=unwrap
+        ).decode
+        self._loads: Callable[[Packed], T] = msgspec.json.Decoder(self.annotation).decode
+
+    def __repr__(self) -> str:
+        return f"typed({self.name})"
+
+    def fault(self, value: object) -> Fault | None:
+        """What is wrong with a value, or None: strict, exact types all the way down."""
+        if type(value) in self.types:
+            return None
+        try:
+            found = self._shape.fault(value)
+        except RecursionError:
+            return Fault("", "nested too deeply (does it contain itself?)")
+        if found is None and self._shape.constrained:
+            return self._broken_rule(value)
+        return found
+
+    def _broken_rule(self, value: object) -> Fault | None:
+        try:
+            self.unpack(self.pack(value))
+        except StateInvalid as error:
+            return Fault("", str(error))
+        return None
+
+    def fits_outside(self, value: object) -> bool:
+        """Is the value itself, whatever is inside it, of a type of this annotation?"""
+        return self._kinds is None or type(value) in self._kinds
+
+    def check(self, value: object) -> None:
+        """Refuse a value that does not fit.
+
+        Raises:
+            StateInvalid: "expected int, got str at [3].x".
+        """
+        if found := self.fault(value):
+            raise StateInvalid(str(found))
+
+    def copy(self, value: T) -> T:
+        """Pass by value: what cannot change is shared, everything else is copied.
+
+        Raises:
+            StateInvalid: the value does not fit.
+        """
+        if type(value) not in self.types:
+            self.check(value)
+        return value if self.immutable else self.unpack(self.pack(value))
+
+    def pack(self, value: object) -> bytes:
+        """The value's MessagePack form, without a version byte, to be embedded.
+
+        A value that does not fit is packed as well as can be; `check` it when it may not.
+
+        Raises:
+            StateInvalid: it has no packed form.
+        """
+        if not self.loose:
+            try:
+                return pack_native(value)
+            except (OverflowError, UnicodeEncodeError, TypeError, RecursionError):
+                pass  # an int or text that MessagePack has not, or else a fault to be found
+        try:
+            return pack_native(self._shape.lower(value))
+        except Exception as error:  # lowering trusts the shape; a value that lacks it fails anyhow
+            raise StateInvalid(str(self.fault(value) or error)) from None
+
+    def unpack(self, data: Packed) -> T:
+        """The value of a packed form.
+
+        Raises:
+            StateInvalid: it is a value, but not of this annotation.
+            StorageCorrupt: it is none.
+        """
+        if not self.loose:
+            try:
+                return self._decode(data)
+            except msgspec.ValidationError:
+                pass  # perhaps a wrapped part: a big int
+            except Exception as error:
+                raise StorageCorrupt(f"a stored value cannot be read: {error}") from error
+        return self.convert(unpack(data))
+
+    def convert(self, value: object) -> T:
+        """The value of its plain parts, as `unpack` of another program yields them.
+
+        Raises:
+            StateInvalid: they do not make one.
+        """
+        try:
+            result: T = msgspec.convert(value, self.annotation, builtin_types=_UNPACKED)
+        except Exception as error:  # msgspec's, and whatever __post_init__ raises
+            raise StateInvalid(_in_our_words(error)) from error
+        return result
+
+    def encode(self, value: T) -> bytes:
+        """The value's packed form with the version byte; `decode` reads it without the annotation.
+
+        Raises:
+            StateInvalid: the value does not fit.
+        """
+        self.check(value)
+        return VERSION + self.pack(value)
+
+    def decode(self, data: bytes) -> T:
+        """The value that `encode` packed.
+
+        Raises:
+            StateInvalid: it is a value, but not of this annotation.
+            StorageCorrupt: it is none.
+        """
+        return self.unpack(body(data))
+
+    def from_json(self, data: object) -> T:
+        """The value of JSON: its bytes, or what a JSON decoder made of them.
+
+        Lenient where JSON has no type (dates, UUIDs, Decimals, enums and base64 bytes are strings,
+        tuples and sets arrays, keys strings), strict elsewhere: "5" is no int.
+
+        Raises:
+            InvalidArguments: it does not fit; the message says where.
+            MalformedRequest: it is no JSON.
+        """
+        try:
+            if isinstance(data, bytes | bytearray | memoryview):
+                return self._loads(data)  # type: ignore[arg-type]
+            result: T = msgspec.convert(data, self.annotation, str_keys=True)
+            return result
+        except msgspec.ValidationError as error:
+            raise InvalidArguments(_in_our_words(error)) from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise MalformedRequest(f"the body is not JSON: {error}") from error
+        except RecursionError:
+            raise InvalidArguments("nested too deeply") from None
+
+
+def _in_our_words(error: Exception) -> str:
+    """Turn msgspec's "Expected `int`, got `str` - at `$[3].x`" into ours."""
+    problem, _, place = str(error).partition(" - at ")
+    problem = problem.replace("`", "")
+    if problem.startswith("Expected"):
+        problem = "e" + problem[1:].replace("null", "None")
+    if place.startswith("`key` in "):
+        problem, place = f"in a key: {problem}", place.removeprefix("`key` in ")
+    path = re.sub(r"^\$\.?", "", place.strip("`"))
+    return f"{problem} at {path}" if path else problem
+
+
+@lru_cache(maxsize=ANNOTATIONS_MAX)
+def _compiled(annotation: object, text: str) -> Typed[Any]:
+    # By its text too: list[1 | True] and the like are equal, not the same.
+    return Typed(annotation)
+
+
+@overload
+def typed(annotation: type[T]) -> Typed[T]: ...
+@overload
+def typed(annotation: object) -> Typed[Any]: ...
+def typed(annotation: object) -> Typed[Any]:
+    """The compiled form of an annotation.
+
+    Raises:
+        ConfigError: values of it cannot be stored or sent.
+    """
+    try:
+        hash(annotation)
+    except TypeError:  # Annotated[int, [...]]
+        return Typed(annotation)
+    return _compiled(annotation, repr(annotation))
+
+
+_json: Final = msgspec.json.Encoder().encode
+
+
+def to_json(value: object) -> bytes:
+    """A reply as JSON.
+
+    datetime, date and time are ISO 8601, bytes base64, sets and tuples arrays, Decimal and UUID
+    strings, enums their values, dataclasses, Structs and NamedTuples as msgspec has them. NaN and
+    the infinities are null. An int is written in full: beyond 2**53 JavaScript rounds it.
+
+    Raises:
+        StateInvalid: something in it has no JSON form.
+    """
+    try:
+        return _json(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise StateInvalid(f"a {type_name(type(value))} cannot be sent as JSON: {error}") from error
