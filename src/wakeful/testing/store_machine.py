@@ -1,0 +1,156 @@
+"""A store against a dict of dicts, through any sequence of operations.
+
+def test_machine(tmp_path):
+    numbers = itertools.count()
+    run_store_machine(lambda: MyPlace(tmp_path / str(next(numbers))))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from wakeful.errors import Fenced
+from wakeful.ports import Cells, CommitRecord
+from wakeful.testing.store_suite import Owner, Place
+
+TYPES: Final = ("A", "B")
+NAMES: Final = ("a", "a\0", "ab", "b", "\uffff", "\U00010000")
+KEYS: Final = ("s", "k1", "k2", "")
+
+Puts = dict[str, bytes | None]
+
+
+def _value(start: bytes, large: bool) -> bytes:
+    return start.ljust(70_000 if large else 0, b"x")
+
+
+_puts: Final = st.dictionaries(
+    st.sampled_from(KEYS), st.none() | st.builds(_value, st.binary(max_size=3), st.booleans())
+)
+_change: Final = st.tuples(
+    st.sampled_from(TYPES), st.sampled_from(NAMES), _puts, st.integers(0, 4).map(lambda n: n == 0)
+)
+_batch: Final = st.lists(_change, min_size=1, max_size=6)
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Any sequence of commits, listings, reopens and takeovers against a dict of dicts."""
+
+    def __init__(self, new_place: Callable[[], Place]) -> None:
+        super().__init__()
+        self.model: dict[tuple[str, str], Cells] = {}
+        self.place = new_place()
+        self.owner = Owner(self.place)
+        self.fenced: Owner | None = None
+
+    @rule(changes=_batch)
+    def commit(self, changes: list[tuple[str, str, Puts, bool]]) -> None:
+        """A batch of the owner is durable."""
+        self.owner.commit(*self._records(self.owner, changes))
+        for type_, name, puts, wipe in changes:
+            cells = {} if wipe else self.model.get((type_, name), {})
+            merged = {**cells, **puts}
+            self.model[type_, name] = {k: v for k, v in merged.items() if v is not None}
+
+    @rule(changes=_batch, position=st.integers(0, 6), offset=st.sampled_from([-1, 1]))
+    def commit_of_another_epoch(
+        self, changes: list[tuple[str, str, Puts, bool]], position: int, offset: int
+    ) -> None:
+        """A batch with a stranger's record changes nothing."""
+        records = self._records(self.owner, changes)
+        records[position % len(records)].epoch += offset
+        with pytest.raises(Fenced):
+            self.owner.commit(*records)
+
+    @rule()
+    def reopen(self) -> None:
+        """An owner leaves in order."""
+        self.owner.close()
+        self.owner = Owner(self.place)
+
+    @precondition(lambda self: self.fenced is None)
+    @rule()
+    def take_over(self) -> None:
+        """A second owner comes while the first still lives."""
+        self.place.steal()
+        self.fenced = self.owner
+        self.owner = Owner(self.place)
+
+    @precondition(lambda self: self.fenced is not None)
+    @rule(changes=_batch)
+    def late_commit(self, changes: list[tuple[str, str, Puts, bool]]) -> None:
+        """The old owner writes nothing."""
+        assert self.fenced is not None
+        with pytest.raises(Fenced):
+            self.fenced.commit(*self._records(self.fenced, changes))
+
+    @precondition(lambda self: self.fenced is not None)
+    @rule()
+    def old_owner_leaves(self) -> None:
+        """The old owner closes."""
+        assert self.fenced is not None
+        self.fenced.close()
+        self.fenced = None
+
+    @rule(
+        type_=st.sampled_from(TYPES),
+        prefix=st.sampled_from(["", "a", "ab", "\uffff", "c"]),
+        limit=st.integers(1, 4),
+    )
+    def listing(self, type_: str, prefix: str, limit: int) -> None:
+        """Pages add up to the model's names in order."""
+        expected = sorted(
+            name
+            for (kind, name), cells in self.model.items()
+            if kind == type_ and cells and name.startswith(prefix)
+        )
+        assert self.owner.names(type_, prefix=prefix, limit=limit) == expected
+
+    @invariant()
+    def reads_agree(self) -> None:
+        """Every actor reads as the model says."""
+        for type_ in TYPES:
+            for name in NAMES:
+                assert self.owner.load(name, type=type_) == self.model.get((type_, name), {})
+        assert self.owner.types() == sorted({kind for (kind, _), c in self.model.items() if c})
+
+    def teardown(self) -> None:
+        """Leave nothing open."""
+        for owner in (self.fenced, self.owner):
+            if owner is not None:
+                owner.close()
+
+    def _records(
+        self, owner: Owner, changes: list[tuple[str, str, Puts, bool]]
+    ) -> list[CommitRecord]:
+        return [
+            owner.record(name, dict(puts), type=type_, wipe=wipe)
+            for type_, name, puts, wipe in changes
+        ]
+
+
+def run_store_machine(
+    new_place: Callable[[], Place], *, examples: int = 30, steps: int = 20
+) -> None:
+    """Run the machine, each run on a new place."""
+
+    class Machine(StoreMachine):
+        def __init__(self) -> None:
+            super().__init__(new_place)
+
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(max_examples=examples, stateful_step_count=steps, deadline=None),
+    )

@@ -1,0 +1,391 @@
+"""What every store promises, as tests: subclass StoreSuite; see also `store_machine`.
+
+    class TestMyStore(StoreSuite):
+        @pytest.fixture
+        def place(self, tmp_path):
+            return MyPlace(tmp_path)
+
+Shapes:  a Place is where a store keeps its cells; an Owner is an open store with a loop of its own,
+         driven from synchronous code.
+Source:  a shipped conformance suite as in Orleans.Persistence.TestKit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from typing import Final, Protocol, TypeVar
+
+import pytest
+
+from wakeful.errors import Fenced, StorageClosed, StorageError
+from wakeful.ids import ActorId, shard_of
+from wakeful.ports import Cells, CommitRecord, Store
+
+T = TypeVar("T")
+
+
+class Place(Protocol):
+    """Where a store under test keeps its cells."""
+
+    def store(self) -> Store:
+        """A new store over this place, not opened yet."""
+
+    def steal(self) -> None:
+        """Let a second store be opened while the first lives, as when a lock is broken."""
+
+
+class Owner:
+    """An open store, called from synchronous code."""
+
+    def __init__(self, place: Place) -> None:
+        self._runner = asyncio.Runner()
+        try:
+            self.store = place.store()
+            self.info = self.read(self.store.open)
+        except BaseException:
+            self._runner.close()
+            raise
+        self._seq = 0
+
+    def __enter__(self) -> Owner:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def record(
+        self,
+        name: str,
+        puts: dict[str, bytes | None],
+        *,
+        type: str = "Counter",
+        wipe: bool = False,
+        epoch: int | None = None,
+    ) -> CommitRecord:
+        """A record that this owner may write."""
+        self._seq += 1
+        return CommitRecord(
+            type=type,
+            name=name,
+            shard=shard_of(ActorId(type, name), self.info.shards),
+            epoch=self.info.epoch if epoch is None else epoch,
+            seq=self._seq,
+            wipe=wipe,
+            puts=puts,
+        )
+
+    def commit(self, *records: CommitRecord) -> None:
+        """Commit a batch and wait for it.
+
+        Raises:
+            StorageError: what `done` was given.
+        """
+
+        async def commit() -> StorageError | None:
+            return await self.committed(records)
+
+        if (error := self.run(commit)) is not None:
+            raise error
+
+    def committed(self, records: Sequence[CommitRecord]) -> asyncio.Future[StorageError | None]:
+        """Begin a commit: what `done` will be given (call it in the loop)."""
+        future: asyncio.Future[StorageError | None] = asyncio.get_running_loop().create_future()
+        self.store.commit(records, future.set_result)
+        return future
+
+    def put(self, name: str, puts: dict[str, bytes | None], *, type: str = "Counter") -> None:
+        """Commit a single record."""
+        self.commit(self.record(name, puts, type=type))
+
+    def load(self, name: str, *, type: str = "Counter") -> Cells:
+        """An actor's cells."""
+        return self.read(lambda: self.store.load(ActorId(type, name)))
+
+    def names(self, type: str = "Counter", *, prefix: str = "", limit: int = 100) -> list[str]:
+        """All names of a type, page by page."""
+        found: list[str] = []
+        cursor: str | None = None
+        while True:
+            page = self.read(
+                lambda: self.store.list(type, prefix=prefix, cursor=cursor, limit=limit)  # noqa: B023
+            )
+            assert len(page.actors) <= limit
+            assert {actor.type for actor in page.actors} <= {type}
+            found += [actor.name for actor in page.actors]
+            cursor = page.cursor
+            if cursor is None:
+                return found
+
+    def types(self) -> list[str]:
+        """The types that have cells."""
+        return self.read(self.store.types)
+
+    def close(self) -> None:
+        """Close the store and its loop; harmless when done before."""
+        self.run(self.store.close)
+        self._runner.close()
+
+    def run(self, work: Callable[[], Coroutine[object, object, T]]) -> T:
+        """Run a coroutine in the store's loop."""
+        return self._runner.run(work())
+
+    def read(self, call: Callable[[], T | Awaitable[T]]) -> T:
+        """Call the store in its loop; what it returns may be awaitable."""
+
+        async def main() -> T:
+            result = call()
+            return await result if inspect.isawaitable(result) else result
+
+        return self._runner.run(main())
+
+
+# Texts that a store might order, cut or compare wrongly: NUL, the quote of JSON and of SQL, what
+# looks like a number, the last code point of the first plane and the first of the next (UTF-16
+# orders those two the other way round).
+ODD_NAMES: Final = ("\0", "a", "a\0", "a\0b", "a'b", 'a"\\', "1e5", "é", "\uffff", "\U00010000")
+
+
+class Suite:
+    """A subclass provides the fixture `place`."""
+
+    @pytest.fixture
+    def owner(self, place: Place) -> Iterator[Owner]:
+        """An open store."""
+        with Owner(place) as owner:
+            yield owner
+
+
+class CellCases(Suite):
+    """Commit and load."""
+
+    def test_unknown_actor_has_no_cells(self, owner: Owner) -> None:
+        """An actor always exists, without cells."""
+        assert owner.load("a") == {}
+
+    def test_committed_cells_are_loaded(self, owner: Owner) -> None:
+        """What done(None) was said of is what is read."""
+        owner.put("a", {"s": b"1", "k": b""})
+        assert owner.load("a") == {"s": b"1", "k": b""}
+
+    def test_loaded_cells_are_the_callers(self, owner: Owner) -> None:
+        """Changing what was loaded changes nothing that is stored."""
+        owner.put("a", {"s": b"1"})
+        owner.load("a")["s"] = b"2"
+        assert owner.load("a") == {"s": b"1"}
+
+    def test_records_are_the_callers_after_done(self, owner: Owner) -> None:
+        """Changing a record after done changes nothing that is stored."""
+        record = owner.record("a", {"s": b"1"})
+        owner.commit(record)
+        record.puts["s"] = b"2"
+        assert owner.load("a") == {"s": b"1"}
+
+    def test_actors_of_two_types_are_two(self, owner: Owner) -> None:
+        """A name belongs to its type."""
+        owner.put("a", {"s": b"1"}, type="A")
+        owner.put("a", {"s": b"2"}, type="B")
+        assert owner.load("a", type="A") == {"s": b"1"}
+
+    def test_puts_add_replace_and_delete(self, owner: Owner) -> None:
+        """A put touches its key only; None deletes."""
+        owner.put("a", {"x": b"1", "y": b"1", "z": b"1"})
+        owner.put("a", {"y": b"2", "z": None, "none": None})
+        assert owner.load("a") == {"x": b"1", "y": b"2"}
+
+    def test_wipe_comes_before_the_puts_of_its_record(self, owner: Owner) -> None:
+        """A wiped actor keeps only what the same record puts."""
+        owner.put("a", {"x": b"1", "y": b"1"})
+        owner.commit(owner.record("a", {"y": b"2"}, wipe=True))
+        assert owner.load("a") == {"y": b"2"}
+
+    def test_records_of_a_batch_apply_in_order(self, owner: Owner) -> None:
+        """Several records of one actor may be in a batch."""
+        owner.commit(
+            owner.record("a", {"x": b"1", "y": b"1"}),
+            owner.record("a", {"z": b"2"}, wipe=True),
+            owner.record("a", {"x": b"3", "z": None}),
+        )
+        assert owner.load("a") == {"x": b"3"}
+
+    @pytest.mark.parametrize("text", ["", *ODD_NAMES])
+    def test_any_text_is_a_key(self, owner: Owner, text: str) -> None:
+        """Keys are any text."""
+        owner.put("a", {text: b"1", "k" + text: b"2"})
+        assert owner.load("a") == {text: b"1", "k" + text: b"2"}
+
+    @pytest.mark.parametrize("size_bytes", [0, 1, 4096, 70_000, 2_000_000])
+    def test_a_value_of_any_size_survives(self, place: Place, size_bytes: int) -> None:
+        """A value comes back as it was, also after a reopen."""
+        value = bytes(range(256)) * (size_bytes // 256 + 1)
+        with Owner(place) as owner:
+            owner.put("a", {"s": value[:size_bytes]})
+            assert owner.load("a") == {"s": value[:size_bytes]}
+        with Owner(place) as owner:
+            assert owner.load("a") == {"s": value[:size_bytes]}
+
+    def test_done_is_called_later_in_the_loop(self, owner: Owner) -> None:
+        """Never inside commit: the caller may hold its state half changed."""
+
+        async def commit() -> bool:
+            future = owner.committed([owner.record("a", {"s": b"1"})])
+            early = future.done()
+            await future
+            return early
+
+        assert owner.run(commit) is False
+
+    def test_cells_are_loaded_once_done_says_so(self, owner: Owner) -> None:
+        """Inside `done` a load sees the batch."""
+        seen: list[object] = []
+
+        async def commit() -> None:
+            finished = asyncio.Event()
+
+            def done(error: StorageError | None) -> None:
+                seen.append(owner.store.load(ActorId("Counter", "a")))
+                finished.set()
+
+            owner.store.commit([owner.record("a", {"s": b"1"})], done)
+            await finished.wait()
+            if inspect.isawaitable(seen[0]):
+                seen[0] = await seen[0]
+
+        owner.run(commit)
+        assert seen == [{"s": b"1"}]
+
+
+class ListingCases(Suite):
+    """List and types."""
+
+    def test_names_are_listed_in_the_order_of_their_utf8(self, owner: Owner) -> None:
+        """Across pages of any size."""
+        for name in ODD_NAMES:
+            owner.put(name, {"s": b"1"})
+        expected = sorted(ODD_NAMES, key=str.encode)
+        assert owner.names() == expected
+        assert owner.names(limit=1) == expected
+        assert owner.names(limit=len(expected)) == expected
+
+    def test_a_prefix_selects_names(self, owner: Owner) -> None:
+        """A prefix is compared as text, not as a pattern."""
+        for name in ("a", "a%", "a%b", "ab", "b", "%"):
+            owner.put(name, {"s": b"1"})
+        assert owner.names(prefix="a%") == ["a%", "a%b"]
+        assert owner.names(prefix="a", limit=2) == ["a", "a%", "a%b", "ab"]
+        assert owner.names(prefix="c") == []
+
+    def test_only_actors_with_cells_are_listed(self, owner: Owner) -> None:
+        """Deleting the last cell, or wiping, ends an actor's listing and its type's."""
+        owner.put("deleted", {"s": b"1"}, type="A")
+        owner.put("wiped", {"s": b"1"}, type="A")
+        owner.put("kept", {"s": b"1"}, type="B")
+        owner.put("never", {"s": None}, type="C")
+        owner.put("deleted", {"s": None}, type="A")
+        owner.commit(owner.record("wiped", {}, type="A", wipe=True))
+        assert owner.names("A") == []
+        assert owner.names("C") == []
+        assert owner.types() == ["B"]
+
+    def test_a_cursor_survives_the_end_of_its_actor(self, owner: Owner) -> None:
+        """A listing goes on where it was, whatever has gone meanwhile."""
+        for name in "abc":
+            owner.put(name, {"s": b"1"})
+        page = owner.read(lambda: owner.store.list("Counter", limit=2))
+        owner.put("b", {"s": None})
+        rest = owner.read(lambda: owner.store.list("Counter", cursor=page.cursor, limit=2))
+        assert [actor.name for actor in rest.actors] == ["c"]
+
+
+class LifeCases(Suite):
+    """Open and close."""
+
+    def test_what_is_committed_survives_a_reopen(self, place: Place) -> None:
+        """Cells outlive their store; a later owner has a greater epoch and the same shards."""
+        with Owner(place) as first:
+            first.put("a", {"s": b"1", "gone": b"1"})
+            first.put("a", {"gone": None})
+        with Owner(place) as second:
+            assert second.load("a") == {"s": b"1"}
+            assert second.info.epoch > first.info.epoch
+            assert second.info.shards == first.info.shards
+
+    def test_close_finishes_what_is_in_flight(self, place: Place) -> None:
+        """A commit begun before close is answered, and kept if the answer is None."""
+        with Owner(place) as first:
+
+            async def commit_and_close() -> StorageError | None:
+                future = first.committed([first.record("a", {"s": b"1"})])
+                await first.store.close()
+                return await future
+
+            error = first.run(commit_and_close)
+        with Owner(place) as second:
+            assert second.load("a") == ({"s": b"1"} if error is None else {})
+
+    def test_close_twice_is_harmless(self, owner: Owner) -> None:
+        """Close is idempotent."""
+        owner.run(owner.store.close)
+        owner.run(owner.store.close)
+
+    def test_a_closed_store_refuses(self, owner: Owner) -> None:
+        """After close a commit and a read get StorageClosed."""
+        record = owner.record("a", {"s": b"1"})
+        owner.run(owner.store.close)
+        with pytest.raises(StorageClosed):
+            owner.commit(record)
+        with pytest.raises(StorageClosed):
+            owner.load("a")
+        with pytest.raises(StorageClosed):
+            owner.names()
+        with pytest.raises(StorageClosed):
+            owner.types()
+
+
+class FencingCases(Suite):
+    """Epochs."""
+
+    @pytest.mark.parametrize("offset", [-1, 1])
+    def test_a_record_of_another_epoch_fences_its_whole_batch(
+        self, owner: Owner, offset: int
+    ) -> None:
+        """Nothing of such a batch is written, also not its good records."""
+        stranger = owner.record("b", {"s": b"1"}, epoch=owner.info.epoch + offset)
+        with pytest.raises(Fenced):
+            owner.commit(owner.record("a", {"s": b"1"}), stranger)
+        assert owner.names() == []
+
+    def test_an_owner_that_was_taken_over_is_fenced(self, place: Place) -> None:
+        """The store compares epochs with each write, not when it is opened."""
+        with Owner(place) as old:
+            old.put("a", {"s": b"old"})
+            place.steal()
+            with Owner(place) as new:
+                assert new.load("a") == {"s": b"old"}
+                with pytest.raises(Fenced):
+                    old.put("a", {"s": b"late"})
+                new.put("a", {"s": b"new"})
+                with pytest.raises(Fenced):
+                    old.put("a", {"s": b"later"})
+                assert new.load("a") == {"s": b"new"}
+        with Owner(place) as last:
+            assert last.load("a") == {"s": b"new"}
+
+    def test_an_owner_that_was_taken_over_closes_without_harm(self, place: Place) -> None:
+        """What an old owner still had to tidy up does not touch what the new one wrote."""
+        old = Owner(place)
+        old.put("a", {"s": b"old"})
+        place.steal()
+        with Owner(place) as new:
+            new.put("a", {"s": b"new"})
+            new.commit(new.record("b", {"s": b"new"}, wipe=True))
+            old.close()
+            assert new.load("a") == {"s": b"new"}
+        with Owner(place) as last:
+            assert last.load("a") == {"s": b"new"}
+            assert last.names() == ["a", "b"]
+
+
+class StoreSuite(CellCases, ListingCases, LifeCases, FencingCases):
+    """All cases."""
