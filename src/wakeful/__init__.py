@@ -1,1 +1,97 @@
-"""Durable virtual actors for Python."""
+"""Durable virtual actors for Python.
+
+An actor is a plain class. Each instance has a name, lives exactly once, wakes on its first
+message, sleeps when idle, and answers only when what it did is on disk.
+"""
+
+from wakeful.actor import Actor, ActorBehavior, ActorContext, DurableObject, interleave, readonly
+from wakeful.config import Config, Limits
+from wakeful.errors import (
+    ActivationFailed,
+    ActorAborted,
+    ActorError,
+    ActorNotFound,
+    ActorRaised,
+    CallCycle,
+    CallError,
+    ConfigError,
+    DeadlineExceeded,
+    DirectoryInUse,
+    Fenced,
+    InvalidArguments,
+    LimitExceeded,
+    Overloaded,
+    Retry,
+    SchemaMismatch,
+    ShuttingDown,
+    StateError,
+    StateInvalid,
+    StorageError,
+    UnknownActorType,
+    UnknownMethod,
+    UnknownOutcome,
+    WakefulError,
+)
+from wakeful.facet import Call, Facet, Lifetime, Persistence, Reply, TypePlan
+from wakeful.facets.builder import ActorBuilder, ActorSpec
+from wakeful.facets.durability import DurabilityConfig, DurabilityFacet
+from wakeful.facets.metrics import MethodMetrics
+from wakeful.facets.rate_limit import RateLimit
+from wakeful.facets.virtual import VirtualActorConfig, VirtualActorFacet
+from wakeful.ids import ActorId
+from wakeful.messages import Message
+from wakeful.node import Runtime
+from wakeful.ports import Page
+
+__all__ = [
+    "ActivationFailed",
+    "Actor",
+    "ActorAborted",
+    "ActorBehavior",
+    "ActorBuilder",
+    "ActorContext",
+    "ActorError",
+    "ActorId",
+    "ActorNotFound",
+    "ActorRaised",
+    "ActorSpec",
+    "Call",
+    "CallCycle",
+    "CallError",
+    "Config",
+    "ConfigError",
+    "DeadlineExceeded",
+    "DirectoryInUse",
+    "DurabilityConfig",
+    "DurabilityFacet",
+    "DurableObject",
+    "Facet",
+    "Fenced",
+    "InvalidArguments",
+    "Lifetime",
+    "LimitExceeded",
+    "Limits",
+    "Message",
+    "MethodMetrics",
+    "Overloaded",
+    "Page",
+    "Persistence",
+    "RateLimit",
+    "Reply",
+    "Retry",
+    "Runtime",
+    "SchemaMismatch",
+    "ShuttingDown",
+    "StateError",
+    "StateInvalid",
+    "StorageError",
+    "TypePlan",
+    "UnknownActorType",
+    "UnknownMethod",
+    "UnknownOutcome",
+    "VirtualActorConfig",
+    "VirtualActorFacet",
+    "WakefulError",
+    "interleave",
+    "readonly",
+]

@@ -147,8 +147,10 @@ class Typed(Generic[T]):
                 return self._decode(data)
             except msgspec.ValidationError:
                 pass  # perhaps a wrapped part: a big int
-            except Exception as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 raise StorageCorrupt(f"a stored value cannot be read: {error}") from error
+            except Exception as error:  # raised by a __post_init__
+                raise StateInvalid(_in_our_words(error)) from error
         return self.convert(unpack(data))
 
     def convert(self, value: object) -> T:
@@ -202,10 +204,14 @@ class Typed(Generic[T]):
             raise MalformedRequest(f"the body is not JSON: {error}") from error
         except RecursionError:
             raise InvalidArguments("nested too deeply") from None
+        except Exception as error:  # raised by a __post_init__
+            raise InvalidArguments(_in_our_words(error)) from error
 
 
 def _in_our_words(error: Exception) -> str:
     """Turn msgspec's "Expected `int`, got `str` - at `$[3].x`" into ours."""
+    if not isinstance(error, msgspec.ValidationError):
+        return f"it was refused: {type_name(type(error))}: {error}"
     problem, _, place = str(error).partition(" - at ")
     problem = problem.replace("`", "")
     if problem.startswith("Expected"):

@@ -20,12 +20,13 @@
     ├─ StorageError             the store refused or failed
     │  ├─ LimitExceeded         413  ├─ StorageFull 507  ├─ StorageReadOnly 503
     │  ├─ UnknownOutcome        500  ├─ StorageCorrupt 500  ├─ StorageClosed 503
-    │  ├─ DirectoryInUse        –    ├─ FormatTooNew –
+    │  ├─ DirectoryInUse        -    ├─ FormatTooNew -
     │  └─ Fenced                503  a newer epoch owns the actor
-    └─ ConfigError              –    a setting or a class is wrong: key, why, what to do
+    └─ ConfigError              -    a setting or a class is wrong: key, why, what to do
     ActivationAborted(BaseException)  unwinds user code; `except Exception` cannot eat it
 
-Source: classes sorted by blame as in h11 and httpx; the retry class decides, not the name (Restate).
+Source: classes sorted by blame as in h11 and httpx; callers decide by retry class,
+        not by name (Restate).
 """
 
 from __future__ import annotations
@@ -202,7 +203,7 @@ class StateError(WakefulError):
 
 
 class StateInvalid(StateError):
-    """A durable attribute holds a value that does not fit its annotation; the turn was rolled back."""
+    """A durable attribute holds a value that does not fit its annotation; the turn is undone."""
 
     code = "state_invalid"
 

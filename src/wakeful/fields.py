@@ -126,11 +126,10 @@ def _annotations(
     actor: type, framework: frozenset[type]
 ) -> Iterator[tuple[str, tuple[type, object]]]:
     """Each annotated name with the class that annotates it; a later one replaces an earlier."""
-    for cls in reversed(actor.__mro__):
-        if cls not in framework:
-            for name, annotation in inspect.get_annotations(cls).items():
-                if not _is_constant(annotation):
-                    yield name, (cls, annotation)
+    for cls in reversed([cls for cls in actor.__mro__ if cls not in framework]):
+        for name, annotation in inspect.get_annotations(cls).items():
+            if not _is_constant(annotation):
+                yield name, (cls, annotation)
 
 
 _CONSTANT: Final = re.compile(r"(\w+\.)?(ClassVar|Final)\b")
@@ -233,11 +232,11 @@ def _unfolded(default: Any) -> tuple[Any, Callable[[], Any] | None]:
     return (_ABSENT if default.default is none else default.default), None
 
 
-_EXAMPLES: Final = (0, "", 0.0, False, b"")
+_EXAMPLES: Final[tuple[object, ...]] = (0, "", 0.0, False, b"", [], {}, set(), (), frozenset())
 
 
 def _example(annotation: Typed[Any]) -> str:
-    for value in (*_EXAMPLES, [], {}, set(), (), frozenset()):
+    for value in _EXAMPLES:
         if annotation.fault(value) is None:
             return repr(value)
     return "..."

@@ -42,14 +42,15 @@ def check_name(name: object) -> str:
         raise InvalidArguments("an actor's name must be valid Unicode") from None
     if size_bytes > NAME_BYTES_MAX:
         raise PayloadTooLarge(
-            f"an actor's name has at most {NAME_BYTES_MAX} bytes of UTF-8, this one has {size_bytes}"
+            f"an actor's name has at most {NAME_BYTES_MAX} bytes of UTF-8, not {size_bytes}"
         )
     return name
 
 
 def shard_of(actor: ActorId, shards: int) -> int:
     """The shard an actor belongs to: stable across processes, versions and machines."""
-    assert shards > 0 and shards & (shards - 1) == 0, shards
+    assert shards > 0
+    assert shards & (shards - 1) == 0, "the number of shards is a power of two"
     key = f"{len(actor.type)}:{actor.type}{actor.name}".encode()
     digest = hashlib.blake2b(key, digest_size=8).digest()
     return int.from_bytes(digest, "big") & (shards - 1)

@@ -88,7 +88,9 @@ class Store(Protocol):
         StorageClosed mean nothing was written; UnknownOutcome means it may have been.
         """
 
-    def list(self, type: str, prefix: str = "", cursor: str | None = None, limit: int = 100) -> Page:
+    def list(
+        self, type: str, prefix: str = "", cursor: str | None = None, limit: int = 100
+    ) -> Page:
         """Actors of a type that have cells, ordered by the UTF-8 bytes of their names."""
 
     def types(self) -> list[str]:

@@ -19,7 +19,7 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Flag
 from types import NoneType
-from typing import Any, Final
+from typing import Any, Final, get_origin
 from uuid import UUID
 
 from msgspec import inspect
@@ -132,10 +132,11 @@ _LIMITS: Final = (
 
 
 class _Compiler:
-    """Compiles one annotation; remembers its classes, so that they may refer to themselves."""
+    """Compiles one annotation; remembers its records, which may contain themselves."""
 
     def __init__(self) -> None:
-        self._classes: dict[type, Shape] = {}
+        # By node: Box[int] and Box[str] are one class. The tree keeps its nodes, and their ids.
+        self._records: dict[int, Shape] = {}
 
     def shape(self, node: inspect.Type) -> Shape:
         kind = type(node)
@@ -307,10 +308,10 @@ class _Compiler:
 
     def _record(self, node: Any) -> Shape:
         """A class with fields: dataclass, attrs, Struct or NamedTuple."""
-        cls = node.cls
-        if cls in self._classes:
-            return self._classes[cls]
-        shape = self._classes[cls] = Shape(type_name(cls), {cls})
+        cls = get_origin(node.cls) or node.cls
+        if id(node) in self._records:
+            return self._records[id(node)]
+        shape = self._records[id(node)] = Shape(type_name(cls), {cls})
         _check_init(cls)
         fields = [(field, self._field(cls, field)) for field in node.fields]
         shape.takes_on(part for _, part in fields)
@@ -347,10 +348,10 @@ class _Compiler:
             raise ConfigError(f"{owner.__name__}.{field.name}: {error}") from None
 
     def _typed_dict(self, node: inspect.TypedDictType) -> Shape:
-        cls = node.cls
-        if cls in self._classes:
-            return self._classes[cls]
-        shape = self._classes[cls] = Shape(type_name(cls), {dict})
+        cls = get_origin(node.cls) or node.cls
+        if id(node) in self._records:
+            return self._records[id(node)]
+        shape = self._records[id(node)] = Shape(type_name(cls), {dict})
         fields = {field.name: (field, self._field(cls, field)) for field in node.fields}
         shape.takes_on(part for _, part in fields.values())
         shape.immutable = shape.keyable = False

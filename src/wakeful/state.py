@@ -23,7 +23,7 @@ import msgspec
 
 from wakeful.errors import SchemaMismatch, StateInvalid, StorageCorrupt
 from wakeful.fields import Declaration, Field, declaration_of
-from wakeful.packing import VERSION, body, pack_native, type_name, unpack, wrap
+from wakeful.packing import VERSION, body, encode, pack_native, type_name, unpack
 
 Instance = dict[str, object]  # an actor's __dict__
 Snapshot = list[Any]
@@ -147,7 +147,10 @@ class StateSchema:
                     return field.typed.pack(field.typed.convert(value))
                 except StateInvalid as error:
                     raise SchemaMismatch(f"{self.name}.migrate: {name}: {error}") from error
-        return pack_native(wrap(value))
+        try:
+            return encode(value)[len(VERSION) :]
+        except StateInvalid as error:
+            raise SchemaMismatch(f"{self.name}.migrate: {name}: {error}") from error
 
     def restore(self, instance: Instance, snapshot: Snapshot) -> None:
         """Roll the durable fields back to the snapshot; other attributes are left."""

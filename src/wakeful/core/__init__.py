@@ -1,1 +1,1 @@
-"""Pure, synchronous state machines: no I/O, no clock, no asyncio. Drivers live in wakeful.runtime."""
+"""Pure, synchronous state machines: no I/O, no clock, no asyncio; driven by wakeful.runtime."""

@@ -95,21 +95,6 @@ class GroupCommit(Generic[T]):
         collecting.writers = [gate for gate in collecting.writers if not gate.broken]
         return batch.writers, lost
 
-    def abandon(self, gate: OutputGate, cause: StorageError | None = None) -> list[T]:
-        """Take back what an actor wrote to the collecting batch (it was aborted).
-
-        What is in flight stays so. Returns the tickets that must never be sent.
-        """
-        collecting = self.collecting
-        if gate.batch != collecting.number:
-            return []
-        collecting.writers.remove(gate)
-        lost = [ticket for held, ticket in collecting.waiters if held is gate]
-        collecting.waiters = [held for held in collecting.waiters if held[0] is not gate]
-        gate.batch = self.settled
-        gate.broken = gate.broken or cause
-        return lost
-
     def _settle(self) -> Batch[T]:
         batch = self.in_flight
         assert batch is not None, "no batch is in flight"

@@ -77,7 +77,7 @@ class WriteBuffer:
         return True
 
     def take(self) -> dict[str, bytes | None]:
-        """The changes since the last `take`, up to the last commit point (an open turn's excluded)."""
+        """The changes since the last `take`, up to the last commit point."""
         dirty, self._dirty = self._dirty, None
         return dirty if dirty is not None else NOTHING
 

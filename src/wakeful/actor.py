@@ -1,0 +1,227 @@
+"""What users subclass: Actor, DurableObject, ActorBehavior, and the marks on their methods.
+
+Methods are `async def`; names that start with an underscore stay inside. Public annotated
+attributes are the actor's state, `_x` is memory only. All of it is checked when the class is
+defined, with an error that says what to write instead.
+
+Source: Cloudflare Durable Objects (durable-objects.md 1); Orleans [ReadOnly], [AlwaysInterleave].
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import ClassVar, Final, ParamSpec, Protocol, TypeVar, cast
+
+from wakeful.errors import ConfigError
+from wakeful.facet import Facet
+from wakeful.ids import ActorId
+from wakeful.messages import Message
+
+P = ParamSpec("P")
+R = TypeVar("R")
+V = TypeVar("V")
+A = TypeVar("A")
+
+HOOKS: Final = frozenset({"on_activate", "on_deactivate", "handle_message", "migrate"})
+
+
+class Storage(Protocol):
+    """Key-value storage of one actor. Calls never suspend: values are in memory, writes too.
+
+    Writes of a turn are committed together with its state when the turn ends; reads see them at
+    once. Keys are text; values are None, bool, int, float, str, bytes, list, tuple, dict, set,
+    datetime and the like, copied in and out. Source: durable-objects.md 1.5.
+    """
+
+    async def get(self, key: str, default: object = None) -> object:
+        """The value, or default."""
+
+    async def put(self, key: str, value: object) -> None:
+        """Set a value.
+
+        Raises:
+            StateInvalid: the value cannot be stored; says which part and why.
+            LimitExceeded: the actor would hold more than its limit.
+        """
+
+    async def delete(self, key: str) -> bool:
+        """Remove a value; whether there was one."""
+
+    async def list(
+        self,
+        *,
+        prefix: str = "",
+        start: str | None = None,
+        end: str | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> dict[str, object]:
+        """Values by key in UTF-8 order: start inclusive, end exclusive."""
+
+    async def delete_all(self) -> None:
+        """Remove all keys (declared state stays)."""
+
+    async def transaction(self, work: Callable[[], Coroutine[object, object, V]]) -> V:
+        """Run work in a critical section; if it raises, state and storage are as before."""
+
+    async def sync(self) -> None:
+        """Return when everything written so far is durable, this turn's writes included."""
+
+
+class Log(Protocol):
+    """A structured logger bound to the actor."""
+
+    def debug(self, event: str, **fields: object) -> object:
+        """Log for the developer."""
+
+    def info(self, event: str, **fields: object) -> object:
+        """Log what happened."""
+
+    def warning(self, event: str, **fields: object) -> object:
+        """Log what should be looked at."""
+
+    def error(self, event: str, **fields: object) -> object:
+        """Log what went wrong."""
+
+
+class ActorContext(Protocol):
+    """What an actor has besides its state; `self.ctx`."""
+
+    @property
+    def id(self) -> ActorId:
+        """Which actor this is."""
+
+    @property
+    def storage(self) -> Storage:
+        """Key-value storage of this actor."""
+
+    @property
+    def log(self) -> Log:
+        """A logger bound to type and name."""
+
+    def now_ns(self) -> int:
+        """Wall-clock nanoseconds since 1970, of the runtime's clock."""
+
+    def get(self, actor: type[A], name: str) -> A:
+        """A ref to another actor, as `Runtime.get`."""
+
+    def abort(self, reason: str = "") -> None:
+        """Throw this activation away: undo the turn, fail calls under way, start anew next time.
+
+        Raises:
+            ActivationAborted: always; user code cannot catch it with `except Exception`.
+        """
+
+    def wait_until(self, work: Coroutine[object, object, object]) -> None:
+        """Let work go on after the reply; the actor stays awake until it ends."""
+
+    async def block_concurrency_while(self, work: Callable[[], Coroutine[object, object, V]]) -> V:
+        """Run work in a critical section: nothing else is delivered meanwhile."""
+
+    async def reply(self, payload: bytes) -> None:
+        """Answer the message being handled (ActorBehavior only)."""
+
+
+class Actor:
+    """A named object that handles one message at a time; volatile unless facets say otherwise."""
+
+    ctx: ActorContext
+    facets: ClassVar[tuple[Facet, ...]] = ()
+    schema_version: ClassVar[int] = 1
+    __wakeful_base__: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__wakeful_base__" in vars(cls):
+            return
+        for name, member in vars(cls).items():
+            _check_member(cls, name, member)
+
+    async def on_activate(self) -> None:
+        """Called when the actor has woken, before its first message."""
+
+    async def on_deactivate(self) -> None:
+        """Called before the actor goes to sleep; what it writes is still committed."""
+
+    def __repr__(self) -> str:
+        ctx = vars(self).get("ctx")
+        return f"<{ctx.id}>" if ctx is not None else f"<{type(self).__name__}, not activated>"
+
+
+class DurableObject(Actor):
+    """An actor that wakes on its first message, sleeps when idle and keeps its state."""
+
+    __wakeful_base__: ClassVar[bool] = True
+
+
+class ActorBehavior(Actor):
+    """An actor at the lowest level: bytes in, bytes out, facets attached explicitly."""
+
+    __wakeful_base__: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.handle_message is ActorBehavior.handle_message:
+            raise ConfigError(
+                f"{cls.__name__} handles no messages. "
+                "Define `async def handle_message(self, ctx: ActorContext, msg: Message) -> None`."
+            )
+
+    async def handle_message(self, ctx: ActorContext, msg: Message) -> None:
+        """Handle one message; answer with `await ctx.reply(payload)`."""
+
+    async def ask(self, payload: bytes) -> bytes | None:
+        """Send a message; returns what `ctx.reply` was given, or None."""
+        ctx = MessageContext(self.ctx)
+        await self.handle_message(cast("ActorContext", ctx), Message(payload))
+        return ctx.answer
+
+
+class MessageContext:
+    """The actor's context while one message is handled: `reply` belongs to that message."""
+
+    __slots__ = ("_actor_context", "answer")
+
+    def __init__(self, actor_context: ActorContext) -> None:
+        self._actor_context = actor_context
+        self.answer: bytes | None = None
+
+    async def reply(self, payload: bytes) -> None:
+        """Answer the message being handled; the last answer counts."""
+        if not isinstance(payload, bytes):
+            raise TypeError(f"a reply is bytes, not {type(payload).__name__}")
+        self.answer = payload
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._actor_context, name)
+
+
+def readonly(method: Callable[P, R]) -> Callable[P, R]:
+    """Mark a method that changes nothing: it may be called with GET."""
+    method.__wakeful_readonly__ = True  # type: ignore[attr-defined]
+    return method
+
+
+def interleave(method: Callable[P, R]) -> Callable[P, R]:
+    """Let a method run while another turn of the same actor waits for something.
+
+    Its start and its end are commit points of the turn it interleaves with.
+    """
+    method.__wakeful_interleave__ = True  # type: ignore[attr-defined]
+    return method
+
+
+def _check_member(cls: type, name: str, member: object) -> None:
+    if name.startswith("_") or not inspect.isfunction(member):
+        return
+    if inspect.isasyncgenfunction(member):
+        raise ConfigError(
+            f"{cls.__name__}.{name} yields: an actor's method returns one value. "
+            f"Return a list, or rename it _{name} to use it inside the actor only."
+        )
+    if not inspect.iscoroutinefunction(inspect.unwrap(member)) and name not in HOOKS:
+        raise ConfigError(
+            f"{cls.__name__}.{name} must be `async def`, since callers await it. "
+            f"Write `async def {name}(...)`, or rename it _{name} to use it inside the actor only."
+        )

@@ -1,0 +1,256 @@
+"""An actor class compiled for calls: its methods, its state, what its facets decided.
+
+Everything that can be known before the first message is worked out here, once.
+"""
+
+from __future__ import annotations
+
+import dis
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from wakeful import codec
+from wakeful.actor import HOOKS, Actor
+from wakeful.errors import ConfigError, InvalidArguments, UnknownMethod
+from wakeful.facet import Chain, Facet, Method
+from wakeful.state import StateSchema
+
+EMPTY: Final = inspect.Parameter.empty
+POSITIONAL: Final = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+)
+KEYWORD: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+class Parameter:
+    """One parameter of a method: how its argument is checked and copied."""
+
+    __slots__ = ("by_keyword", "by_position", "default", "name", "typed")
+
+    def __init__(self, parameter: inspect.Parameter, annotation: object) -> None:
+        self.name = parameter.name
+        self.by_position = parameter.kind in POSITIONAL
+        self.by_keyword = parameter.kind in KEYWORD
+        self.default: object = parameter.default
+        self.typed = codec.typed(annotation)
+
+
+class MethodPlan:
+    """One method, compiled.
+
+    Attributes:
+        function: what runs: the plain function, or its facet chain around it.
+        straight: the code has no await, so it never suspends: it runs in the caller's task and
+            context, without any of the machinery that a suspended turn needs.
+    """
+
+    __slots__ = (
+        "_raw",
+        "_type_name",
+        "function",
+        "interleave",
+        "name",
+        "parameters",
+        "readonly",
+        "result_types",
+        "returns",
+        "straight",
+    )
+
+    def __init__(self, cls: type[Actor], name: str) -> None:
+        raw: Method = getattr(cls, name)
+        self._raw = raw
+        self._type_name = cls.__name__
+        self.name = name
+        self.function = raw
+        self.straight = not _may_suspend(raw)
+        self.readonly: bool = getattr(raw, "__wakeful_readonly__", False)
+        self.interleave: bool = getattr(raw, "__wakeful_interleave__", False)
+        hints = _hints(cls, name, raw)
+        parameters = list(inspect.signature(raw).parameters.values())[1:]
+        self.parameters = tuple(_parameter(cls, name, p, hints) for p in parameters)
+        self.returns = codec.typed(hints.get("return", object))
+        self.result_types: frozenset[type] = self.returns.types or frozenset()
+
+    def compile(self, chain: Chain) -> None:
+        """Put the hooks of a chain around the method; the plan itself stays, refs hold it."""
+        self.function = chain.wrap(self._raw, self.name, self._type_name)
+        self.straight = not _may_suspend(self._raw) and not chain.may_suspend
+
+    def copy_arguments(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[tuple[object, ...], dict[str, object]]:
+        """Arguments by value, as another actor may keep them.
+
+        Raises:
+            InvalidArguments: they do not fit the signature; names the parameter.
+        """
+        parameters = self.parameters
+        if len(args) > len(parameters):
+            raise InvalidArguments(
+                f"{self.name}() takes at most {len(parameters)} arguments, {len(args)} were given"
+            )
+        copied = tuple(
+            _copied(parameter, value) for parameter, value in zip(parameters, args, strict=False)
+        )
+        named = {name: _copied(self._named(name), value) for name, value in kwargs.items()}
+        self._check_complete(len(args), named)
+        return copied, named
+
+    def from_json(
+        self, args: list[object], kwargs: Mapping[str, object]
+    ) -> tuple[tuple[object, ...], dict[str, object]]:
+        """Arguments as they arrived in JSON, converted to what the signature says.
+
+        Raises:
+            InvalidArguments: they do not fit; names the parameter and what is wrong with it.
+        """
+        parameters = self.parameters
+        if len(args) > len(parameters):
+            raise InvalidArguments(
+                f"{self.name}() takes at most {len(parameters)} arguments, {len(args)} were given"
+            )
+        converted = tuple(
+            _from_json(parameter, value) for parameter, value in zip(parameters, args, strict=False)
+        )
+        named = {name: _from_json(self._named(name), value) for name, value in kwargs.items()}
+        self._check_complete(len(args), named)
+        return converted, named
+
+    def _named(self, name: str) -> Parameter:
+        for parameter in self.parameters:
+            if parameter.name == name and parameter.by_keyword:
+                return parameter
+        known = ", ".join(p.name for p in self.parameters) or "none"
+        raise InvalidArguments(
+            f"{self.name}() has no parameter {name!r}; its parameters: {known}", field=name
+        )
+
+    def _check_complete(self, positional: int, named: Mapping[str, object]) -> None:
+        for index, parameter in enumerate(self.parameters):
+            if index < positional:
+                if parameter.name in named:
+                    raise InvalidArguments(
+                        f"{self.name}() got {parameter.name!r} twice", field=parameter.name
+                    )
+            elif parameter.default is EMPTY and parameter.name not in named:
+                raise InvalidArguments(
+                    f"{self.name}() is missing {parameter.name!r}", field=parameter.name
+                )
+
+
+class ActorType:
+    """A registered type: class, facets, and everything compiled from them."""
+
+    __slots__ = (
+        "chain",
+        "cls",
+        "lifetime",
+        "methods",
+        "name",
+        "on_activate",
+        "on_deactivate",
+        "persistence",
+        "schema",
+    )
+
+    def __init__(self, cls: type[Actor], facets: Iterable[Facet], name: str | None = None) -> None:
+        self.cls = cls
+        self.name = name or cls.__name__
+        self.schema = StateSchema.of(cls)
+        self.methods = {name: MethodPlan(cls, name) for name in _method_names(cls)}
+        self.on_activate = cls.on_activate is not Actor.on_activate
+        self.on_deactivate = cls.on_deactivate is not Actor.on_deactivate
+        self.compile(facets)
+
+    def compile(self, facets: Iterable[Facet]) -> None:
+        """(Re)compile the chain; running turns go on with what they started with."""
+        self.chain = Chain(facets)
+        plan = self.chain.plan(self.name)
+        self.lifetime = plan.lifetime
+        self.persistence = plan.persistence
+        for method in self.methods.values():
+            method.compile(self.chain)
+
+    def method(self, name: str) -> MethodPlan:
+        """The method of a name.
+
+        Raises:
+            UnknownMethod: there is none; says what there is, or why it cannot be called.
+        """
+        plan = self.methods.get(name)
+        if plan is None:
+            raise UnknownMethod(self.why_no_method(name))
+        return plan
+
+    def why_no_method(self, name: str) -> str:
+        """Why a name cannot be called, in words for the caller."""
+        if name.startswith("_"):
+            return f"{self.name}.{name} is private to the actor (its name starts with _)"
+        if hasattr(self.cls, name) and name not in self.methods:
+            return (
+                f"{self.name}.{name} is not a method: a ref gives methods only. "
+                f"Add `async def get_{name}(self)` that returns it."
+            )
+        known = ", ".join(self.methods) or "none"
+        return f"{self.name} has no method {name!r}; its methods: {known}"
+
+
+def _method_names(cls: type[Actor]) -> list[str]:
+    names: dict[str, None] = {}
+    for base in reversed(cls.__mro__):
+        for name, member in vars(base).items():
+            if not name.startswith("_") and name not in HOOKS and inspect.isfunction(member):
+                names[name] = None
+    return list(names)
+
+
+def _hints(cls: type[Actor], name: str, raw: Callable[..., object]) -> dict[str, object]:
+    try:
+        return typing.get_type_hints(inspect.unwrap(raw), include_extras=True)
+    except NameError as error:
+        raise ConfigError(
+            f"{cls.__name__}.{name}: an annotation names something that does not exist: {error}"
+        ) from None
+
+
+def _parameter(
+    cls: type[Actor], method: str, parameter: inspect.Parameter, hints: dict[str, object]
+) -> Parameter:
+    if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
+        raise ConfigError(
+            f"{cls.__name__}.{method}: *args and **kwargs cannot be checked at the edge; "
+            "name the parameters, or take one list or dict"
+        )
+    annotation = hints.get(parameter.name, object)
+    try:
+        return Parameter(parameter, annotation)
+    except ConfigError as error:
+        raise ConfigError(f"{cls.__name__}.{method}({parameter.name}): {error}") from None
+
+
+def _copied(parameter: Parameter, value: object) -> object:
+    types = parameter.typed.types
+    if types is not None and type(value) in types:
+        return value
+    try:
+        return parameter.typed.copy(value)
+    except Exception as error:
+        raise InvalidArguments(f"{parameter.name}: {error}", field=parameter.name) from None
+
+
+def _from_json(parameter: Parameter, value: object) -> object:
+    try:
+        return parameter.typed.from_json(value)
+    except Exception as error:
+        raise InvalidArguments(f"{parameter.name}: {error}", field=parameter.name) from None
+
+
+def _may_suspend(function: Callable[..., object]) -> bool:
+    """Whether a coroutine function has any await; one that is not plain Python may."""
+    if not inspect.iscoroutinefunction(function) or not inspect.isfunction(function):
+        return True
+    return any(step.opname in ("SEND", "YIELD_VALUE") for step in dis.get_instructions(function))

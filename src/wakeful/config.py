@@ -1,0 +1,64 @@
+"""Every setting of a runtime in one frozen tree, each with its unit, default and reason.
+
+Errors: ConfigError names the setting, the value, and what would be right.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from wakeful.errors import ConfigError
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is bounded, and at what; over a limit the caller gets a typed error.
+
+    Attributes:
+        mailbox: calls waiting for one actor; one more gets Overloaded (429).
+        active_actors: activations in memory; the least recently used one goes to sleep first.
+        calls_waiting: calls waiting in all mailboxes together; one more gets
+            RuntimeOverloaded (503).
+        turn_seconds: how long one turn may take; then it is cancelled and undone (504).
+        activate_seconds: how long waking (`on_activate` included) may take.
+        shutdown_seconds: how long `close` waits for turns under way.
+        request_bytes: the largest HTTP request body (413).
+        name_bytes: the longest actor name, in bytes of UTF-8 (413).
+        http_requests: HTTP requests being handled at once (503).
+        request_seconds: how long an HTTP caller waits (504).
+    """
+
+    mailbox: int = 1_000
+    active_actors: int = 100_000
+    calls_waiting: int = 100_000
+    turn_seconds: float = 60.0
+    activate_seconds: float = 30.0
+    shutdown_seconds: float = 10.0
+    request_bytes: int = 1024 * 1024
+    name_bytes: int = 1024
+    http_requests: int = 10_000
+    request_seconds: float = 60.0
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if not value > 0:
+                raise ConfigError(f"limits.{name} must be more than 0, not {value!r}")
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The settings of one runtime.
+
+    Attributes:
+        idle_seconds: how long a virtual actor stays in memory without a message
+            (Cloudflare evicts after 10 s, durable-objects.md 1.10).
+        limits: see Limits.
+        node: the name of this process among the nodes.
+    """
+
+    idle_seconds: float = 10.0
+    limits: Limits = Limits()
+    node: str = "local"
+
+    def __post_init__(self) -> None:
+        if not self.idle_seconds > 0:
+            raise ConfigError(f"idle_seconds must be more than 0, not {self.idle_seconds!r}")

@@ -1,0 +1,1 @@
+"""Facets: optional behaviour of an actor type, each written against wakeful.facet only."""

@@ -1,0 +1,42 @@
+"""DurabilityFacet: the actor's declared state and storage survive, and answers wait for them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from wakeful.errors import ConfigError
+from wakeful.facet import Facet, Persistence, TypePlan
+
+
+class DurabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of a durable actor.
+
+    Attributes:
+        confirm: answers wait until what they may reveal is durable. Turning it off gives up
+            promise G2: a crash may take back what a caller was told.
+        state_bytes_max: all that one actor keeps, keys included; over it the turn is undone.
+    """
+
+    confirm: bool = True
+    state_bytes_max: int = 64 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        if self.state_bytes_max <= 0:
+            raise ConfigError(
+                f"DurabilityConfig.state_bytes_max must be more than 0: {self.state_bytes_max!r}"
+            )
+
+
+class DurabilityFacet(Facet):
+    """Makes a type's state durable; without it state lives and dies with the activation."""
+
+    priority = 20
+
+    def __init__(self, config: DurabilityConfig | None = None) -> None:
+        self.config = config or DurabilityConfig()
+
+    def plan(self, plan: TypePlan) -> None:
+        """Keep declared state and storage."""
+        plan.persistence = Persistence(
+            confirm=self.config.confirm, state_bytes_max=self.config.state_bytes_max
+        )

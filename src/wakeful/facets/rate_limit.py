@@ -1,0 +1,50 @@
+"""RateLimit: at most so many calls a second to one actor, with a burst (token bucket)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from wakeful.errors import ConfigError, Overloaded
+from wakeful.facet import Call, Facet
+from wakeful.ids import ActorId
+
+
+class RateLimit(Facet):
+    """Refuses calls over the rate with Overloaded (429) before the actor's code runs.
+
+    Args:
+        per_second: calls a second in the long run.
+        burst: calls that may come at once; by default one second's worth.
+    """
+
+    priority = 0
+
+    def __init__(
+        self,
+        per_second: float,
+        burst: int | None = None,
+        *,
+        now_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        if not per_second > 0:
+            raise ConfigError(f"RateLimit.per_second must be more than 0: {per_second!r}")
+        self._per_ns = per_second / 1e9
+        self._burst = float(burst if burst is not None else max(1, round(per_second)))
+        self._now_ns = now_ns
+        self._buckets: dict[ActorId, tuple[float, int]] = {}
+
+    def before(self, call: Call) -> None:
+        """Take a token, or refuse."""
+        now_ns = self._now_ns()
+        tokens, since_ns = self._buckets.get(call.actor, (self._burst, now_ns))
+        tokens = min(self._burst, tokens + (now_ns - since_ns) * self._per_ns)
+        if tokens < 1:
+            self._buckets[call.actor] = (tokens, now_ns)
+            wait_ns = round((1 - tokens) / self._per_ns)
+            raise Overloaded(f"{call.actor} is over its rate", retry_after_ns=wait_ns)
+        self._buckets[call.actor] = (tokens - 1, now_ns)
+
+    def deactivated(self, actor: ActorId) -> None:
+        """A sleeping actor costs nothing here either."""
+        self._buckets.pop(actor, None)

@@ -1,0 +1,178 @@
+"""Runtime: settings and classes in, a wired node out.
+
+Start: open the store (lock, migrate, epoch), make the host, register the types.
+Stop:  stop admitting, finish turns, put actors to sleep, flush, close the store, release.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Iterable
+from os import PathLike, fspath
+from types import TracebackType
+from typing import Self, TypeVar
+
+from wakeful.actor import Actor, DurableObject
+from wakeful.actor_type import ActorType
+from wakeful.config import Config
+from wakeful.errors import ConfigError
+from wakeful.facet import Facet
+from wakeful.facets.builder import ActorSpec
+from wakeful.facets.durability import DurabilityFacet
+from wakeful.facets.virtual import VirtualActorConfig, VirtualActorFacet
+from wakeful.ports import Clock, Page, Store
+from wakeful.runtime.host import Host
+from wakeful.store.sqlite import SQLiteStore
+
+A = TypeVar("A")
+Path = str | PathLike[str]
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    now_ns = staticmethod(time.time_ns)
+    monotonic_ns = staticmethod(time.monotonic_ns)
+
+
+class Runtime:
+    """Actors in this process, kept in a data directory.
+
+    Use it as an async context manager. Several runtimes may live in one process, each with a
+    directory of its own.
+
+    Args:
+        data: the data directory (made if missing), or a store of your own.
+        actors: the actor classes to serve, or specs from ActorBuilder.
+        config: settings; see Config.
+        clock: time, injected by tests.
+
+    Raises:
+        ConfigError: a class or a setting is wrong.
+    """
+
+    def __init__(
+        self,
+        data: Path | Store,
+        actors: Iterable[type[Actor] | ActorSpec],
+        *,
+        config: Config | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.config = config or Config()
+        self._types = [_actor_type(actor, self.config) for actor in actors]
+        self._clock: Clock = clock or SystemClock()
+        self._store: Store = SQLiteStore(fspath(data)) if isinstance(data, str | PathLike) else data
+        self._host: Host | None = None
+
+    @property
+    def host(self) -> Host:
+        """The running host, for the adapters.
+
+        Raises:
+            ConfigError: the runtime is not started.
+        """
+        if self._host is None:
+            raise ConfigError("the runtime is not running: use `async with Runtime(...) as rt`")
+        return self._host
+
+    async def __aenter__(self) -> Self:
+        """Start: take the data directory and register the types.
+
+        Raises:
+            DirectoryInUse, FormatTooNew, StorageError: the directory cannot be used.
+        """
+        loop = asyncio.get_running_loop()
+        info = self._store.open()
+        host = Host(loop, self._store, info, self._clock, self.config)
+        try:
+            for actor_type in self._types:
+                host.register(actor_type)
+        except BaseException:
+            await self._store.close()
+            raise
+        self._host = host
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop in good order; what was acknowledged is on disk."""
+        host, self._host = self._host, None
+        if host is not None:
+            try:
+                await host.close()
+            finally:
+                await self._store.close()
+
+    def get(self, actor: type[A], name: str) -> A:
+        """A ref to the actor of that name, typed as its class. Nothing is started or sent yet.
+
+        Raises:
+            UnknownActorType: the class is not among `actors`.
+            InvalidArguments, PayloadTooLarge: the name is not usable.
+        """
+        return self.host.get(actor, name)
+
+    def spawn(self, actor: type[A], *args: object, name: str | None = None) -> A:
+        """Start an actor that has no lifetime of its own; it lives until `stop`.
+
+        Args:
+            actor: the class.
+            *args: passed to its constructor.
+            name: its name; by default a new unique one.
+        """
+        return self.host.spawn(actor, name or uuid.uuid4().hex, args)
+
+    async def stop(self, ref: object) -> None:
+        """Put a running actor to sleep (a volatile one ends); durable state stays."""
+        await self.host.stop(ref)
+
+    async def delete(self, actor: type[Actor], name: str) -> None:
+        """Remove an actor and all it keeps; returns when that is durable.
+
+        Turns under way fail with ActorAborted; a later call starts from nothing.
+        """
+        host = self.host
+        ref = host.ref(host.type_of(actor), name)
+        await host.life.delete(ref._type, ref._id)
+
+    def list(
+        self,
+        actor: type[Actor],
+        prefix: str = "",
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page:
+        """Stored actors of a type, by name, a page at a time; pass `page.cursor` to go on."""
+        host = self.host
+        return host.store.list(host.type_of(actor).name, prefix, cursor, limit)
+
+    def attach(self, actor: type[Actor], facet: Facet) -> None:
+        """Add a facet to a type while it runs."""
+        self.host.attach(actor, facet)
+
+    def detach(self, actor: type[Actor], facet: Facet) -> None:
+        """Take a facet away from a type while it runs."""
+        self.host.detach(actor, facet)
+
+
+def _actor_type(actor: type[Actor] | ActorSpec, config: Config) -> ActorType:
+    if isinstance(actor, ActorSpec):
+        return ActorType(actor.cls, actor.facets, actor.name)
+    if not issubclass(actor, Actor):
+        raise ConfigError(f"actors are subclasses of wakeful.Actor, not {actor!r}")
+    facets: list[Facet] = list(actor.facets)
+    if issubclass(actor, DurableObject):
+        kinds = {type(facet) for facet in facets}
+        if VirtualActorFacet not in kinds:
+            idle = VirtualActorConfig(idle_timeout=config.idle_seconds)
+            facets.append(VirtualActorFacet(idle))
+        if DurabilityFacet not in kinds:
+            facets.append(DurabilityFacet())
+    return ActorType(actor, facets)

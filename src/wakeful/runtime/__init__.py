@@ -1,0 +1,1 @@
+"""The only asyncio driver of core: activations, turns, group commit, refs."""

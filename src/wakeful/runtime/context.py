@@ -1,0 +1,158 @@
+"""What user code holds: `self.ctx` and `self.ctx.storage`, over one activation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+
+from wakeful import codec
+from wakeful.actor import Log
+from wakeful.errors import ActivationAborted, ActorAborted, InvalidArguments
+from wakeful.ids import ActorId
+from wakeful.ports import KV_PREFIX
+
+if TYPE_CHECKING:
+    from wakeful.runtime.activation import Activation
+    from wakeful.runtime.host import Host
+
+A = TypeVar("A")
+V = TypeVar("V")
+Keys = list[str]
+
+
+class StorageFace:
+    """Key-value storage of one activation; every call completes without suspending."""
+
+    __slots__ = ("_activation", "_host")
+
+    def __init__(self, host: Host, activation: Activation) -> None:
+        self._host = host
+        self._activation = activation
+
+    async def get(self, key: str, default: object = None) -> object:
+        """The value (a copy), or default."""
+        buffer = self._activation.buffer
+        stored = buffer.get(_cell(key)) if buffer is not None else None
+        return default if stored is None else codec.decode(stored)
+
+    async def put(self, key: str, value: object) -> None:
+        """Set a value (a copy is kept)."""
+        self._check_durable()
+        self._activation.writes().put(_cell(key), codec.encode(value))
+
+    async def delete(self, key: str) -> bool:
+        """Remove a value; whether there was one."""
+        buffer = self._activation.buffer
+        return buffer.delete(_cell(key)) if buffer is not None else False
+
+    async def list(
+        self,
+        *,
+        prefix: str = "",
+        start: str | None = None,
+        end: str | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+    ) -> dict[str, object]:
+        """Values by key in UTF-8 order: start inclusive, end exclusive."""
+        if limit is not None and limit <= 0:
+            raise InvalidArguments(f"limit must be positive, not {limit}", field="limit")
+        keys = self._keys(prefix, start, end)
+        keys.sort(key=str.encode, reverse=reverse)
+        buffer = self._activation.writes()
+        return {key: codec.decode(buffer.cells[KV_PREFIX + key]) for key in keys[:limit]}
+
+    async def delete_all(self) -> None:
+        """Remove all keys; declared state stays."""
+        buffer = self._activation.buffer
+        for key in list(buffer.cells) if buffer is not None else ():
+            self._activation.writes().delete(key)
+
+    async def transaction(self, work: Callable[[], Coroutine[object, object, V]]) -> V:
+        """Run work in a critical section; if it raises, state and storage are as before it."""
+        return await self._host.transaction(self._activation, work)
+
+    async def sync(self) -> None:
+        """Return when everything written so far is durable, this turn's writes included."""
+        await self._host.commit_point(self._activation)
+
+    def _keys(self, prefix: str, start: str | None, end: str | None) -> Keys:
+        buffer = self._activation.buffer
+        if buffer is None:
+            return []
+        low = start.encode() if start is not None else b""
+        high = end.encode() if end is not None else None
+        skip = len(KV_PREFIX)
+        keys = [cell[skip:] for cell in buffer.cells if cell.startswith(KV_PREFIX + prefix)]
+        return [
+            key for key in keys if key.encode() >= low and (high is None or key.encode() < high)
+        ]
+
+    def _check_durable(self) -> None:
+        # A volatile actor's storage would vanish with it: say so at the first write.
+        if not self._activation.durable:
+            raise InvalidArguments(
+                f"{self._activation.id} keeps nothing: attach a DurabilityFacet, or derive "
+                "the class from DurableObject, to use storage"
+            )
+
+
+class Context:
+    """`self.ctx` of one activation."""
+
+    __slots__ = ("_activation", "_host")
+
+    def __init__(self, host: Host, activation: Activation) -> None:
+        self._host = host
+        self._activation = activation
+
+    @property
+    def id(self) -> ActorId:
+        """Which actor this is."""
+        return self._activation.id
+
+    @property
+    def storage(self) -> StorageFace:
+        """Key-value storage of this actor."""
+        return StorageFace(self._host, self._activation)
+
+    @property
+    def log(self) -> Log:
+        """A logger bound to type and name."""
+        actor = self._activation.id
+        log: Log = structlog.get_logger("wakeful.actor").bind(type=actor.type, name=actor.name)
+        return log
+
+    def now_ns(self) -> int:
+        """Wall-clock nanoseconds since 1970, of the runtime's clock."""
+        return self._host.clock.now_ns()
+
+    def get(self, actor: type[A], name: str) -> A:
+        """A ref to another actor."""
+        return self._host.get(actor, name)
+
+    def abort(self, reason: str = "") -> None:
+        """Throw this activation away; the next call starts from the last durable state."""
+        cause = ActorAborted(reason or f"{self._activation.id} called abort()")
+        self._host.discard(self._activation, cause)
+        raise ActivationAborted(cause)
+
+    def wait_until(self, work: Coroutine[object, object, object]) -> None:
+        """Let work go on after the reply; the actor stays awake until it ends."""
+        self._host.start_background(self._activation, work)
+
+    async def block_concurrency_while(self, work: Callable[[], Coroutine[object, object, V]]) -> V:
+        """Run work in a critical section: nothing else is delivered meanwhile."""
+        return await self._host.in_section(self._activation, work)
+
+    async def reply(self, payload: bytes) -> None:
+        """Only the context given to `handle_message` can reply."""
+        raise RuntimeError("reply() belongs to the ctx that handle_message was given")
+
+
+def _cell(key: str) -> str:
+    if not isinstance(key, str):
+        raise InvalidArguments(f"a storage key is text, not {type(key).__name__}: {key!r}")
+    return KV_PREFIX + key

@@ -1,0 +1,300 @@
+"""Delivers calls and runs turns; the hottest file.
+
+The life of a call is in `ask`. Three ways, fastest first:
+    straight   the actor is free and the method has no await: it runs right here;
+    inline     the actor is free: the first step runs here, a pooled runner goes on if it waits;
+    queued     the actor is busy or waking: the call waits in its mailbox.
+
+Invariants: a turn ends in `_conclude`, or in the two lines of `ask` that do the same for a
+            straight one; nothing an actor says leaves except through the flusher.
+"""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop, CancelledError, Future
+from collections.abc import Mapping
+from typing import Final
+
+from wakeful.actor_type import MethodPlan
+from wakeful.config import Config
+from wakeful.core.lifecycle import State
+from wakeful.core.waits import WaitGraph
+from wakeful.errors import (
+    ActivationAborted,
+    ActorRaised,
+    CallCycle,
+    CallError,
+    DeadlineExceeded,
+    Overloaded,
+    RuntimeOverloaded,
+    ShuttingDown,
+)
+from wakeful.ids import ActorId
+from wakeful.ports import Clock
+from wakeful.runtime.activation import NO_TURNS, Activation, Envelope
+from wakeful.runtime.flush import Flusher
+from wakeful.runtime.life import Life
+from wakeful.runtime.refs import Ref
+from wakeful.runtime.turn import SUSPENDED, RunnerPool, Turn, current
+
+STRAIGHT_RUN_MAX: Final = 64  # queued turns run before other actors get the loop
+
+
+class Delivery:
+    """From a call to its answer."""
+
+    def __init__(self, loop: AbstractEventLoop, clock: Clock, config: Config, life: Life) -> None:
+        self.waits: WaitGraph[ActorId] = WaitGraph()
+        self.pool = RunnerPool(loop, self._finish)
+        self.calls = 0
+        self.failures = 0
+        self.shed = 0
+        self.waiting = 0
+        self.flusher: Flusher
+        self._loop = loop
+        self._now_ns = clock.monotonic_ns
+        self._limits = config.limits
+        self._life = life
+        self._quiet: Future[None] | None = None
+
+    async def ask(
+        self,
+        ref: Ref,
+        plan: MethodPlan,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+    ) -> object:
+        """Call a method of an actor; returns when the answer reveals nothing undurable."""
+        activation = ref._activation
+        if activation is None or not activation.free:
+            activation = ref._activation = self._life.find(ref._type, ref._id)
+        if args or kwargs:
+            args, kwargs = plan.copy_arguments(args, kwargs)
+        self.calls += 1
+        if not plan.straight or not activation.free or current.get() is not None:
+            return await self._ask_slowly(activation, plan, args, kwargs)
+        activation.used_ns = self._now_ns()
+        try:
+            result = await plan.function(activation.instance, *args, **kwargs)
+            if type(result) not in plan.result_types:
+                result = plan.returns.copy(result)
+            if activation.durable and activation.save():
+                self.flusher.wrote(activation)
+        except BaseException as error:
+            return await self._straight_failed(activation, error)
+        if activation.confirm and activation.gate.batch > self.flusher.commit.settled:
+            await self.flusher.durable(activation)
+        return result
+
+    def pump(self, activation: Activation) -> None:
+        """Start what waits in the mailbox, as far as the input gate admits it."""
+        mailbox = activation.mailbox
+        if mailbox is not None and activation.life.state is State.ACTIVE:
+            budget = STRAIGHT_RUN_MAX
+            while (event := mailbox.peek()) is not None:
+                if not activation.input.admits(interleave=event.plan.interleave):
+                    break
+                if budget == 0:
+                    self._loop.call_soon(self.pump, activation)
+                    break
+                budget -= 1
+                mailbox.take()
+                self.waiting -= 1
+                if not event.reply.done():
+                    self._start(activation, event)
+        activation.refresh()
+        if self._quiet is not None:
+            self._tell_quiet()
+
+    async def commit_point(self, activation: Activation) -> None:
+        """What the turn has done so far is committed; return when it is durable."""
+        if activation.life.cause is not None:
+            raise activation.life.cause
+        if activation.transactions:
+            raise CallError(
+                f"{activation.id}: inside a transaction nothing can leave the actor; "
+                "call other actors before or after it"
+            )
+        if activation.durable and activation.save():
+            self.flusher.wrote(activation)
+        if activation.confirm:
+            await self.flusher.durable(activation)
+
+    async def quiet(self) -> None:
+        """Return when no turn runs and none waits."""
+        while any(a.turns or a.mailbox for a in self._life.catalog):
+            self._quiet = self._loop.create_future()
+            await self._quiet
+        self._quiet = None
+
+    async def _straight_failed(self, activation: Activation, error: BaseException) -> object:
+        self.failures += 1
+        if isinstance(error, ActivationAborted):
+            await self.flusher.durable(activation)
+            raise error.cause from None
+        if activation.durable:
+            activation.undo()
+            if activation.confirm:
+                await self.flusher.durable(activation)
+        raise error
+
+    async def _ask_slowly(
+        self,
+        activation: Activation,
+        plan: MethodPlan,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+    ) -> object:
+        turn = current.get()
+        if turn is None:
+            if self._life.closing:
+                raise ShuttingDown("the runtime is shutting down")
+            return await self._begin(activation, plan, args, kwargs)
+        await self.commit_point(turn.activation)
+        activation = self._life.find(activation.type, activation.id)
+        if not turn.holds or turn.ended:
+            return await self._begin(activation, plan, args, kwargs)
+        return await self._ask_and_wait(turn, activation, plan, args, kwargs)
+
+    async def _ask_and_wait(
+        self,
+        turn: Turn,
+        activation: Activation,
+        plan: MethodPlan,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+    ) -> object:
+        """A turn asks another actor: it will wait, and must not wait for itself."""
+        asker, target = turn.activation.id, activation.id
+        if not activation.input.admits(interleave=plan.interleave):
+            self._check_cycle(turn, target, plan)
+        mark = object()
+        self.waits.add(asker, target, turn.what, id(mark))
+        try:
+            return await self._begin(activation, plan, args, kwargs)
+        finally:
+            self.waits.remove(asker, id(mark))
+
+    def _check_cycle(self, turn: Turn, target: ActorId, plan: MethodPlan) -> None:
+        cycle = self.waits.cycle(turn.activation.id, target)
+        if cycle is None:
+            return
+        steps = [(turn.activation.id, turn.what), *cycle]
+        path = " -> ".join(f"{actor}.{method}" for actor, method in steps)
+        raise CallCycle(
+            f"this call would wait for ever: {path} -> {target}.{plan.name}. "
+            f"Mark {target.type}.{plan.name} with @interleave if it may run meanwhile."
+        )
+
+    def _begin(
+        self,
+        activation: Activation,
+        plan: MethodPlan,
+        args: tuple[object, ...],
+        kwargs: Mapping[str, object],
+    ) -> Future[object]:
+        """Start the turn if the actor is free for it, else queue it; the future is its answer."""
+        reply: Future[object] = self._loop.create_future()
+        event = Envelope(plan, args, kwargs, reply)
+        ready = activation.life.state is State.ACTIVE
+        first = plan.interleave or not activation.mailbox
+        if ready and first and activation.input.admits(interleave=plan.interleave):
+            self._start(activation, event)
+            self.pump(activation)
+        else:
+            self._queue(activation, event)
+        return reply
+
+    def _queue(self, activation: Activation, event: Envelope) -> None:
+        if self.waiting >= self._limits.calls_waiting:
+            self.shed += 1
+            raise RuntimeOverloaded(f"{self.waiting} calls are waiting (limits.calls_waiting)")
+        if not activation.queue(self._limits.mailbox).offer(event):
+            self.shed += 1
+            raise Overloaded(
+                f"{activation.id} has {self._limits.mailbox} calls waiting (limits.mailbox)"
+            )
+        self.waiting += 1
+        activation.free = False
+
+    def _start(self, activation: Activation, event: Envelope) -> None:
+        plan = event.plan
+        activation.used_ns = self._now_ns()
+        if activation.input.turns and activation.durable and activation.save():
+            self.flusher.wrote(activation)  # joining another turn is a commit point of it
+        turn = Turn(activation, plan.name, plan)
+        turn.reply = event.reply
+        activation.input.enter()
+        activation.free = False
+        activation.turns = [*activation.turns, turn]
+        work = plan.function(activation.instance, *event.args, **event.kwargs)
+        try:
+            result = self.pool.start(turn, work)
+        except BaseException as error:
+            self._conclude(turn, None, error)
+            return
+        if result is SUSPENDED:
+            turn.timer = self._loop.call_later(self._limits.turn_seconds, self._expire, turn)
+        else:
+            self._conclude(turn, result, None)
+
+    def _finish(self, turn: Turn, result: object, error: BaseException | None) -> None:
+        """A suspended turn has ended, in its runner."""
+        self._conclude(turn, result, error)
+        self.pump(turn.activation)
+
+    def _conclude(self, turn: Turn, result: object, error: BaseException | None) -> None:
+        activation, reply, plan = turn.activation, turn.reply, turn.plan
+        assert reply is not None
+        assert plan is not None
+        turn.ended = True
+        if turn.timer is not None:
+            turn.timer.cancel()
+        activation.input.leave()
+        activation.turns = [t for t in activation.turns if t is not turn] or NO_TURNS
+        if activation.life.cause is not None:
+            error = activation.life.cause
+        elif turn.cause is not None:
+            error = turn.cause
+        if error is None:
+            try:
+                if type(result) not in plan.result_types:
+                    result = plan.returns.copy(result)
+                if activation.durable and activation.save():
+                    self.flusher.wrote(activation)
+            except Exception as refused:
+                error = refused
+        if error is not None:
+            result, error = None, self._undo(activation, error)
+        self.flusher.deliver(activation, reply, result, error)
+
+    def _undo(self, activation: Activation, error: BaseException) -> BaseException:
+        self.failures += 1
+        if activation.durable and activation.life.cause is None:
+            activation.undo()
+        if isinstance(error, ActivationAborted):
+            return error.cause
+        if isinstance(error, CancelledError):
+            return ActorRaised("CancelledError", "the method was cancelled from inside")
+        return error
+
+    def _expire(self, turn: Turn) -> None:
+        seconds = self._limits.turn_seconds
+        turn.interrupt(
+            DeadlineExceeded(
+                f"{turn.activation.id}.{turn.what} took longer than {seconds} s "
+                "(limits.turn_seconds) and was cancelled; what it asked of others may have happened"
+            )
+        )
+        turn.timer = self._loop.call_later(seconds, self._give_up, turn)
+
+    def _give_up(self, turn: Turn) -> None:
+        """It did not stop when cancelled: the actor goes on without it, in a new activation."""
+        if not turn.ended and turn.cause is not None:
+            if turn.reply is not None and not turn.reply.done():
+                turn.reply.set_exception(turn.cause)
+            self._life.discard(turn.activation, turn.cause)
+
+    def _tell_quiet(self) -> None:
+        if self._quiet is not None and not self._quiet.done():
+            self._quiet.set_result(None)

@@ -1,0 +1,162 @@
+"""Drives group commit: collects what a loop iteration wrote, hands batches to the store.
+
+Tickets are futures with what they will be given: nothing that an actor says leaves before.
+"""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Callable
+from typing import cast
+
+from wakeful.core.commit import GroupCommit
+from wakeful.core.gates import OutputGate
+from wakeful.core.lease import Lease
+from wakeful.errors import Fenced, StorageError, WakefulError
+from wakeful.ids import shard_of
+from wakeful.ports import Store
+from wakeful.runtime.activation import Activation
+
+Ticket = tuple["Future[object]", object, "BaseException | None"]
+Broken = Callable[[Activation, StorageError], None]
+
+
+class Flusher:
+    """The loop's side of group commit; the store's side is a thread or a database."""
+
+    __slots__ = (
+        "_broken",
+        "_idle",
+        "_loop",
+        "_scheduled",
+        "_shards",
+        "_store",
+        "batches",
+        "commit",
+        "lease",
+        "records",
+    )
+
+    def __init__(
+        self, loop: AbstractEventLoop, store: Store, lease: Lease, shards: int, broken: Broken
+    ) -> None:
+        self.commit: GroupCommit[Ticket] = GroupCommit()
+        self.lease = lease
+        self.batches = 0
+        self.records = 0
+        self._loop = loop
+        self._store = store
+        self._shards = shards
+        self._broken = broken
+        self._scheduled = False
+        self._idle: list[Future[None]] = []
+
+    def wrote(self, activation: Activation) -> None:
+        """An activation has saved something: it goes with the batch being collected."""
+        if self.commit.wrote(activation.gate) and not self._scheduled:
+            self._schedule()
+
+    def pending(self, activation: Activation) -> bool:
+        """Whether something it saved is not durable yet."""
+        return self.commit.pending(activation.gate)
+
+    async def durable(self, activation: Activation) -> None:
+        """Return when all that the activation has saved is durable.
+
+        Raises:
+            StorageError: it will not be.
+        """
+        gate = activation.gate
+        if gate.batch > self.commit.settled:
+            done: Future[object] = self._loop.create_future()
+            self.commit.wait(gate, (done, None, None))
+            await done
+        elif gate.broken is not None:
+            raise gate.broken
+
+    def deliver(
+        self,
+        activation: Activation,
+        reply: Future[object],
+        value: object,
+        error: BaseException | None,
+    ) -> None:
+        """Give a future its outcome, once that reveals nothing undurable."""
+        gate = activation.gate
+        if activation.confirm and gate.batch > self.commit.settled:
+            self.commit.wait(gate, (reply, value, error))
+        elif gate.broken is not None:
+            _resolve(reply, None, gate.broken)
+        else:
+            _resolve(reply, value, error)
+
+    async def settled(self) -> None:
+        """Return when nothing collects and nothing is in flight."""
+        if self.commit.in_flight is not None or self.commit.collecting.writers:
+            idle: Future[None] = self._loop.create_future()
+            self._idle.append(idle)
+            await idle
+
+    def _schedule(self) -> None:
+        if self.commit.in_flight is None:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        batch = self.commit.take()
+        if batch is None:
+            self._tell_idle()
+            return
+        shards, epoch = self._shards, self.lease.epoch
+        records = []
+        for gate in batch.writers:
+            activation = cast("Activation", gate.owner)
+            records.append(activation.record(shard_of(activation.id, shards), epoch))
+        self.batches += 1
+        self.records += len(records)
+        try:
+            self._store.commit(records, self._done)
+        except StorageError as error:
+            self._loop.call_soon(self._done, error)
+
+    def _done(self, error: StorageError | None) -> None:
+        if error is None:
+            for _, (reply, value, raised) in self.commit.durable():
+                _resolve(reply, value, raised)
+        else:
+            self._failed(error)
+        if self.commit.collecting.writers:
+            self._schedule()
+        else:
+            self._tell_idle()
+
+    def _failed(self, error: StorageError) -> None:
+        if isinstance(error, Fenced):
+            self.lease.lose()
+        gates, lost = self.commit.failed(error)
+        for _, (reply, _, _) in lost:
+            _resolve(reply, None, error)
+        for gate in gates:
+            self._broken(cast("Activation", gate.owner), error)
+
+    def _tell_idle(self) -> None:
+        if self.commit.in_flight is None:
+            idle, self._idle = self._idle, []
+            for future in idle:
+                _resolve(cast("Future[object]", future), None, None)
+
+
+def release(gate: OutputGate, cause: WakefulError) -> None:
+    """Mark a gate broken by something other than the store; the first cause stays."""
+    if gate.broken is None:
+        gate.broken = cause
+
+
+def _resolve(reply: Future[object], value: object, error: BaseException | None) -> None:
+    if reply.done():
+        return
+    if error is None:
+        reply.set_result(value)
+    else:
+        reply.set_exception(error)
