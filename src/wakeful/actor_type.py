@@ -43,6 +43,7 @@ class MethodPlan:
 
     Attributes:
         function: what runs: the plain function, or its facet chain around it.
+        calls: how often it was called.
         straight: the code has no await, so it never suspends: it runs in the caller's task and
             context, without any of the machinery that a suspended turn needs.
     """
@@ -50,6 +51,7 @@ class MethodPlan:
     __slots__ = (
         "_raw",
         "_type_name",
+        "calls",
         "function",
         "interleave",
         "name",
@@ -65,6 +67,7 @@ class MethodPlan:
         self._raw = raw
         self._type_name = cls.__name__
         self.name = name
+        self.calls = 0
         self.function = raw
         self.straight = not _may_suspend(raw)
         self.readonly: bool = getattr(raw, "__wakeful_readonly__", False)

@@ -12,11 +12,7 @@ Source:     savepoints as in SQLite; durable-objects.md 1.5, 2.4 (read your own 
 
 from __future__ import annotations
 
-from typing import Final
-
 Undo = tuple[str, bytes | None]
-
-NOTHING: Final[dict[str, bytes | None]] = {}
 
 
 class WriteBuffer:
@@ -77,9 +73,9 @@ class WriteBuffer:
         return True
 
     def take(self) -> dict[str, bytes | None]:
-        """The changes since the last `take`, up to the last commit point."""
+        """The changes since the last `take`, up to the last commit point; the caller's to keep."""
         dirty, self._dirty = self._dirty, None
-        return dirty if dirty is not None else NOTHING
+        return dirty if dirty is not None else {}
 
     def _set(self, key: str, old: bytes | None, new: bytes | None) -> None:
         if old is not None:

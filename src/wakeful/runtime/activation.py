@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from asyncio import Future, Task
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from wakeful.actor_type import ActorType, MethodPlan
 from wakeful.core.gates import InputGate, OutputGate, Section
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from wakeful.actor import Actor
     from wakeful.runtime.turn import Turn
     from wakeful.state import Snapshot
-
-
-NO_TURNS: Final[list[Turn]] = []  # shared by all that have none; replaced, never changed
 
 
 class Envelope:
@@ -65,7 +62,9 @@ class Activation:
         "life",
         "mailbox",
         "seq",
+        "shard",
         "snapshot",
+        "stale",
         "transactions",
         "turns",
         "type",
@@ -76,12 +75,14 @@ class Activation:
     instance: Actor
     snapshot: Snapshot
 
-    def __init__(self, actor_type: ActorType, actor: ActorId) -> None:
+    def __init__(self, actor_type: ActorType, actor: ActorId, shard: int) -> None:
         self.type = actor_type
         self.id = actor
         self.durable = actor_type.persistence is not None
         self.confirm = actor_type.persistence is not None and actor_type.persistence.confirm
         self.idle_ns = actor_type.lifetime.idle_ns if actor_type.lifetime is not None else 0
+        self.shard = shard
+        self.stale = False
         self.free = False
         self.input = InputGate()
         self.gate = OutputGate(self)
@@ -89,7 +90,7 @@ class Activation:
         self.mailbox: Mailbox[Envelope] | None = None
         self.buffer: WriteBuffer | None = None
         self.background: set[Task[object]] | None = None
-        self.turns: list[Turn] = NO_TURNS
+        self.turns: tuple[Turn, ...] = ()
         self.transactions = 0
         self.used_ns = 0
         self.bucket = NOWHERE
@@ -135,7 +136,9 @@ class Activation:
             StateInvalid: a durable attribute holds what it must not; nothing was taken over.
             LimitExceeded: the actor would keep more than its limit.
         """
-        changed = self.type.schema.capture(vars(self.instance), self.snapshot)
+        changed = self.type.schema.capture(self.instance.__dict__, self.snapshot)
+        if changed:
+            self.stale = True  # the stored state, until the next record
         buffer = self.buffer
         if buffer is not None and buffer.touched:
             self._check_size(buffer)
@@ -149,15 +152,18 @@ class Activation:
             self.buffer.undo()
         self.type.schema.restore(vars(self.instance), self.snapshot)
 
-    def record(self, shard: int, epoch: int) -> CommitRecord:
+    def record(self, epoch: int) -> CommitRecord:
         """Everything saved since the last record, as one."""
         self.seq += 1
-        if self.wiped:
-            return CommitRecord(self.id.type, self.id.name, shard, epoch, self.seq, True, {})
-        puts = self.buffer.take() if self.buffer is not None else {}
-        if self.type.schema.fields:
-            puts = {**puts, STATE_KEY: self.type.schema.encode(self.snapshot)}
-        return CommitRecord(self.id.type, self.id.name, shard, epoch, self.seq, False, puts)
+        puts: dict[str, bytes | None] = {}
+        if not self.wiped:
+            if self.buffer is not None:
+                puts = self.buffer.take()
+            if self.stale:
+                puts[STATE_KEY] = self.type.schema.encode(self.snapshot)
+                self.stale = False
+        type_name, name = self.id
+        return CommitRecord(type_name, name, self.shard, epoch, self.seq, self.wiped, puts)
 
     def open_section(self) -> Section:
         """Open a critical section: nothing else is delivered until it is closed."""

@@ -11,7 +11,7 @@ Invariants: a turn ends in `_conclude`, or in the two lines of `ask` that do the
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, CancelledError, Future
+from asyncio import AbstractEventLoop, CancelledError, Future, TimerHandle
 from collections.abc import Mapping
 from typing import Final
 
@@ -31,11 +31,14 @@ from wakeful.errors import (
 )
 from wakeful.ids import ActorId
 from wakeful.ports import Clock
-from wakeful.runtime.activation import NO_TURNS, Activation, Envelope
+from wakeful.runtime.activation import Activation, Envelope
 from wakeful.runtime.flush import Flusher
 from wakeful.runtime.life import Life
-from wakeful.runtime.refs import Ref
+from wakeful.runtime.refs import Asking, Ref
 from wakeful.runtime.turn import SUSPENDED, RunnerPool, Turn, current
+
+Args = tuple[object, ...]
+Kwargs = Mapping[str, object]
 
 STRAIGHT_RUN_MAX: Final = 64  # queued turns run before other actors get the loop
 
@@ -43,48 +46,58 @@ STRAIGHT_RUN_MAX: Final = 64  # queued turns run before other actors get the loo
 class Delivery:
     """From a call to its answer."""
 
-    def __init__(self, loop: AbstractEventLoop, clock: Clock, config: Config, life: Life) -> None:
+    def __init__(
+        self, loop: AbstractEventLoop, clock: Clock, config: Config, life: Life, flusher: Flusher
+    ) -> None:
+        self.flusher = flusher
         self.waits: WaitGraph[ActorId] = WaitGraph()
         self.pool = RunnerPool(loop, self._finish)
-        self.calls = 0
         self.failures = 0
         self.shed = 0
         self.waiting = 0
-        self.flusher: Flusher
         self._loop = loop
+        self._new_future = loop.create_future
+        self._suspended: dict[Turn, float] = {}
+        self._timer: TimerHandle | None = None
         self._now_ns = clock.monotonic_ns
         self._limits = config.limits
         self._life = life
         self._quiet: Future[None] | None = None
 
-    async def ask(
-        self,
-        ref: Ref,
-        plan: MethodPlan,
-        args: tuple[object, ...],
-        kwargs: Mapping[str, object],
-    ) -> object:
-        """Call a method of an actor; returns when the answer reveals nothing undurable."""
-        activation = ref._activation
-        if activation is None or not activation.free:
-            activation = ref._activation = self._life.find(ref._type, ref._id)
-        if args or kwargs:
-            args, kwargs = plan.copy_arguments(args, kwargs)
-        self.calls += 1
-        if not plan.straight or not activation.free or current.get() is not None:
-            return await self._ask_slowly(activation, plan, args, kwargs)
-        activation.used_ns = self._now_ns()
-        try:
-            result = await plan.function(activation.instance, *args, **kwargs)
-            if type(result) not in plan.result_types:
-                result = plan.returns.copy(result)
-            if activation.durable and activation.save():
-                self.flusher.wrote(activation)
-        except BaseException as error:
-            return await self._straight_failed(activation, error)
-        if activation.confirm and activation.gate.batch > self.flusher.commit.settled:
-            await self.flusher.durable(activation)
-        return result
+    def asking(self, plan: MethodPlan) -> Asking:
+        """The function a ref has for a method: a call goes in, its answer comes out.
+
+        Everything the straight path needs is bound here, once.
+        """
+        flusher, now_ns, find = self.flusher, self._now_ns, self._life.find
+        commit, new_future, in_turn = flusher.commit, self._loop.create_future, current.get
+
+        async def ask(ref: Ref, /, *args: object, **kwargs: object) -> object:
+            activation = ref._activation
+            if activation is None or not activation.free:
+                activation = ref._activation = find(ref._type, ref._id)
+            if args or kwargs:
+                args, kwargs = plan.copy_arguments(args, kwargs)
+            plan.calls += 1
+            if not plan.straight or not activation.free or in_turn() is not None:
+                return await self._ask_slowly(activation, plan, args, kwargs)
+            if activation.idle_ns:
+                activation.used_ns = now_ns()
+            try:
+                result = await plan.function(activation.instance, *args, **kwargs)
+                if type(result) not in plan.result_types:
+                    result = plan.returns.copy(result)
+                if activation.durable and activation.save():
+                    flusher.wrote(activation)
+            except BaseException as error:
+                return await self._straight_failed(activation, error)
+            if activation.confirm and activation.gate.batch > commit.settled:
+                durable = new_future()
+                commit.wait(activation.gate, (durable, None, None))
+                await durable
+            return result
+
+        return ask
 
     def pump(self, activation: Activation) -> None:
         """Start what waits in the mailbox, as far as the input gate admits it."""
@@ -101,10 +114,17 @@ class Delivery:
                 mailbox.take()
                 self.waiting -= 1
                 if not event.reply.done():
-                    self._start(activation, event)
+                    self._run_queued(activation, event)
         activation.refresh()
         if self._quiet is not None:
             self._tell_quiet()
+
+    def _run_queued(self, activation: Activation, event: Envelope) -> None:
+        turn = self._start(activation, event.plan, event.args, event.kwargs)
+        if turn.ended:
+            self.flusher.deliver(activation, event.reply, turn.result, turn.error)
+        else:
+            turn.reply = event.reply
 
     async def commit_point(self, activation: Activation) -> None:
         """What the turn has done so far is committed; return when it is durable."""
@@ -139,30 +159,21 @@ class Delivery:
         raise error
 
     async def _ask_slowly(
-        self,
-        activation: Activation,
-        plan: MethodPlan,
-        args: tuple[object, ...],
-        kwargs: Mapping[str, object],
+        self, activation: Activation, plan: MethodPlan, args: Args, kwargs: Kwargs
     ) -> object:
         turn = current.get()
         if turn is None:
             if self._life.closing:
                 raise ShuttingDown("the runtime is shutting down")
-            return await self._begin(activation, plan, args, kwargs)
+            return await self._deliver(activation, plan, args, kwargs)
         await self.commit_point(turn.activation)
         activation = self._life.find(activation.type, activation.id)
         if not turn.holds or turn.ended:
-            return await self._begin(activation, plan, args, kwargs)
+            return await self._deliver(activation, plan, args, kwargs)
         return await self._ask_and_wait(turn, activation, plan, args, kwargs)
 
     async def _ask_and_wait(
-        self,
-        turn: Turn,
-        activation: Activation,
-        plan: MethodPlan,
-        args: tuple[object, ...],
-        kwargs: Mapping[str, object],
+        self, turn: Turn, activation: Activation, plan: MethodPlan, args: Args, kwargs: Kwargs
     ) -> object:
         """A turn asks another actor: it will wait, and must not wait for itself."""
         asker, target = turn.activation.id, activation.id
@@ -171,7 +182,7 @@ class Delivery:
         mark = object()
         self.waits.add(asker, target, turn.what, id(mark))
         try:
-            return await self._begin(activation, plan, args, kwargs)
+            return await self._deliver(activation, plan, args, kwargs)
         finally:
             self.waits.remove(asker, id(mark))
 
@@ -186,26 +197,26 @@ class Delivery:
             f"Mark {target.type}.{plan.name} with @interleave if it may run meanwhile."
         )
 
-    def _begin(
-        self,
-        activation: Activation,
-        plan: MethodPlan,
-        args: tuple[object, ...],
-        kwargs: Mapping[str, object],
-    ) -> Future[object]:
-        """Start the turn if the actor is free for it, else queue it; the future is its answer."""
-        reply: Future[object] = self._loop.create_future()
-        event = Envelope(plan, args, kwargs, reply)
+    async def _deliver(
+        self, activation: Activation, plan: MethodPlan, args: Args, kwargs: Kwargs
+    ) -> object:
+        """Run the turn now if the actor is free for it, else queue it; returns its answer."""
         ready = activation.life.state is State.ACTIVE
         first = plan.interleave or not activation.mailbox
-        if ready and first and activation.input.admits(interleave=plan.interleave):
-            self._start(activation, event)
-            self.pump(activation)
-        else:
-            self._queue(activation, event)
-        return reply
+        if not (ready and first and activation.input.admits(interleave=plan.interleave)):
+            return await self._queue(activation, Envelope(plan, args, kwargs, self._new_future()))
+        turn = self._start(activation, plan, args, kwargs)
+        if not turn.ended:
+            turn.reply = self._new_future()
+            return await turn.reply
+        self._after_turn(activation)
+        if activation.confirm and self.flusher.pending(activation):
+            await self.flusher.durable(activation)
+        if turn.error is not None:
+            raise turn.error
+        return turn.result
 
-    def _queue(self, activation: Activation, event: Envelope) -> None:
+    def _queue(self, activation: Activation, event: Envelope) -> Future[object]:
         if self.waiting >= self._limits.calls_waiting:
             self.shed += 1
             raise RuntimeOverloaded(f"{self.waiting} calls are waiting (limits.calls_waiting)")
@@ -216,46 +227,51 @@ class Delivery:
             )
         self.waiting += 1
         activation.free = False
+        return event.reply
 
-    def _start(self, activation: Activation, event: Envelope) -> None:
-        plan = event.plan
+    def _start(self, activation: Activation, plan: MethodPlan, args: Args, kwargs: Kwargs) -> Turn:
+        """Start a turn; when it has ended already, its outcome is in it."""
         activation.used_ns = self._now_ns()
-        if activation.input.turns and activation.durable and activation.save():
+        if activation.turns and activation.durable and activation.save():
             self.flusher.wrote(activation)  # joining another turn is a commit point of it
         turn = Turn(activation, plan.name, plan)
-        turn.reply = event.reply
         activation.input.enter()
         activation.free = False
-        activation.turns = [*activation.turns, turn]
-        work = plan.function(activation.instance, *event.args, **event.kwargs)
+        activation.turns = (*activation.turns, turn)
         try:
-            result = self.pool.start(turn, work)
+            result = self.pool.start(turn, plan.function(activation.instance, *args, **kwargs))
         except BaseException as error:
             self._conclude(turn, None, error)
-            return
+            return turn
         if result is SUSPENDED:
-            turn.timer = self._loop.call_later(self._limits.turn_seconds, self._expire, turn)
+            self._watch(turn)
         else:
             self._conclude(turn, result, None)
+        return turn
 
     def _finish(self, turn: Turn, result: object, error: BaseException | None) -> None:
         """A suspended turn has ended, in its runner."""
+        self._suspended.pop(turn, None)
         self._conclude(turn, result, error)
-        self.pump(turn.activation)
+        assert turn.reply is not None
+        self.flusher.deliver(turn.activation, turn.reply, turn.result, turn.error)
+        self._after_turn(turn.activation)
+
+    def _after_turn(self, activation: Activation) -> None:
+        if activation.mailbox or self._quiet is not None:
+            self.pump(activation)
+        else:
+            activation.refresh()
 
     def _conclude(self, turn: Turn, result: object, error: BaseException | None) -> None:
-        activation, reply, plan = turn.activation, turn.reply, turn.plan
-        assert reply is not None
+        """End a turn: save what it did, or undo it; its outcome is in it then."""
+        activation, plan = turn.activation, turn.plan
         assert plan is not None
         turn.ended = True
-        if turn.timer is not None:
-            turn.timer.cancel()
         activation.input.leave()
-        activation.turns = [t for t in activation.turns if t is not turn] or NO_TURNS
-        if activation.life.cause is not None:
-            error = activation.life.cause
-        elif turn.cause is not None:
-            error = turn.cause
+        turns = activation.turns
+        activation.turns = () if len(turns) == 1 else tuple(t for t in turns if t is not turn)
+        error = activation.life.cause or turn.cause or error
         if error is None:
             try:
                 if type(result) not in plan.result_types:
@@ -264,9 +280,10 @@ class Delivery:
                     self.flusher.wrote(activation)
             except Exception as refused:
                 error = refused
-        if error is not None:
-            result, error = None, self._undo(activation, error)
-        self.flusher.deliver(activation, reply, result, error)
+        if error is None:
+            turn.result = result
+        else:
+            turn.error = self._undo(activation, error)
 
     def _undo(self, activation: Activation, error: BaseException) -> BaseException:
         self.failures += 1
@@ -278,7 +295,23 @@ class Delivery:
             return ActorRaised("CancelledError", "the method was cancelled from inside")
         return error
 
-    def _expire(self, turn: Turn) -> None:
+    def _watch(self, turn: Turn) -> None:
+        """Bound a turn's time: turns end in about the order they began, one timer serves all."""
+        self._suspended[turn] = self._loop.time() + self._limits.turn_seconds
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._limits.turn_seconds, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        for turn, deadline in list(self._suspended.items()):
+            if deadline > now + 0.001:
+                self._timer = self._loop.call_later(deadline - now, self._expire)
+                return
+            del self._suspended[turn]
+            self._interrupt(turn)
+
+    def _interrupt(self, turn: Turn) -> None:
         seconds = self._limits.turn_seconds
         turn.interrupt(
             DeadlineExceeded(
@@ -286,7 +319,7 @@ class Delivery:
                 "(limits.turn_seconds) and was cancelled; what it asked of others may have happened"
             )
         )
-        turn.timer = self._loop.call_later(seconds, self._give_up, turn)
+        self._loop.call_later(seconds, self._give_up, turn)
 
     def _give_up(self, turn: Turn) -> None:
         """It did not stop when cancelled: the actor goes on without it, in a new activation."""

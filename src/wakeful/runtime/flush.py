@@ -10,10 +10,8 @@ from collections.abc import Callable
 from typing import cast
 
 from wakeful.core.commit import GroupCommit
-from wakeful.core.gates import OutputGate
 from wakeful.core.lease import Lease
-from wakeful.errors import Fenced, StorageError, WakefulError
-from wakeful.ids import shard_of
+from wakeful.errors import Fenced, StorageError
 from wakeful.ports import Store
 from wakeful.runtime.activation import Activation
 
@@ -29,7 +27,6 @@ class Flusher:
         "_idle",
         "_loop",
         "_scheduled",
-        "_shards",
         "_store",
         "batches",
         "commit",
@@ -37,16 +34,13 @@ class Flusher:
         "records",
     )
 
-    def __init__(
-        self, loop: AbstractEventLoop, store: Store, lease: Lease, shards: int, broken: Broken
-    ) -> None:
+    def __init__(self, loop: AbstractEventLoop, store: Store, lease: Lease, broken: Broken) -> None:
         self.commit: GroupCommit[Ticket] = GroupCommit()
         self.lease = lease
         self.batches = 0
         self.records = 0
         self._loop = loop
         self._store = store
-        self._shards = shards
         self._broken = broken
         self._scheduled = False
         self._idle: list[Future[None]] = []
@@ -108,11 +102,8 @@ class Flusher:
         if batch is None:
             self._tell_idle()
             return
-        shards, epoch = self._shards, self.lease.epoch
-        records = []
-        for gate in batch.writers:
-            activation = cast("Activation", gate.owner)
-            records.append(activation.record(shard_of(activation.id, shards), epoch))
+        epoch = self.lease.epoch
+        records = [cast("Activation", gate.owner).record(epoch) for gate in batch.writers]
         self.batches += 1
         self.records += len(records)
         try:
@@ -123,7 +114,10 @@ class Flusher:
     def _done(self, error: StorageError | None) -> None:
         if error is None:
             for _, (reply, value, raised) in self.commit.durable():
-                _resolve(reply, value, raised)
+                if raised is None and not reply.done():
+                    reply.set_result(value)
+                else:
+                    _resolve(reply, value, raised)
         else:
             self._failed(error)
         if self.commit.collecting.writers:
@@ -145,12 +139,6 @@ class Flusher:
             idle, self._idle = self._idle, []
             for future in idle:
                 _resolve(cast("Future[object]", future), None, None)
-
-
-def release(gate: OutputGate, cause: WakefulError) -> None:
-    """Mark a gate broken by something other than the store; the first cause stays."""
-    if gate.broken is None:
-        gate.broken = cause
 
 
 def _resolve(reply: Future[object], value: object, error: BaseException | None) -> None:

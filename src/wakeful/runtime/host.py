@@ -49,10 +49,18 @@ class Host:
         self.config = config
         self.store = store
         self.types: dict[str, ActorType] = {}
-        self.life = Life(loop, store, clock, config, self._make_context, self._deliver)
-        self.delivery = Delivery(loop, clock, config, self.life)
-        self.flusher = Flusher(loop, store, Lease(info.epoch), info.shards, self._broken)
-        self.life.flusher = self.delivery.flusher = self.flusher
+        self.flusher = Flusher(loop, store, Lease(info.epoch), self._broken)
+        self.life = Life(
+            loop=loop,
+            store=store,
+            shards=info.shards,
+            clock=clock,
+            config=config,
+            flusher=self.flusher,
+            make_context=self._make_context,
+            deliver=self._deliver,
+        )
+        self.delivery = Delivery(loop, clock, config, self.life, self.flusher)
         self._classes: dict[type, ActorType] = {}
         self._refs: dict[str, type[Ref]] = {}
 
@@ -66,7 +74,7 @@ class Host:
             raise ConfigError(f"two actor types are named {actor_type.name!r}: rename one")
         self.types[actor_type.name] = actor_type
         self._classes[actor_type.cls] = actor_type
-        self._refs[actor_type.name] = ref_class(actor_type, self.delivery.ask)
+        self._refs[actor_type.name] = ref_class(actor_type, self.delivery.asking)
 
     def type_of(self, actor: type | str) -> ActorType:
         """The registered type of a class or a name.

@@ -27,7 +27,7 @@ from wakeful.errors import (
     ShuttingDown,
     WakefulError,
 )
-from wakeful.ids import ActorId
+from wakeful.ids import ActorId, shard_of
 from wakeful.ports import Cells, Clock, Store
 from wakeful.runtime.activation import Activation, Envelope
 from wakeful.runtime.catalog import Catalog
@@ -43,21 +43,25 @@ class Life:
 
     def __init__(
         self,
+        *,
         loop: AbstractEventLoop,
         store: Store,
+        shards: int,
         clock: Clock,
         config: Config,
+        flusher: Flusher,
         make_context: MakeContext,
         deliver: Deliver,
     ) -> None:
         self.catalog = Catalog(loop, clock.monotonic_ns, config.limits.active_actors, self.retire)
-        self.flusher: Flusher
+        self.flusher = flusher
         self.closing = False
         self.activations = 0
         self.deactivations = 0
         self.discards = 0
         self._loop = loop
         self._store = store
+        self._shards = shards
         self._clock = clock
         self._config = config
         self._make_context = make_context
@@ -87,7 +91,7 @@ class Life:
             RuntimeOverloaded, ShuttingDown, Fenced: it may not wake here now.
         """
         self._check_may_wake(actor)
-        activation = Activation(actor_type, actor)
+        activation = Activation(actor_type, actor, shard_of(actor, self._shards))
         activation.used_ns = self._clock.monotonic_ns()
         self.catalog.add(activation)
         self.activations += 1
@@ -126,7 +130,7 @@ class Life:
         activation.input.fail(cause)
         activation.refresh()
         self.catalog.unwatch(activation)
-        for turn in list(activation.turns):
+        for turn in activation.turns:
             turn.interrupt(cause)
         for task in list(activation.background or ()):
             task.cancel()
@@ -275,7 +279,7 @@ class Life:
         """An activation that is never filled, to write a deletion with."""
         while actor in self.catalog.actors:
             await self.flusher.settled()
-        shell = Activation(actor_type, actor)
+        shell = Activation(actor_type, actor, shard_of(actor, self._shards))
         self.catalog.add(shell)
         return shell
 

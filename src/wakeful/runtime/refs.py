@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING
 
-from wakeful.actor_type import ActorType
+from wakeful.actor_type import ActorType, MethodPlan
 from wakeful.errors import UnknownMethod
 from wakeful.ids import ActorId
 
@@ -54,21 +54,12 @@ class UnknownAttribute(UnknownMethod, AttributeError):
     """A ref gives methods only; also an AttributeError, so that hasattr() works."""
 
 
-def ref_class(actor_type: ActorType, ask: Asking) -> type[Ref]:
-    """The ref class of a type: a plain function per method, bound to what it calls."""
-    methods: Mapping[str, object] = {
-        name: _asking(actor_type, name, ask) for name in actor_type.methods
-    }
+def ref_class(actor_type: ActorType, asking: Callable[[MethodPlan], Asking]) -> type[Ref]:
+    """The ref class of a type: one function per method, and nothing else."""
+    methods: dict[str, object] = {}
+    for name, plan in actor_type.methods.items():
+        ask = methods[name] = asking(plan)
+        ask.__name__ = name
+        ask.__qualname__ = f"{actor_type.name}.{name}"
+        ask.__doc__ = getattr(actor_type.cls, name).__doc__
     return type(f"{actor_type.name}Ref", (Ref,), {"__slots__": (), **methods})
-
-
-def _asking(actor_type: ActorType, name: str, ask: Asking) -> Asking:
-    plan = actor_type.methods[name]
-
-    def asking(ref: Ref, /, *args: object, **kwargs: object) -> Coroutine[object, object, object]:
-        return ask(ref, plan, args, kwargs)
-
-    asking.__name__ = name
-    asking.__qualname__ = f"{actor_type.name}.{name}"
-    asking.__doc__ = getattr(actor_type.cls, name).__doc__
-    return asking

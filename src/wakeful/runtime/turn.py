@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import types
-from asyncio import AbstractEventLoop, CancelledError, Future, TimerHandle
+from asyncio import AbstractEventLoop, CancelledError, Future
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, ContextVar, copy_context
@@ -39,11 +39,12 @@ class Turn:
         "activation",
         "cause",
         "ended",
+        "error",
         "holds",
         "plan",
         "reply",
+        "result",
         "runner",
-        "timer",
         "what",
     )
 
@@ -56,7 +57,8 @@ class Turn:
         self.cause: WakefulError | None = None
         self.reply: Future[object] | None = None
         self.runner: Runner | None = None
-        self.timer: TimerHandle | None = None
+        self.result: object = None
+        self.error: BaseException | None = None
 
     def interrupt(self, cause: WakefulError) -> None:
         """Stop the turn from outside; it is undone and its caller gets the cause."""
