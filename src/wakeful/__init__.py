@@ -4,6 +4,9 @@ An actor is a plain class. Each instance has a name, lives exactly once, wakes o
 message, sleeps when idle, and answers only when what it did is on disk.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from wakeful.actor import Actor, ActorBehavior, ActorContext, DurableObject, interleave, readonly
 from wakeful.config import Config, Limits
 from wakeful.errors import (
@@ -40,8 +43,10 @@ from wakeful.facets.rate_limit import RateLimit
 from wakeful.facets.virtual import VirtualActorConfig, VirtualActorFacet
 from wakeful.ids import ActorId
 from wakeful.messages import Message
-from wakeful.node import Runtime
 from wakeful.ports import Page
+
+if TYPE_CHECKING:
+    from wakeful.node import Runtime
 
 __all__ = [
     "ActivationFailed",
@@ -95,3 +100,12 @@ __all__ = [
     "interleave",
     "readonly",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # The runtime with its store takes four times as long to load as all the rest; a module that
+    # only defines actors, and `wakeful --help`, need neither.
+    if name != "Runtime":
+        raise AttributeError(f"module 'wakeful' has no attribute {name!r}")
+    runtime = globals()[name] = import_module("wakeful.node").Runtime
+    return runtime
