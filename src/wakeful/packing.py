@@ -14,7 +14,7 @@ Source:  MessagePack specification, extension types 0-127 are the application's.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, NoneType
@@ -31,6 +31,7 @@ VERSION: Final = b"\x01"
 DEPTH_MAX: Final = 100  # a decoder's C stack and Python's recursion limit allow several times that
 PATH_CHARS_MAX: Final = 120
 
+MICROSECOND: Final = timedelta(microseconds=1)
 INT_MIN: Final = -(2**63)
 INT_MAX: Final = 2**64 - 1
 
@@ -168,14 +169,21 @@ def wrap_set(items: list[Any], code: int) -> object:
 
 
 def wrap_moment(value: datetime | time, code: int) -> object:
-    """A datetime or time with what ISO 8601 leaves out: the fold and the zone's name."""
-    zone = value.tzinfo
-    key = zone.key if type(zone) is ZoneInfo else None
-    if key is None and zone is not None and value.utcoffset() is None:
-        raise Refused  # it would come back without its zone
-    text = (value if key is None else value.replace(tzinfo=None)).isoformat()
-    if value.fold or key:
-        text = f"{text}|{value.fold}|{key or ''}"
+    """A datetime or time as ISO 8601 without zone; then what else there is: the fold, the zone.
+
+    A zone is its key or, after an @, an offset in microseconds (ISO 8601 readers round those).
+    """
+    text = value.replace(tzinfo=None).isoformat()
+    zone = ""
+    if type(value.tzinfo) is ZoneInfo and value.tzinfo.key:
+        zone = value.tzinfo.key
+    elif value.tzinfo is not None:
+        offset = value.utcoffset()
+        if offset is None:
+            raise Refused  # it would come back without its zone
+        zone = f"@{offset // MICROSECOND}"
+    if value.fold or zone:
+        text = f"{text}|{value.fold}|{zone}"
     return Ext(code, text.encode())
 
 
@@ -299,13 +307,15 @@ def _advice(value: object) -> str:
 
 
 def _moment(data: memoryview, kind: type[Any]) -> object:
-    text, _, rest = str(data, "ascii").partition("|")
+    text, *rest = str(data, "ascii").split("|")
     value = kind.fromisoformat(text)
     if not rest:
         return value
-    fold, _, key = rest.partition("|")
-    if key:
-        value = value.replace(tzinfo=ZoneInfo(key))
+    fold, zone = rest
+    if zone.startswith("@"):
+        value = value.replace(tzinfo=timezone(int(zone[1:]) * MICROSECOND))
+    elif zone:
+        value = value.replace(tzinfo=ZoneInfo(zone))
     return value.replace(fold=int(fold))
 
 
