@@ -13,9 +13,7 @@ from wakeful.testing.store_machine import run_store_machine
 from wakeful.testing.store_suite import StoreSuite
 
 # Every other batch starts a fold, every cell is a slice, the log is copied all the time.
-TINY = Limits(
-    fold_bytes=64, fold_actors=2, slice_cells=1, slice_bytes=1, wal_bytes=1, wal_bytes_max=20_000
-)
+TINY = Limits(fold_bytes=64, fold_actors=2, slice_cells=1, slice_bytes=1, wal_bytes=20_000)
 
 
 class SQLitePlace:

@@ -22,6 +22,7 @@ import msgspec
 from wakeful.errors import StorageClosed, StorageError, UnknownOutcome
 from wakeful.ports import CommitRecord, Done
 from wakeful.store import journal
+from wakeful.store.checkpointer import Checkpointer
 from wakeful.store.failures import storage_error, strangers
 from wakeful.store.fold import Folded, Folder
 from wakeful.store.overlay import Generation
@@ -50,6 +51,13 @@ class Stop(msgspec.Struct, frozen=True):
     """Fold what is left and the last generation, then end."""
 
     generation: Generation
+
+
+class Copied(msgspec.Struct, frozen=True):
+    """The checkpointer has done what it could."""
+
+
+Message = Batch | Fold | Stop | Copied
 
 
 class Listener(Protocol):
@@ -91,15 +99,18 @@ class Flusher:
         self._seq = seq
         self._listener = listener
         self._loop = loop
-        self._queue: SimpleQueue[Batch | Fold | Stop] = SimpleQueue()
+        self._queue: SimpleQueue[Message] = SimpleQueue()
         self._current: Batch | None = None
+        self._checkpointer = Checkpointer(
+            writer.path, writer.limits, writer.vfs, lambda: self._queue.put(Copied())
+        )
         self._thread = threading.Thread(target=self._run, name="wakeful-flusher", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def put(self, message: Batch | Fold | Stop) -> None:
+    def put(self, message: Message) -> None:
         """Have it done after all that was put before."""
         self._queue.put(message)
 
@@ -132,6 +143,7 @@ class Flusher:
         except BaseException as error:
             cause = StorageClosed(f"the flusher died: {error!r}")
         with suppress(apsw.Error):  # what is durable stays so; the next open folds the rest
+            self._checkpointer.close()
             self._writer.close(clean=clean)
         with suppress(_LoopGone):
             self._tell(self._listener.on_end, cause)
@@ -144,18 +156,18 @@ class Flusher:
                     self._flush(message)
                 case Fold():
                     self._folder.add(message.generation)
+                case Copied():
+                    self._checkpoint()
                 case Stop():
                     self._folder.add(message.generation)
                     return
 
-    def _next(self) -> Batch | Fold | Stop:
+    def _next(self) -> Message:
         while self._folder.pending and self.fold_error is None:
             try:
                 return self._queue.get_nowait()
             except Empty:
                 self._fold()
-        if self._writer.wal_bytes > self._limits.wal_bytes and self._queue.empty():
-            self._checkpoint()
         return self._queue.get()
 
     def _flush(self, batch: Batch) -> None:
@@ -174,32 +186,23 @@ class Flusher:
         self._seq = seq
         self.fold_error = None
         self._tell(self._listener.on_written, batch, seq, size_bytes)
+        self._consider_copying()
         if self.hurry:
             self._fold_bytes(2 * size_bytes)
-        if self._writer.wal_bytes > self._limits.wal_bytes_max:
-            self._checkpoint()
 
     def _write(self, seq: int, batch: Batch) -> int:
+        if self.hurry and self.fold_error is not None:
+            # Too much piles up: as long as it cannot be folded nothing more is taken.
+            self.fold_error = None
+            self._fold()
+            if self.fold_error is not None:
+                raise self.fold_error
         if (fenced := strangers(batch.records, self._writer.epoch)) is not None:
             raise fenced
         row = journal.encode(seq, batch.records)
         batch.touched = True
-        try:
-            self._writer.append(seq, row)
-        except apsw.IOError as error:
-            if not self._settled(seq, error):
-                said = f"{self._writer.path}: writing failed, nothing was written ({error})"
-                raise StorageError(said) from error
+        self._writer.append(seq, row)
         return len(row)
-
-    def _settled(self, seq: int, error: apsw.IOError) -> bool:
-        try:
-            return self._writer.settle(seq)
-        except apsw.Error as second:
-            raise UnknownOutcome(
-                f"{self._writer.path}: writing failed ({error}), and so did finding out what of it"
-                f" is there ({second})"
-            ) from second
 
     def _fold_bytes(self, size_bytes: int) -> None:
         owed = size_bytes
@@ -209,17 +212,21 @@ class Flusher:
     def _fold(self) -> int:
         try:
             folded = self._folder.step()
-        except apsw.Error as error:
+        except (apsw.Error, StorageError) as error:
             self.fold_error = storage_error(error, self._writer.path)
             return 0
         self._tell(self._listener.on_folded, folded)
+        self._consider_copying()
         return folded.worth_bytes
 
+    def _consider_copying(self) -> None:
+        if self._writer.wal_bytes > self._limits.wal_bytes:
+            self._writer.wal_bytes = 0
+            self._checkpointer.start()
+
     def _checkpoint(self) -> None:
-        try:
+        with suppress(apsw.Error):  # what is not copied stays in the log
             self._writer.checkpoint()
-        except apsw.Error as error:
-            self.fold_error = storage_error(error, self._writer.path)
 
     def _finish(self) -> bool:
         """Fold everything; False if that cannot be done now."""

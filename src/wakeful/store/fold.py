@@ -9,45 +9,38 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Final
 
 import msgspec
 
-from wakeful.store.limits import KIB, Limits
+from wakeful.store.limits import Limits
 from wakeful.store.overlay import Generation, Key
 from wakeful.store.writer import Writer
-
-_LARGE_BYTES: Final = 64 * KIB  # from here on a statement of its own is cheaper than hexadecimal
 
 
 class Slice:
     """What one step folds; `complete` are the actors of which nothing is left after it."""
 
-    __slots__ = ("complete", "deletes", "large", "puts", "size_bytes", "wipes")
+    __slots__ = ("complete", "deletes", "puts", "size_bytes", "wipes")
 
     def __init__(self) -> None:
         self.wipes: list[Key] = []
         self.deletes: list[tuple[str, str, str]] = []
-        self.puts: list[tuple[str, str, str, str]] = []
-        self.large: list[tuple[tuple[str, str, str], bytes]] = []
+        self.puts: list[tuple[str, str, str, bytes]] = []
         self.complete: list[Key] = []
         self.size_bytes = 0
 
     @property
     def cells(self) -> int:
         """How many rows it touches (a wipe counts as one)."""
-        return len(self.wipes) + len(self.deletes) + len(self.puts) + len(self.large)
+        return len(self.wipes) + len(self.deletes) + len(self.puts)
 
     def add(self, key: Key, name: str, value: bytes | None) -> None:
         """Add a cell."""
         if value is None:
             self.deletes.append((*key, name))
-            return
-        self.size_bytes += len(value)
-        if len(value) < _LARGE_BYTES:
-            self.puts.append((*key, name, value.hex()))
         else:
-            self.large.append(((*key, name), value))
+            self.puts.append((*key, name, value))
+            self.size_bytes += len(value)
 
     def write(self, writer: Writer) -> None:
         """Store it."""
@@ -57,8 +50,6 @@ class Slice:
             writer.delete(self.deletes)
         if self.puts:
             writer.put(self.puts, self.size_bytes)
-        for cell, value in self.large:
-            writer.put_large(cell, value)
 
 
 class Folded(msgspec.Struct, frozen=True, gc=False):
@@ -99,7 +90,7 @@ class Folder:
         """Fold a slice of the oldest generation, or forget its journal.
 
         Raises:
-            apsw.Error: it was not stored; the next step tries again.
+            Fenced, apsw.Error: it was not stored; the next step tries again.
         """
         generation = self._waiting[0]
         if self._slices is None:
@@ -122,15 +113,12 @@ class Folder:
 
 
 def _slices(generation: Generation, limits: Limits) -> Iterator[Slice]:
-    wiped = generation.wiped.copy()
-    actors = list(generation.changes.items())
-    actors.reverse()
     current = Slice()
-    while actors:
-        key, changes = actors.pop()
-        if key in wiped:
+    # Copied at once, as the loop's thread drops what is complete; what is not complete stays.
+    for key in list(generation.changes):
+        if key in generation.wiped:
             current.wipes.append(key)
-        for name, value in changes.items():
+        for name, value in generation.changes[key].items():
             current.add(key, name, value)
             if current.cells >= limits.slice_cells or current.size_bytes >= limits.slice_bytes:
                 yield current

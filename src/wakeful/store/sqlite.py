@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from enum import Enum
 from pathlib import Path
 from typing import Final, TypeAlias
 
 import apsw
+import msgspec
 
 from wakeful.errors import StorageClosed, StorageError
 from wakeful.ids import ActorId
@@ -44,6 +46,20 @@ class State(Enum):
     OPEN = "open"
     CLOSING = "closing"
     CLOSED = "closed"
+
+
+class SQLiteStatistics(msgspec.Struct, frozen=True):
+    """What a SQLite store has in its hands.
+
+    Attributes:
+        unfolded_bytes: journal rows that a crash now would have to replay.
+        unfolded_actors: actors in the overlay, counted twice if in both generations.
+        fold_error: why folding has stopped; it is tried again after the next batch.
+    """
+
+    unfolded_bytes: int
+    unfolded_actors: int
+    fold_error: StorageError | None
 
 
 class SQLiteStore:
@@ -90,17 +106,18 @@ class SQLiteStore:
     def open(self) -> StoreInfo:
         """Take the data directory: lock, migrate, check, bump the epoch, replay the journal."""
         assert self._state is State.NEW, "a store is opened once"
-        self._lock.acquire()
-        try:
-            self._writer = Writer(self._file, self._limits, self._vfs)
-            meta = self._writer.open(self._shards)
-            self._replay()
-            self._reader = Reader(self._file, self._limits, self._vfs)
-        except BaseException as error:
-            self._lock.release()
-            if isinstance(error, apsw.Error):
+        with ExitStack() as undo:
+            self._lock.acquire()
+            undo.callback(self._lock.release)
+            try:
+                self._writer = Writer(self._file, self._limits, self._vfs)
+                undo.callback(self._writer.close, clean=False)
+                meta = self._writer.open(self._shards)
+                self._replay()
+                self._reader = Reader(self._file, self._limits, self._vfs)
+            except apsw.Error as error:
                 raise storage_error(error, self._file) from error
-            raise
+            undo.pop_all()
         self._folder = Folder(self._writer, self._limits)
         self._loop = self._loop or _running_loop()
         if self._loop is not None:
@@ -164,14 +181,18 @@ class SQLiteStore:
         try:
             row = journal.encode(seq, records)
             self._writer.append(seq, row)
-        except apsw.Error as error:
+        except (apsw.Error, ValueError, TypeError) as error:
             raise storage_error(error, self._file) from error
         self._seq = seq
         self._overlay.active.apply(seq, records, len(row))
+        if self._fullness() >= 1:
+            self._folder.add(self._overlay.freeze())
+            self._fold_now()
+            self._overlay.frozen = None
 
     async def close(self) -> None:
         """Fold everything, so that the next open has nothing to replay; release the directory."""
-        if self._state is State.NEW or self._loop is None:
+        if self._loop is None or self._state is State.NEW:
             self._close_now()
             return
         if self._state is State.OPEN:
@@ -185,6 +206,15 @@ class SQLiteStore:
         self._flusher.join()
         self._reader.close()
         self._lock.release()
+
+    def statistics(self) -> SQLiteStatistics:
+        """What is durable but not folded, and why not if something is wrong."""
+        generations = [g for g in (self._overlay.active, self._overlay.frozen) if g is not None]
+        return SQLiteStatistics(
+            unfolded_bytes=sum(g.size_bytes for g in generations),
+            unfolded_actors=sum(len(g.changes) for g in generations),
+            fold_error=self._flusher.fold_error if self._loop is not None else None,
+        )
 
     # --- heard from the flusher, in the loop's thread --------------------------------------------
 
@@ -224,17 +254,26 @@ class SQLiteStore:
         batch.done(error)
 
     def _consider_folding(self) -> None:
-        if self._loop is None:
-            return
-        limits, active = self._limits, self._overlay.active
-        full = max(active.size_bytes / limits.fold_bytes, len(active.changes) / limits.fold_actors)
-        if full < 1:
+        fullness = self._fullness()
+        if fullness < 1 or self._loop is None or self._state is not State.OPEN:
             return
         if self._overlay.frozen is None:
             self._flusher.hurry = False
             self._flusher.put(Fold(self._overlay.freeze()))
-        elif full >= limits.overload:
+        elif fullness >= self._limits.overload:
             self._flusher.hurry = True
+
+    def _fullness(self) -> float:
+        limits, active = self._limits, self._overlay.active
+        by_bytes = active.size_bytes / limits.fold_bytes
+        return max(by_bytes, len(active.changes) / limits.fold_actors)
+
+    def _fold_now(self) -> None:
+        try:
+            while self._folder.pending:
+                self._folder.step()
+        except apsw.Error as error:
+            raise storage_error(error, self._file) from error
 
     def _replay(self) -> None:
         for seq, records, size_bytes in self._writer.replay():
@@ -248,12 +287,13 @@ class SQLiteStore:
     def _close_now(self) -> None:
         if self._state is State.OPEN:
             self._closed_because = StorageClosed("the store is closed")
-            self._folder.add(self._overlay.active)
-            while self._folder.pending:
-                self._folder.step()
-            self._writer.close(clean=True)
+            self._state = State.CLOSED
             self._reader.close()
-        self._state = State.CLOSED
+            self._folder.add(self._overlay.active)
+            with suppress(StorageError):  # the journal has it: the next open folds it
+                self._fold_now()
+            with suppress(apsw.Error):
+                self._writer.close(clean=not self._folder.pending)
         self._lock.release()
 
 

@@ -9,39 +9,53 @@ Source:     one statement per commit, since each call into SQLite lets other thr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Final
 
 import apsw
 import msgspec
 
-from wakeful.errors import Fenced, StorageCorrupt
+from wakeful.errors import Fenced, StorageCorrupt, StorageError, UnknownOutcome
 from wakeful.ports import CommitRecord
 from wakeful.store import journal
 from wakeful.store.limits import Limits
 from wakeful.store.schema import migrate
 
 PAGE_BYTES: Final = 4096
+SQLiteValue = str | bytes | int
 _OURS: Final = "(SELECT value FROM meta WHERE key = 'epoch') = ?2"
 _APPEND: Final = f"INSERT INTO journal SELECT ?1, ?3 WHERE {_OURS}"
-_FORGET: Final = f"DELETE FROM journal WHERE seq < ?1 AND {_OURS}"
+# Rows go in as parameters of one statement: twice as fast as JSON, and one turn for all of them.
+# A few sizes of statement are enough, as repeating the last row changes nothing.
+_ROWS: Final = (1, 4, 16, 64, 256)
 _PUT: Final = (
-    "INSERT INTO cells SELECT value->>0, value->>1, value->>2, unhex(value->>3) FROM json_each(?1)"
-    f" WHERE {_OURS} ON CONFLICT DO UPDATE SET value = excluded.value"
-)
-_PUT_LARGE: Final = (
-    f"INSERT INTO cells SELECT ?1, ?3, ?4, ?5 WHERE {_OURS}"
+    "INSERT INTO cells SELECT * FROM (VALUES {rows})"
+    " WHERE (SELECT value FROM meta WHERE key = 'epoch') = ?"
     " ON CONFLICT DO UPDATE SET value = excluded.value"
 )
 _DELETE: Final = (
-    "DELETE FROM cells WHERE (type, name, key) IN"
-    f" (SELECT value->>0, value->>1, value->>2 FROM json_each(?1)) AND {_OURS}"
+    "DELETE FROM cells WHERE (type, name, key) IN (VALUES {rows})"
+    " AND (SELECT value FROM meta WHERE key = 'epoch') = ?"
 )
 _WIPE: Final = (
-    "DELETE FROM cells WHERE (type, name) IN"
-    f" (SELECT value->>0, value->>1 FROM json_each(?1)) AND {_OURS}"
+    "DELETE FROM cells WHERE (type, name) IN (VALUES {rows})"
+    " AND (SELECT value FROM meta WHERE key = 'epoch') = ?"
 )
+_FORGET: Final = f"DELETE FROM journal WHERE seq < ?1 AND {_OURS}"
+
+
+def _statements(sql: str, columns: int) -> dict[int, str]:
+    row = f"({','.join('?' * columns)})"
+    return {rows: sql.format(rows=",".join([row] * rows)) for rows in _ROWS}
+
+
+_PUTS: Final = _statements(_PUT, 4)
+_DELETES: Final = _statements(_DELETE, 3)
+_WIPES: Final = _statements(_WIPE, 2)
+_EPOCH: Final = "SELECT value FROM meta WHERE key = 'epoch'"
+_FOUND: Final = "SELECT seq FROM journal WHERE seq = ?"
 _OWN: Final = (
     "UPDATE meta SET value = CASE key WHEN 'epoch' THEN value + 1 ELSE 0 END"
     " WHERE key IN ('epoch', 'clean')"
@@ -70,7 +84,7 @@ class Writer:
         self.epoch = 0
         self.wal_bytes = 0
         self.limits = limits
-        self._vfs = vfs
+        self.vfs = vfs
         self._durable = True  # is `synchronous` FULL?
         self._connection = self._connect()
 
@@ -106,62 +120,42 @@ class Writer:
 
         Raises:
             Fenced: another owner has opened the file since; nothing was written.
-            apsw.Error: nothing was written, unless it is an IOError (see `settle`).
+            UnknownOutcome: it cannot be found out whether it was written.
+            StorageError, apsw.Error: nothing was written.
         """
-        self._set_durable(durable=True)
-        self._connection.execute(_APPEND, (seq, self.epoch, row))
-        if self._connection.changes() != 1:
-            raise Fenced(f"{self.path} has a new owner: epoch {self.epoch} may not write any more")
+        try:
+            self._set_durable(durable=True)
+            self._connection.execute(_APPEND, (seq, self.epoch, row))
+            if self._connection.changes() != 1:
+                raise self._fenced()
+        except apsw.IOError as error:
+            if not self._settled(seq, error):
+                said = f"{self.path}: writing failed ({error}), nothing was written"
+                raise StorageError(said) from error
         self.wal_bytes += 2 * PAGE_BYTES + len(row)
 
-    def put(self, cells: list[tuple[str, str, str, str]], size_bytes: int) -> None:
-        """Store cells (type, name, key, value in hexadecimal)."""
-        self._fold(_PUT, msgspec.json.encode(cells).decode())
-        self.wal_bytes += len(cells) * PAGE_BYTES + size_bytes
+    def put(self, cells: Sequence[tuple[str, str, str, bytes]], size_bytes: int) -> None:
+        """Store cells: type, name, key, value."""
+        self._fold(_PUTS, cells)
+        self.wal_bytes += size_bytes
 
-    def put_large(self, cell: tuple[str, str, str], value: bytes) -> None:
-        """Store one cell without spelling its value out."""
-        self._set_durable(durable=False)
-        type_, name, key = cell
-        self._connection.execute(_PUT_LARGE, (type_, self.epoch, name, key, value))
-        self.wal_bytes += PAGE_BYTES + len(value)
+    def delete(self, cells: Sequence[tuple[str, str, str]]) -> None:
+        """Delete cells: type, name, key."""
+        self._fold(_DELETES, cells)
 
-    def delete(self, cells: list[tuple[str, str, str]]) -> None:
-        """Delete cells."""
-        self._fold(_DELETE, msgspec.json.encode(cells).decode())
-        self.wal_bytes += len(cells) * PAGE_BYTES
-
-    def wipe(self, actors: list[tuple[str, str]]) -> None:
-        """Delete all cells of actors."""
-        self._fold(_WIPE, msgspec.json.encode(actors).decode())
-        self.wal_bytes += len(actors) * PAGE_BYTES
+    def wipe(self, actors: Sequence[tuple[str, str]]) -> None:
+        """Delete all cells of actors: type, name."""
+        self._fold(_WIPES, actors)
 
     def forget(self, seq: int) -> None:
         """Delete the journal rows before one; that one stays, so that seq never starts again."""
-        self._fold(_FORGET, seq)
+        self._set_durable(durable=False)
+        self._connection.execute(_FORGET, (seq, self.epoch))
 
     def checkpoint(self) -> None:
-        """Copy the log into the file, as far as nobody reads the older state."""
+        """Copy the rest of the log into the file, so that the next write begins it anew."""
         self.wal_bytes = 0
         self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-
-    def settle(self, seq: int) -> bool:
-        """Find out, after an I/O error, whether a batch is durable, and make that so for good.
-
-        A failed fsync leaves frames that may or may not reach the disk later, and the kernel
-        reports it once only. So the log is copied and truncated and a new one begun: what was in it
-        is in the file now and synced, what was not can never come back.
-
-        Raises:
-            apsw.Error: it cannot be found out.
-        """
-        with suppress(apsw.Error):
-            self._connection.close(True)
-        self._connection = self._connect()
-        self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        self._connection.execute(_TOUCH, (0, self.epoch))
-        found = self._connection.execute("SELECT count(*) FROM journal WHERE seq=?", (seq,)).get
-        return bool(found)
 
     def check(self) -> None:
         """Read the whole file and compare it with itself.
@@ -184,7 +178,7 @@ class Writer:
             self._connection.close(True)
 
     def _connect(self) -> apsw.Connection:
-        connection = apsw.Connection(self.path, vfs=self._vfs)
+        connection = apsw.Connection(self.path, vfs=self.vfs)
         connection.set_busy_timeout(self.limits.busy_timeout_ms)
         for pragma in (
             "journal_mode=wal",
@@ -197,9 +191,40 @@ class Writer:
         self._durable = True
         return connection
 
-    def _fold(self, sql: str, argument: str | int) -> None:
+    def _fold(self, statements: dict[int, str], rows: Sequence[tuple[SQLiteValue, ...]]) -> None:
         self._set_durable(durable=False)
-        self._connection.execute(sql, (argument, self.epoch))
+        for start in range(0, len(rows), _ROWS[-1]):
+            some = rows[start : start + _ROWS[-1]]
+            size = next(size for size in _ROWS if size >= len(some))
+            bindings = [*chain.from_iterable(some), *some[-1] * (size - len(some)), self.epoch]
+            self._connection.execute(statements[size], bindings)
+        self.wal_bytes += len(rows) * PAGE_BYTES
+
+        if self._connection.execute(_EPOCH).get != self.epoch:
+            raise self._fenced()
+
+    def _fenced(self) -> Fenced:
+        return Fenced(f"{self.path} has a new owner: epoch {self.epoch} may not write any more")
+
+    def _settled(self, seq: int, error: apsw.IOError) -> bool:
+        """After an I/O error: is the batch durable? Whatever the answer, it holds for good.
+
+        A failed fsync leaves frames that may or may not reach the disk later, and the kernel
+        reports it once only. So the log is copied and truncated and a new one begun: what was in it
+        is in the file now and synced, what was not can never come back.
+        """
+        try:
+            with suppress(apsw.Error):
+                self._connection.close(True)
+            self._connection = self._connect()
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._connection.execute(_TOUCH, (0, self.epoch))
+            return self._connection.execute(_FOUND, (seq,)).get is not None
+        except apsw.Error as second:
+            raise UnknownOutcome(
+                f"{self.path}: writing failed ({error}), and so did finding out what of it is there"
+                f" ({second})"
+            ) from second
 
     def _set_durable(self, *, durable: bool) -> None:
         if durable != self._durable:
