@@ -84,7 +84,7 @@ class StateSchema:
     def fresh(self, instance: Instance) -> Snapshot:
         """Give a new instance its defaults; returns its first snapshot."""
         self._declaration.set_memory(instance)
-        return [field.reset(instance) for field in self.fields]
+        return [field.reset(instance) for field in self.fields][:]  # a copy has no room to grow
 
     def load(self, data: bytes, instance: Instance) -> Snapshot:
         """Give an instance its stored state; returns the snapshot of it.
@@ -111,7 +111,7 @@ class StateSchema:
         if stored and self._declaration.keep_removed:
             # Copies: a Raw keeps the whole buffer it was cut from alive.
             snapshot.append({name: raw.copy() for name, raw in stored.items()})
-        return snapshot
+        return snapshot[:]
 
     def _place(self, field: Field, raw: msgspec.Raw, instance: Instance) -> object:
         try:
