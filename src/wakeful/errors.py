@@ -31,6 +31,7 @@ Source: classes sorted by blame as in h11 and httpx; callers decide by retry cla
 
 from __future__ import annotations
 
+import copy
 from enum import Enum
 from typing import ClassVar
 
@@ -49,6 +50,16 @@ class WakefulError(Exception):
     code: ClassVar[str] = "error"
     http: ClassVar[int] = 500
     retry: ClassVar[Retry] = Retry.NEVER
+
+
+def again(error: WakefulError) -> WakefulError:
+    """A copy of an error, to raise in another task.
+
+    One instance raised in many tasks would collect the traceback of each.
+    """
+    twin = copy.copy(error)
+    twin.__cause__ = error.__cause__
+    return twin
 
 
 class CallError(WakefulError):

@@ -28,6 +28,7 @@ from wakeful.errors import (
     Overloaded,
     RuntimeOverloaded,
     ShuttingDown,
+    again,
 )
 from wakeful.ids import ActorId
 from wakeful.ports import Clock
@@ -271,7 +272,8 @@ class Delivery:
         activation.input.leave()
         turns = activation.turns
         activation.turns = () if len(turns) == 1 else tuple(t for t in turns if t is not turn)
-        error = activation.life.cause or turn.cause or error
+        cause = activation.life.cause or turn.cause
+        error = again(cause) if cause is not None else error
         if error is None:
             try:
                 if type(result) not in plan.result_types:

@@ -11,7 +11,7 @@ from typing import cast
 
 from wakeful.core.commit import GroupCommit
 from wakeful.core.lease import Lease
-from wakeful.errors import Fenced, StorageError
+from wakeful.errors import Fenced, StorageError, again
 from wakeful.ports import Store
 from wakeful.runtime.activation import Activation
 
@@ -130,7 +130,7 @@ class Flusher:
             self.lease.lose()
         gates, lost = self.commit.failed(error)
         for _, (reply, _, _) in lost:
-            _resolve(reply, None, error)
+            _resolve(reply, None, again(error))
         for gate in gates:
             self._broken(cast("Activation", gate.owner), error)
 

@@ -26,6 +26,7 @@ from wakeful.errors import (
     RuntimeOverloaded,
     ShuttingDown,
     WakefulError,
+    again,
 )
 from wakeful.ids import ActorId, shard_of
 from wakeful.ports import Cells, Clock, Store
@@ -243,7 +244,7 @@ class Life:
         self.catalog.remove(activation)
         for waiting in _drain(activation):
             if not waiting.reply.done():
-                waiting.reply.set_exception(failure)
+                waiting.reply.set_exception(again(failure))
 
     def _forget_when_settled(self, activation: Activation) -> None:
         if activation.gate.broken is not None or not self.flusher.pending(activation):
@@ -268,7 +269,7 @@ class Life:
         except WakefulError as error:
             for envelope in waiting:
                 if not envelope.reply.done():
-                    envelope.reply.set_exception(error)
+                    envelope.reply.set_exception(again(error))
             return
         for envelope in waiting:
             successor.queue(self._config.limits.mailbox).offer_urgent(envelope)
