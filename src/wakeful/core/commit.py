@@ -89,6 +89,7 @@ class GroupCommit(Generic[T]):
         batch = self._settle()
         for gate in batch.writers:
             gate.broken = cause
+            gate.batch = batch.number  # it leaves the collecting batch, if it had joined it
         collecting = self.collecting
         lost = batch.waiters + [held for held in collecting.waiters if held[0].broken]
         collecting.waiters = [held for held in collecting.waiters if not held[0].broken]
@@ -109,6 +110,7 @@ class GroupCommit(Generic[T]):
         assert number == self.settled + (1 if flying is None else 2)
         assert all(gate.batch == number for gate in self.collecting.writers)
         assert all(gate.batch == number for gate, _ in self.collecting.waiters)
+        assert not any(gate.broken for gate in self.collecting.writers)
         if flying is not None:
             assert flying.number == number - 1
             assert all(gate.batch >= flying.number for gate in flying.writers)
