@@ -10,6 +10,7 @@ Source:     wait-for graphs, Holt 1972; the ask is dotnet/orleans#4655 (say whic
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
@@ -25,14 +26,21 @@ class WaitGraph(Generic[A]):
         self._edges: dict[A, dict[int, tuple[A, str]]] = {}
 
     def cycle(self, asker: A, target: A) -> list[tuple[A, str]] | None:
-        """The chain from `target` back to `asker`, as (actor, method asking), or None.
+        """The shortest chain from `target` back to `asker`, as (actor, method asking), or None.
 
         The chain is empty when the asker asks itself.
         """
         if asker == target:
             return []
-        path: list[tuple[A, str]] = []
-        return path if self._search(target, asker, path, {target}) else None
+        asked_by: dict[A, tuple[A, str]] = {}
+        nearest = deque([target])
+        while nearest and asker not in asked_by:
+            at = nearest.popleft()
+            for waited_for, method in self._edges.get(at, {}).values():
+                if waited_for not in asked_by:
+                    asked_by[waited_for] = (at, method)
+                    nearest.append(waited_for)
+        return _chain(asked_by, asker, target) if asker in asked_by else None
 
     def add(self, asker: A, target: A, method: str, key: int) -> None:
         """Note that a turn of `asker` running `method` waits for `target`."""
@@ -47,14 +55,13 @@ class WaitGraph(Generic[A]):
         if not edges:
             del self._edges[asker]
 
-    def _search(self, at: A, goal: A, path: list[tuple[A, str]], seen: set[A]) -> bool:
-        for target, method in self._edges.get(at, {}).values():
-            path.append((at, method))
-            if target == goal:
-                return True
-            if target not in seen:
-                seen.add(target)
-                if self._search(target, goal, path, seen):
-                    return True
-            path.pop()
-        return False
+
+def _chain(asked_by: dict[A, tuple[A, str]], asker: A, target: A) -> list[tuple[A, str]]:
+    chain: list[tuple[A, str]] = []
+    at = asker
+    while at != target:
+        step = asked_by[at]
+        chain.append(step)
+        at = step[0]
+    chain.reverse()
+    return chain
