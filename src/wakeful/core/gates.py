@@ -70,10 +70,9 @@ class InputGate:
         assert self.turns > 0, "more turns left than entered"
         self.turns -= 1
 
-    def open_section(self, parent: Section | None = None) -> Section:
-        """Open a critical section inside `parent` (or inside the innermost open one)."""
-        inside = parent if parent is not None and not parent.closed else self.innermost
-        section = Section(inside)
+    def open_section(self) -> Section:
+        """Open a critical section inside the innermost open one, whoever opened that."""
+        section = Section(self.innermost)
         self.innermost = section
         self.check()
         return section
