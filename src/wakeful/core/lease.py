@@ -29,7 +29,8 @@ class Lease:
     def renew(self, until_ns: int) -> None:
         """Extend the term."""
         assert not self._lost, "a lost lease is not renewed: acquire a new epoch"
-        assert self.until_ns is None or until_ns >= self.until_ns, "a term never shrinks"
+        assert self.until_ns is not None, "a lease without a term has nothing to extend"
+        assert until_ns >= self.until_ns, "a term never shrinks"
         self.until_ns = until_ns
 
     def lose(self) -> None:
