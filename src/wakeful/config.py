@@ -22,7 +22,6 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         activate_seconds: how long waking (`on_activate` included) may take.
         shutdown_seconds: how long `close` waits for turns under way.
         request_bytes: the largest HTTP request body (413).
-        name_bytes: the longest actor name, in bytes of UTF-8 (413).
         http_requests: HTTP requests being handled at once (503).
         request_seconds: how long an HTTP caller waits (504).
     """
@@ -34,7 +33,6 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     activate_seconds: float = 30.0
     shutdown_seconds: float = 10.0
     request_bytes: int = 1024 * 1024
-    name_bytes: int = 1024
     http_requests: int = 10_000
     request_seconds: float = 60.0
 
@@ -52,12 +50,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         idle_seconds: how long a virtual actor stays in memory without a message
             (Cloudflare evicts after 10 s, durable-objects.md 1.10).
         limits: see Limits.
-        node: the name of this process among the nodes.
     """
 
     idle_seconds: float = 10.0
     limits: Limits = Limits()
-    node: str = "local"
 
     def __post_init__(self) -> None:
         if not self.idle_seconds > 0:

@@ -251,6 +251,7 @@ class StorageReadOnly(StorageError):
 
     code = "storage_read_only"
     http = 503
+    retry = Retry.SAFE
 
 
 class StorageClosed(StorageError):

@@ -1,0 +1,54 @@
+"""Every setting, error code, metric and command is in the documentation, as it is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from wakeful import errors
+from wakeful.config import Config, Limits
+from wakeful.errors import Retry, WakefulError
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+ROW = re.compile(r"^\| `([a-z_]+)` \| `(\w+)` \| (\d+) \| ([a-z-]+) \|", re.MULTILINE)
+
+
+def error_classes() -> list[type[WakefulError]]:
+    found = [value for value in vars(errors).values() if isinstance(value, type)]
+    return [kind for kind in found if issubclass(kind, WakefulError)]
+
+
+def test_every_error_is_documented_as_it_is() -> None:
+    documented = {row[1]: row for row in ROW.findall((DOCS / "errors.md").read_text())}
+    actual = {
+        kind.__name__: (kind.code, kind.__name__, str(kind.http), kind.retry.value)
+        for kind in error_classes()
+    }
+
+    assert documented == actual
+
+
+def test_error_codes_are_unique() -> None:
+    codes = [kind.code for kind in error_classes()]
+
+    assert sorted(codes) == sorted(set(codes))
+
+
+def test_every_retry_class_is_documented() -> None:
+    text = (DOCS / "errors.md").read_text()
+
+    assert [kind.value for kind in Retry if f"| `{kind.value}` |" not in text] == []
+
+
+@pytest.mark.parametrize("settings", [Config, Limits])
+def test_every_setting_is_documented_with_its_default(settings: type[Config | Limits]) -> None:
+    text = (DOCS / "operating.md").read_text().replace(",", "")
+    missing = []
+    for name, default in zip(settings.__struct_fields__, settings.__struct_defaults__, strict=True):
+        shown = "" if isinstance(default, Limits) else f"{int(default)} "
+        if f"| `{name}` | {shown}|" not in text:
+            missing.append(f"{name} = {shown}")
+
+    assert missing == []
