@@ -9,13 +9,23 @@ from dataclasses import dataclass, field, make_dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from types import SimpleNamespace
-from typing import Annotated, Any, Generic, Literal, NamedTuple, NotRequired, TypedDict, TypeVar
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Generic,
+    Literal,
+    NamedTuple,
+    NotRequired,
+    TypedDict,
+    TypeVar,
+)
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from wakeful.codec import decode, encode, to_json, typed
@@ -27,6 +37,8 @@ from wakeful.errors import (
     StorageCorrupt,
 )
 from wakeful.packing import DEPTH_MAX, VERSION
+
+relaxed: Final = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def same(a: object, b: object) -> bool:
@@ -88,22 +100,26 @@ values = st.recursive(
 # --- plain values ----------------------------------------------------------------------------
 
 
+@relaxed
 @given(values)
 def test_a_plain_value_comes_back_type_for_type(value: object) -> None:
     assert same(decode(encode(value)), value)
 
 
+@relaxed
 @given(values)
 def test_encoding_what_was_decoded_gives_the_same_bytes(value: object) -> None:
     data = encode(value)
     assert encode(decode(data)) == data
 
 
+@relaxed
 @given(st.sets(st.text(max_size=3)))
 def test_equal_sets_are_equal_bytes(value: set[str]) -> None:
     assert encode(set(sorted(value, reverse=True))) == encode(value)
 
 
+@relaxed
 @given(values, values)
 def test_different_values_are_different_bytes(a: object, b: object) -> None:
     assert (encode(a) == encode(b)) == same(decode(encode(a)), decode(encode(b)))
@@ -117,6 +133,7 @@ def test_values_that_python_may_call_equal_are_told_apart(a: object, b: object) 
     assert encode(a) != encode(b)
 
 
+@relaxed
 @given(st.binary(max_size=40))
 def test_random_bytes_are_a_value_or_corrupt(data: bytes) -> None:
     for candidate in (data, VERSION + data):
@@ -124,6 +141,7 @@ def test_random_bytes_are_a_value_or_corrupt(data: bytes) -> None:
             decode(candidate)
 
 
+@relaxed
 @given(values, st.data())
 def test_damaged_bytes_are_a_value_or_corrupt(value: object, data: st.DataObject) -> None:
     good = bytearray(encode(value))
@@ -352,7 +370,7 @@ def alike(a: Any, b: Any) -> bool:
 
 
 @pytest.mark.parametrize("annotation", TYPED, ids=str)
-@settings(max_examples=15)
+@settings(relaxed, max_examples=15)
 @given(data=st.data())
 def test_a_typed_value_comes_back_type_for_type(annotation: Any, data: st.DataObject) -> None:
     value = data.draw(TYPED[annotation])
@@ -367,7 +385,7 @@ def test_a_typed_value_comes_back_type_for_type(annotation: Any, data: st.DataOb
 
 
 @pytest.mark.parametrize("annotation", TYPED, ids=str)
-@settings(max_examples=15)
+@settings(relaxed, max_examples=15)
 @given(value=values)
 def test_a_value_of_another_type_is_refused_or_fits(annotation: Any, value: object) -> None:
     compiled = typed(annotation)
@@ -381,7 +399,7 @@ def test_a_value_of_another_type_is_refused_or_fits(annotation: Any, value: obje
 
 
 @pytest.mark.parametrize("annotation", TYPED, ids=str)
-@settings(max_examples=15)
+@settings(relaxed, max_examples=15)
 @given(data=st.binary(max_size=30))
 def test_random_bytes_are_a_fitting_value_or_an_error(annotation: Any, data: bytes) -> None:
     compiled = typed(annotation)
@@ -393,7 +411,7 @@ def test_random_bytes_are_a_fitting_value_or_an_error(annotation: Any, data: byt
 
 
 @pytest.mark.parametrize("annotation", TYPED, ids=str)
-@settings(max_examples=15)
+@settings(relaxed, max_examples=15)
 @given(value=values)
 def test_stored_values_of_another_type_fit_or_are_invalid(annotation: Any, value: object) -> None:
     try:
@@ -507,6 +525,21 @@ def test_an_error_of_post_init_is_no_crash() -> None:
 def test_an_int_in_a_floats_place_comes_back_a_float() -> None:
     assert repr(typed(list[float]).copy([1, 2.5])) == "[1.0, 2.5]"
     assert repr(typed(float | int).copy(1)) == "1"
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation"),
+    [
+        *((date(2020, 1, 2), date), (Decimal("1.50"), Decimal), (UUID(int=1), UUID | None)),
+        *(((1, "a"), tuple[int, str]), ({1}, set[int]), ({(1, 2): [3]}, dict[Point, list[int]])),
+        ([{"sku": "a", "amount": 2}], list[Line]),
+    ],
+)
+def test_what_was_packed_without_annotation_unpacks_with_one(
+    value: object, annotation: Any
+) -> None:
+    again = typed(annotation).decode(encode(value))
+    typed(annotation).check(again)
 
 
 T = TypeVar("T")
@@ -686,6 +719,7 @@ def test_json_nested_without_end_is_an_invalid_argument() -> None:
         typed(object).from_json(b"[" * 100_000)
 
 
+@relaxed
 @given(st.binary(max_size=30))
 def test_random_bytes_as_json_never_crash(data: bytes) -> None:
     for annotation in (object, Order, dict[str, int]):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -23,6 +23,9 @@ from wakeful.state import Instance, Snapshot, StateSchema, describe, stored_vers
 
 if TYPE_CHECKING:
     pass
+
+
+relaxed: Final = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @dataclass
@@ -401,6 +404,7 @@ def test_describe_shows_state_without_the_class() -> None:
     assert stored_version(schema.encode(snapshot)) == 1
 
 
+@relaxed
 @given(st.binary(max_size=60))
 def test_random_bytes_are_corrupt_or_do_not_fit(data: bytes) -> None:
     schema = StateSchema.of(Cart)
@@ -410,6 +414,7 @@ def test_random_bytes_are_corrupt_or_do_not_fit(data: bytes) -> None:
                 read(candidate)
 
 
+@relaxed
 @given(st.data())
 def test_damaged_bytes_are_corrupt_or_do_not_fit(data: st.DataObject) -> None:
     schema, _, snapshot = awake(Cart)
@@ -584,7 +589,7 @@ class Turns(RuleBasedStateMachine):
 
 
 TestTurns = Turns.TestCase
-TestTurns.settings = settings(max_examples=25, stateful_step_count=25)
+TestTurns.settings = settings(relaxed, max_examples=25, stateful_step_count=25)
 
 
 def test_a_counter_keeps_one_list_besides_its_dict() -> None:

@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime, time
+from contextlib import suppress
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, Generic, TypeVar, overload
+from uuid import UUID
 
 import msgspec
 
@@ -26,10 +29,12 @@ from wakeful.packing import (
     body,
     decode,
     encode,
+    pack,
     pack_native,
     type_name,
     unpack,
     unwrap,
+    wrap,
 )
 from wakeful.shapes import Shape, compile_shape
 
@@ -40,6 +45,7 @@ Packed = bytes | memoryview | msgspec.Raw
 
 # What unpacking yields as it is; all other types arrive as text or number and are converted.
 _UNPACKED: Final = (bytes, datetime, time)
+_PLAIN: Final = (*_UNPACKED, date, timedelta, Decimal, UUID)
 ANNOTATIONS_MAX: Final = 4096  # compiled annotations kept; more are compiled again
 
 
@@ -56,7 +62,7 @@ class Typed(Generic[T]):
 
     __slots__ = (
         *("annotation", "immutable", "loose", "name", "types"),
-        *("_decode", "_kinds", "_loads", "_shape"),
+        *("_decode", "_kinds", "_loads", "_lower", "_plain", "_shape"),
     )
 
     def __init__(self, annotation: object) -> None:
@@ -67,6 +73,8 @@ class Typed(Generic[T]):
         self.types: frozenset[type] = self._shape.types
         self.loose = self._shape.loose
         self._kinds = self._shape.kinds
+        self._lower = self._shape.lower
+        self._plain = self._lower is wrap
         self._decode: Callable[[Packed], T] = msgspec.msgpack.Decoder(
             self.annotation, ext_hook=unwrap
         ).decode
@@ -131,7 +139,7 @@ class Typed(Generic[T]):
             except (OverflowError, UnicodeEncodeError, TypeError, RecursionError):
                 pass  # an int or text that MessagePack has not, or else a fault to be found
         try:
-            return pack_native(self._shape.lower(value))
+            return pack(value) if self._plain else pack_native(self._lower(value))
         except Exception as error:  # lowering trusts the shape; a value that lacks it fails anyhow
             raise StateInvalid(str(self.fault(value) or error)) from None
 
@@ -154,15 +162,20 @@ class Typed(Generic[T]):
         return self.convert(unpack(data))
 
     def convert(self, value: object) -> T:
-        """The value of its plain parts, as `unpack` of another program yields them.
+        """The value of its plain parts, as unpacking without the annotation yields them.
 
         Raises:
             StateInvalid: they do not make one.
         """
         try:
-            result: T = msgspec.convert(value, self.annotation, builtin_types=_UNPACKED)
+            return self._converted(value, _UNPACKED)
         except Exception as error:  # msgspec's, and whatever __post_init__ raises
+            with suppress(Exception):  # its parts may have been packed as plain values of their own
+                return self._converted(value, _PLAIN)
             raise StateInvalid(_in_our_words(error)) from error
+
+    def _converted(self, value: object, as_they_are: tuple[type, ...]) -> T:
+        result: T = msgspec.convert(value, self.annotation, builtin_types=as_they_are)
         return result
 
     def encode(self, value: T) -> bytes:

@@ -88,23 +88,24 @@ _NESTED: Final = frozenset({list, dict})
 _CONTAINERS: Final = frozenset({list, tuple, set, frozenset})
 
 
-def is_plain(value: object, depth: int = 0) -> bool:
+def is_plain(value: Any, depth: int = 0) -> bool:
     """Would MessagePack bring the value back as it is? (Big ints and surrogates it refuses.)"""
     kind = type(value)
-    if kind is list:
-        children: Collection[object] = value  # type: ignore[assignment]
-    elif kind is dict:
-        if not NATIVE.issuperset(map(type, value)):  # type: ignore[call-overload]
+    if kind is dict:
+        if not NATIVE.issuperset(map(type, value)):
             return False
-        children = value.values()  # type: ignore[attr-defined]
-    else:
+        value = value.values()
+    elif kind is not list:
         return kind in NATIVE
-    kinds = set(map(type, children))
-    if NATIVE.issuperset(kinds):
-        return depth < DEPTH_MAX
-    if depth >= DEPTH_MAX or not (kinds - NATIVE <= _NESTED):
+    if depth == DEPTH_MAX:
         return False
-    return all(is_plain(child, depth + 1) for child in children if type(child) in _NESTED)
+    if NATIVE.issuperset(map(type, value)):
+        return True
+    for child in value:
+        kind = type(child)
+        if kind not in NATIVE and not (kind in _NESTED and is_plain(child, depth + 1)):
+            return False
+    return True
 
 
 def wrap(value: object, depth: int = 0) -> Any:
@@ -208,6 +209,20 @@ _WRAP: Final[dict[type, Callable[[Any, int], object]]] = {
 }
 
 
+def pack(value: object) -> bytes:
+    """A plain value's MessagePack form, without a version byte.
+
+    Raises:
+        Refused, RecursionError: something in it is no plain value.
+    """
+    if type(value) in NATIVE or is_plain(value):
+        try:
+            return pack_native(value)
+        except (OverflowError, UnicodeEncodeError):
+            pass  # a big int or a lone surrogate
+    return pack_native(wrap(value))
+
+
 def encode(value: object) -> bytes:
     """Pack a plain value, type for type.
 
@@ -215,12 +230,7 @@ def encode(value: object) -> bytes:
         StateInvalid: something in it is no plain value; the message says where and what to do.
     """
     try:
-        if type(value) in NATIVE or is_plain(value):
-            return VERSION + pack_native(value)
-    except (OverflowError, UnicodeEncodeError):
-        pass  # a big int or a lone surrogate: wrapped below
-    try:
-        return VERSION + pack_native(wrap(value))
+        return VERSION + pack(value)
     except (Refused, RecursionError):
         raise StateInvalid(str(fault(value))) from None
 
