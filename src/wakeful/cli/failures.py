@@ -1,0 +1,65 @@
+"""What ends a command early, and with which exit code.
+
+Failure             1  it failed while running
+├─ WrongUsage       2  the command line is wrong
+├─ TargetFailure    3  the target cannot be imported, or has no usable actors
+├─ DataFailure      4  the data directory cannot be used
+└─ AddressFailure   5  the address cannot be listened on
+"""
+
+from __future__ import annotations
+
+from typing import IO, ClassVar, Final
+
+import click
+
+# `wakeful serve --help` says it too.
+EXIT_CODES: Final = """\
+Exit codes: 0 stopped in good order, 1 failed while running, 2 wrong usage, 3 no usable
+actors in the target, 4 the data directory cannot be used, 5 the address cannot be used.
+"""
+
+
+class Failure(click.ClickException):
+    """Ends a command with one line on stderr, and more below it if there is more to say.
+
+    Args:
+        message: what is wrong and what to do, in one line.
+        more: lines that may help: an example, a traceback.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, more: str = "") -> None:
+        super().__init__(message)
+        self.more = more
+
+    def show(self, file: IO[str] | None = None) -> None:
+        """Print it."""
+        click.echo(click.style("error: ", fg="red", bold=True) + self.message, err=True, file=file)
+        if self.more:
+            click.echo("\n" + self.more.rstrip("\n"), err=True, file=file)
+
+
+class WrongUsage(Failure):
+    """The command line is wrong."""
+
+    exit_code = 2
+
+
+class TargetFailure(Failure):
+    """The target cannot be imported, or has no usable actors."""
+
+    exit_code = 3
+
+
+class DataFailure(Failure):
+    """The data directory cannot be used."""
+
+    exit_code = 4
+
+
+class AddressFailure(Failure):
+    """The address cannot be listened on."""
+
+    exit_code = 5

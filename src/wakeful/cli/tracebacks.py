@@ -1,0 +1,113 @@
+"""Exceptions of user code, as people like to read them: their own lines, and what went wrong.
+
+Shapes: `root` is the directory the user's modules are in; frames elsewhere are left out.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+
+from wakeful.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+LIBRARIES: Final = frozenset({".venv", "venv", "site-packages", "dist-packages"})
+WAKEFUL: Final = Path(__file__).resolve().parents[1]
+CAUSES_MAX: Final = 8  # a chain of causes may be a circle
+
+
+def is_user_file(filename: str, root: Path) -> bool:
+    """Whether a file is the user's own, not a library's that happens to be below the directory."""
+    path = Path(filename).resolve()
+    if path.suffix != ".py" or not path.is_relative_to(root) or path.is_relative_to(WAKEFUL):
+        return False
+    return not LIBRARIES.intersection(path.relative_to(root).parts)
+
+
+def shown(filename: str) -> str:
+    """A path as short as it can be said from here."""
+    relative = os.path.relpath(filename)
+    return filename if relative.startswith("..") else relative
+
+
+def plain(error: BaseException) -> str:
+    """What went wrong, in one line."""
+    if isinstance(error, ConfigError):
+        return str(error)
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg}"
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def place_of(error: BaseException, root: Path) -> str | None:
+    """`file:line` of the innermost line that is the user's own."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{shown(error.filename)}:{error.lineno}"
+    for frame in reversed(user_frames(error.__traceback__, root)):
+        return f"{shown(frame.filename)}:{frame.lineno}"
+    return None
+
+
+def user_frames(trace: TracebackType | None, root: Path) -> list[traceback.FrameSummary]:
+    """The user's own frames of a traceback, outermost first."""
+    frames = traceback.extract_tb(trace)
+    return [frame for frame in frames if is_user_file(frame.filename, root)]
+
+
+def full(error: BaseException) -> str:
+    """The whole traceback as Python prints it."""
+    return "".join(traceback.format_exception(error))
+
+
+def readable(error: BaseException, root: Path) -> RenderableType:
+    """The user's frames with the lines around them, and what went wrong; causes first."""
+    from rich.console import Group
+    from rich.text import Text
+
+    parts: list[RenderableType] = []
+    for index, link in enumerate(reversed(_chain(error))):
+        if index:
+            parts.append(Text("which led to", style="dim"))
+        for frame in user_frames(link.__traceback__, root):
+            where = f"{shown(frame.filename)}:{frame.lineno} in {frame.name}"
+            parts.append(Text(f"  {where}", style="cyan"))
+            parts.append(_excerpt(frame.filename, frame.lineno or 1))
+        parts.append(Text(f"  {plain(link)}", style="bold red"))
+    return Group(*parts)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    chain = [error]
+    while len(chain) < CAUSES_MAX:
+        last = chain[-1]
+        cause = last.__cause__ or (None if last.__suppress_context__ else last.__context__)
+        if cause is None:
+            break
+        chain.append(cause)
+    return chain
+
+
+def _excerpt(filename: str, line: int) -> RenderableType:
+    from rich.padding import Padding
+    from rich.syntax import Syntax
+
+    try:
+        source = Path(filename).read_text(encoding="utf-8")
+    except (OSError, UnicodeError):
+        source = ""
+    code = Syntax(
+        source,
+        "python",
+        line_numbers=True,
+        line_range=(max(1, line - 2), line + 1),
+        highlight_lines={line},
+        theme="ansi_dark",
+        background_color="default",
+    )
+    return Padding(code, (0, 0, 0, 2))
