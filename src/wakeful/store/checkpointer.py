@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 import apsw
 
@@ -42,7 +43,8 @@ class Checkpointer:
         """Wait for the copy under way, and close the connection."""
         self._thread.shutdown()
         if self._connection is not None:
-            self._connection.close(True)
+            with suppress(apsw.Error):  # nothing depends on it
+                self._connection.close(True)
 
     def _copy(self) -> None:
         try:

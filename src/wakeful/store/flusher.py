@@ -118,16 +118,16 @@ class Flusher:
         """Wait for the end of the thread, after on_end."""
         self._thread.join()
 
-    def abandoned(self) -> list[tuple[Batch, StorageError]]:
+    def abandoned(self, cause: StorageError) -> list[tuple[Batch, StorageError]]:
         """After the end: the batches that were not answered, and what to answer."""
         left: list[tuple[Batch, StorageError]] = []
         if (batch := self._current) is not None:
-            error = UnknownOutcome if batch.touched else StorageClosed
-            left.append((batch, error("the flusher died while it wrote this batch")))
+            unknown = UnknownOutcome(f"while this batch was being written {cause}")
+            left.append((batch, unknown if batch.touched else cause))
         while not self._queue.empty():
             message = self._queue.get_nowait()
             if isinstance(message, Batch):
-                left.append((message, StorageClosed("the store is closed, nothing was written")))
+                left.append((message, cause))
         return left
 
     # --- in the thread ---------------------------------------------------------------------------
@@ -142,9 +142,8 @@ class Flusher:
             cause = StorageClosed(f"the store has closed itself: {error}")
         except BaseException as error:
             cause = StorageClosed(f"the flusher died: {error!r}")
-        with suppress(apsw.Error):  # what is durable stays so; the next open folds the rest
-            self._checkpointer.close()
-            self._writer.close(clean=clean)
+        self._checkpointer.close()
+        self._writer.close(clean=clean)
         with suppress(_LoopGone):
             self._tell(self._listener.on_end, cause)
 

@@ -127,4 +127,5 @@ def _slices(generation: Generation, limits: Limits) -> Iterator[Slice]:
         if current.cells >= limits.slice_cells:
             yield current
             current = Slice()
-    yield current
+    if current.complete:
+        yield current

@@ -6,12 +6,14 @@ Invariants: no statement stays open between two calls: a checkpoint never waits 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 import apsw
 
 from wakeful.ports import Cells
 from wakeful.store.limits import Limits
+from wakeful.store.schema import quick_check
 
 _CELLS: Final = "SELECT key, value FROM cells WHERE type = ? AND name = ?"
 # Jumps from one value to the next instead of reading every cell in between.
@@ -38,6 +40,7 @@ class Reader:
     """Reads folded cells."""
 
     def __init__(self, path: str, limits: Limits, vfs: str | None) -> None:
+        self._path = path
         self._connection = apsw.Connection(path, vfs=vfs)
         self._connection.set_busy_timeout(limits.busy_timeout_ms)
         for pragma in ("query_only=1", "wal_autocheckpoint=0", "temp_store=memory"):
@@ -61,6 +64,15 @@ class Reader:
         """The types that have cells."""
         return [str(type) for (type,) in self._connection.execute(_TYPES)]
 
+    def check(self) -> None:
+        """Read the whole file and compare it with itself.
+
+        Raises:
+            StorageCorrupt: something is wrong; says what.
+        """
+        quick_check(self._connection, self._path)
+
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close(True)
+        with suppress(apsw.Error):  # nothing depends on it
+            self._connection.close(True)

@@ -31,19 +31,8 @@ MIGRATIONS: Final[tuple[tuple[int, str], ...]] = ((1, _FIRST),)
 FORMAT_VERSION: Final = MIGRATIONS[-1][0]
 
 
-def migrate(connection: apsw.Connection, path: str, shards: int) -> None:
-    """Bring a file to the present format; a new one is told how many shards there are.
-
-    Raises:
-        FormatTooNew: a newer wakeful has written it.
-        StorageCorrupt: it is a database, but not ours.
-    """
-    version = format_version(connection, path)
-    if version > FORMAT_VERSION:
-        raise FormatTooNew(
-            f"{path} has format {version}, this wakeful knows formats up to {FORMAT_VERSION}:"
-            " use the newer wakeful that wrote it"
-        )
+def migrate(connection: apsw.Connection, version: int, shards: int) -> None:
+    """Bring a file to the present format; a new one is told how many shards there are."""
     if version == FORMAT_VERSION:
         return
     with connection:
@@ -57,9 +46,10 @@ def migrate(connection: apsw.Connection, path: str, shards: int) -> None:
 
 
 def format_version(connection: apsw.Connection, path: str) -> int:
-    """The format of a file, 0 if it is empty.
+    """The format of a file, 0 if it is empty. Changes nothing.
 
     Raises:
+        FormatTooNew: a newer wakeful has written it.
         StorageCorrupt: it is a database, but not ours.
     """
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
@@ -70,4 +60,20 @@ def format_version(connection: apsw.Connection, path: str) -> int:
         version = connection.execute("SELECT value FROM meta WHERE key='format_version'").get
     if not isinstance(version, int):
         raise StorageCorrupt(f"{path} is a SQLite database but not a wakeful data file")
+    if version > FORMAT_VERSION:
+        raise FormatTooNew(
+            f"{path} has format {version}, this wakeful knows formats up to {FORMAT_VERSION}:"
+            " use the newer wakeful that wrote it"
+        )
     return version
+
+
+def quick_check(connection: apsw.Connection, path: str) -> None:
+    """Read the whole file and compare it with itself.
+
+    Raises:
+        StorageCorrupt: something is wrong; says what.
+    """
+    said = [str(line) for (line,) in connection.execute("PRAGMA quick_check(3)")]
+    if said != ["ok"]:
+        raise StorageCorrupt(f"{path} is damaged: {'; '.join(said)}")

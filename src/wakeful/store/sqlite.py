@@ -44,6 +44,7 @@ class State(Enum):
 
     NEW = "new"
     OPEN = "open"
+    FAILED = "failed"  # nothing can be written any more; reads go on
     CLOSING = "closing"
     CLOSED = "closed"
 
@@ -195,17 +196,29 @@ class SQLiteStore:
         if self._loop is None or self._state is State.NEW:
             self._close_now()
             return
-        if self._state is State.OPEN:
+        if self._state in (State.OPEN, State.FAILED):
             self._state = State.CLOSING
             self._closed_because = StorageClosed("the store is closed")
         await self._idle.wait()
+        self._reader.close()
         if self._state is State.CLOSING:
             self._state = State.CLOSED
             self._flusher.put(Stop(self._overlay.active))
         await self._ended.wait()
         self._flusher.join()
-        self._reader.close()
         self._lock.release()
+
+    def integrity_check(self) -> None:
+        """Read the whole file and compare it with itself; blocks as long as that takes.
+
+        Raises:
+            StorageCorrupt: something is wrong; says what.
+        """
+        self._check_open()
+        try:
+            self._reader.check()
+        except apsw.Error as error:
+            raise storage_error(error, self._file) from error
 
     def statistics(self) -> SQLiteStatistics:
         """What is durable but not folded, and why not if something is wrong."""
@@ -241,9 +254,9 @@ class SQLiteStore:
     def on_end(self, cause: StorageError) -> None:
         """The flusher has ended: in order, or of an error."""
         if self._state is State.OPEN:
-            self._state = State.CLOSED
+            self._state = State.FAILED
         self._closed_because = cause
-        for batch, error in self._flusher.abandoned():
+        for batch, error in self._flusher.abandoned(cause):
             self._answer(batch, error)
         self._ended.set()
 
@@ -281,7 +294,7 @@ class SQLiteStore:
             self._seq = seq
 
     def _check_open(self) -> None:
-        if self._state is not State.OPEN:
+        if self._state not in (State.OPEN, State.FAILED):
             raise self._closed_because
 
     def _close_now(self) -> None:
@@ -292,8 +305,7 @@ class SQLiteStore:
             self._folder.add(self._overlay.active)
             with suppress(StorageError):  # the journal has it: the next open folds it
                 self._fold_now()
-            with suppress(apsw.Error):
-                self._writer.close(clean=not self._folder.pending)
+            self._writer.close(clean=not self._folder.pending)
         self._lock.release()
 
 

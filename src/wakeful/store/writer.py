@@ -21,7 +21,7 @@ from wakeful.errors import Fenced, StorageCorrupt, StorageError, UnknownOutcome
 from wakeful.ports import CommitRecord
 from wakeful.store import journal
 from wakeful.store.limits import Limits
-from wakeful.store.schema import migrate
+from wakeful.store.schema import format_version, migrate, quick_check
 
 PAGE_BYTES: Final = 4096
 SQLiteValue = str | bytes | int
@@ -55,6 +55,7 @@ _PUTS: Final = _statements(_PUT, 4)
 _DELETES: Final = _statements(_DELETE, 3)
 _WIPES: Final = _statements(_WIPE, 2)
 _EPOCH: Final = "SELECT value FROM meta WHERE key = 'epoch'"
+_REPLAY: Final = "SELECT seq, CAST(batch AS BLOB) FROM journal ORDER BY seq"
 _FOUND: Final = "SELECT seq FROM journal WHERE seq = ?"
 _OWN: Final = (
     "UPDATE meta SET value = CASE key WHEN 'epoch' THEN value + 1 ELSE 0 END"
@@ -94,10 +95,12 @@ class Writer:
         Raises:
             FormatTooNew, StorageCorrupt, apsw.Error.
         """
-        migrate(self._connection, self.path, shards)
+        version = format_version(self._connection, self.path)
+        self._connection.execute("PRAGMA journal_mode=wal")
+        migrate(self._connection, version, shards)
         before = self._meta()
         if not before.clean and self._size_bytes() <= self.limits.check_bytes_max:
-            self.check()
+            quick_check(self._connection, self.path)
         self._connection.execute(_OWN)
         meta = self._meta()
         self.epoch = meta.epoch
@@ -109,7 +112,7 @@ class Writer:
         Raises:
             StorageCorrupt: a row is damaged; names it.
         """
-        for seq, blob in self._connection.execute("SELECT seq, batch FROM journal ORDER BY seq"):
+        for seq, blob in self._connection.execute(_REPLAY):
             try:
                 yield seq, journal.decode(seq, blob), len(blob)
             except journal.BadRow as error:
@@ -157,31 +160,23 @@ class Writer:
         self.wal_bytes = 0
         self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
-    def check(self) -> None:
-        """Read the whole file and compare it with itself.
-
-        Raises:
-            StorageCorrupt: something is wrong; says what.
-        """
-        said = [line for (line,) in self._connection.execute("PRAGMA quick_check(3)")]
-        if said != ["ok"]:
-            raise StorageCorrupt(f"{self.path} is damaged: {'; '.join(map(str, said))}")
-
     def close(self, *, clean: bool) -> None:
-        """Close the file; clean says that nothing is left to fold."""
-        try:
+        """Close the file; clean says that nothing is left to fold.
+
+        Errors are of no consequence here: the next open makes up for what was not done.
+        """
+        with suppress(apsw.Error):
             if clean:
                 self._set_durable(durable=True)
                 self._connection.execute(_TOUCH, (1, self.epoch))
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        finally:
+        with suppress(apsw.Error):
             self._connection.close(True)
 
     def _connect(self) -> apsw.Connection:
         connection = apsw.Connection(self.path, vfs=self.vfs)
         connection.set_busy_timeout(self.limits.busy_timeout_ms)
         for pragma in (
-            "journal_mode=wal",
             "synchronous=full",
             "wal_autocheckpoint=0",
             "temp_store=memory",

@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 )
 
 from wakeful.errors import Fenced
+from wakeful.ids import ActorId
 from wakeful.ports import Cells, CommitRecord
 from wakeful.testing.store_suite import Owner, Place
 
@@ -121,9 +122,9 @@ class StoreMachine(RuleBasedStateMachine):
     @invariant()
     def reads_agree(self) -> None:
         """Every actor reads as the model says."""
-        for type_ in TYPES:
-            for name in NAMES:
-                assert self.owner.load(name, type=type_) == self.model.get((type_, name), {})
+        actors = [ActorId(type_, name) for type_ in TYPES for name in NAMES]
+        expected = [self.model.get(actor, {}) for actor in actors]
+        assert self.owner.load_all(actors) == expected
         assert self.owner.types() == sorted({kind for (kind, _), c in self.model.items() if c})
 
     def teardown(self) -> None:

@@ -103,6 +103,15 @@ class Owner:
         """An actor's cells."""
         return self.read(lambda: self.store.load(ActorId(type, name)))
 
+    def load_all(self, actors: Sequence[ActorId]) -> list[Cells]:
+        """Several actors' cells."""
+
+        async def load() -> list[Cells]:
+            found = [self.store.load(actor) for actor in actors]
+            return [cells if isinstance(cells, dict) else await cells for cells in found]
+
+        return self.run(load)
+
     def names(self, type: str = "Counter", *, prefix: str = "", limit: int = 100) -> list[str]:
         """All names of a type, page by page."""
         found: list[str] = []
@@ -124,8 +133,10 @@ class Owner:
 
     def close(self) -> None:
         """Close the store and its loop; harmless when done before."""
-        self.run(self.store.close)
-        self._runner.close()
+        try:
+            self.run(self.store.close)
+        finally:
+            self._runner.close()
 
     def run(self, work: Callable[[], Coroutine[object, object, T]]) -> T:
         """Run a coroutine in the store's loop."""

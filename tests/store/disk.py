@@ -1,0 +1,130 @@
+"""A disk that fails on command, counts, and forgets what was not synced when the power goes.
+
+An apsw VFS over the real one. It keeps, per file, what is synced and what was written since, so
+that `power_cut` can make a directory as a crash might leave it.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+
+SECTOR_BYTES = 512
+
+
+class Disk(apsw.VFS):
+    """Register with `with`: the VFS has a name of its own.
+
+    Attributes:
+        counts: operations so far: "write wal", "sync db", ...
+        fault: called before each operation with its name; may raise.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.counts: Counter[str] = Counter()
+        self.fault: Callable[[str], None] | None = None
+        self.files: dict[str, Contents] = {}
+        self.lock = threading.Lock()
+        super().__init__(name, "")
+
+    def __enter__(self) -> Disk:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.fault = None
+        self.unregister()
+
+    def xOpen(self, name: apsw.URIFilename | str | None, flags: list[int]) -> DiskFile:
+        return DiskFile(self, name, flags)
+
+    def xDelete(self, filename: str, syncdir: bool) -> None:
+        with self.lock:
+            self.files.pop(filename, None)
+        super().xDelete(filename, syncdir)
+
+    def operate(self, what: str, path: str) -> None:
+        operation = f"{what} {'wal' if path.endswith('-wal') else 'db'}"
+        with self.lock:
+            self.counts[operation] += 1
+        if self.fault is not None:
+            self.fault(operation)
+
+    def power_cut(self, target: Path, chance: random.Random) -> None:
+        """Write the files as a power cut now might leave them."""
+        target.mkdir()
+        with self.lock:
+            for path, contents in self.files.items():
+                (target / Path(path).name).write_bytes(contents.after_power_cut(chance))
+
+
+class Contents:
+    """What a file holds for sure, and what may or may not have reached the disk since."""
+
+    def __init__(self, synced: bytes) -> None:
+        self.synced = bytearray(synced)
+        self.since: list[tuple[int, bytes | None]] = []  # None: truncated to that offset
+
+    def sync(self) -> None:
+        for offset, data in self.since:
+            apply(self.synced, offset, data)
+        self.since.clear()
+
+    def after_power_cut(self, chance: random.Random) -> bytes:
+        image = bytearray(self.synced)
+        share = chance.choice([0.0, 0.5, 0.9, 1.0])
+        for offset, data in self.since:
+            if data is None:
+                if chance.random() < share:
+                    apply(image, offset, None)
+                continue
+            for start in range(0, len(data), SECTOR_BYTES):
+                if chance.random() < share:
+                    apply(image, offset + start, data[start : start + SECTOR_BYTES])
+        return bytes(image)
+
+
+def apply(image: bytearray, offset: int, data: bytes | None) -> None:
+    if data is None:
+        del image[offset:]
+        return
+    image.extend(bytes(max(0, offset - len(image))))
+    image[offset : offset + len(data)] = data
+
+
+class DiskFile(apsw.VFSFile):
+    """An open file of a Disk."""
+
+    def __init__(self, disk: Disk, name: apsw.URIFilename | str | None, flags: list[int]) -> None:
+        self._disk = disk
+        self._path = name.filename() if isinstance(name, apsw.URIFilename) else name or ""
+        disk.operate("open", self._path)
+        super().__init__("", name, flags)
+        if self._path and self._path not in disk.files:
+            path = Path(self._path)
+            disk.files[self._path] = Contents(path.read_bytes() if path.exists() else b"")
+
+    def xWrite(self, data: bytes, offset: int) -> None:
+        self._disk.operate("write", self._path)
+        super().xWrite(data, offset)
+        self._note(offset, bytes(data))
+
+    def xTruncate(self, newsize: int) -> None:
+        self._disk.operate("truncate", self._path)
+        super().xTruncate(newsize)
+        self._note(newsize, None)
+
+    def xSync(self, flags: int) -> None:
+        self._disk.operate("sync", self._path)
+        super().xSync(flags)
+        with self._disk.lock:
+            self._disk.files[self._path].sync()
+
+    def _note(self, offset: int, data: bytes | None) -> None:
+        with self._disk.lock:
+            self._disk.files[self._path].since.append((offset, data))

@@ -1,0 +1,90 @@
+"""Generations and the folder, without threads and without a disk."""
+
+from __future__ import annotations
+
+import pytest
+
+from wakeful.ports import Cells, CommitRecord
+from wakeful.store import journal
+from wakeful.store.fold import Folder, Slice
+from wakeful.store.limits import Limits
+from wakeful.store.overlay import Generation, Key, Overlay
+from wakeful.store.writer import Writer
+
+
+def record(name: str, puts: dict[str, bytes | None], *, wipe: bool = False) -> CommitRecord:
+    return CommitRecord("A", name, 0, 1, 1, wipe, puts)
+
+
+def stored(key: Key) -> Cells:
+    return {"old": b"0", "x": b"0"}
+
+
+def unreachable(key: Key) -> Cells:
+    raise AssertionError("the stored cells do not count")
+
+
+def test_the_active_generation_wins_over_the_frozen_over_the_stored() -> None:
+    overlay = Overlay()
+    overlay.active.apply(1, [record("a", {"x": b"1", "y": b"1"})], 10)
+    overlay.freeze()
+    overlay.active.apply(2, [record("a", {"y": b"2"})], 10)
+    assert overlay.load(("A", "a"), stored) == {"old": b"0", "x": b"1", "y": b"2"}
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_wiped_actor_is_not_read(frozen: bool) -> None:
+    overlay = Overlay()
+    overlay.active.apply(1, [record("a", {"x": b"1"}, wipe=True)], 10)
+    if frozen:
+        overlay.freeze()
+        overlay.active.apply(2, [record("a", {"y": b"2", "x": None})], 10)
+    expected = {"y": b"2"} if frozen else {"x": b"1"}
+    assert overlay.load(("A", "a"), unreachable) == expected
+
+
+def test_what_is_dropped_is_read_from_the_store() -> None:
+    overlay = Overlay()
+    overlay.active.apply(1, [record("a", {"x": b"1"}, wipe=True)], 10)
+    overlay.freeze().drop([("A", "a")])
+    assert overlay.load(("A", "a"), stored) == {"old": b"0", "x": b"0"}
+
+
+def test_a_large_batch_survives_the_journals_form() -> None:
+    """Larger than the pieces the checksum is made of."""
+    records = [record(str(n), {"s": b"x" * n, "gone": None}) for n in range(300)]
+    blob = journal.encode(7, records)
+    assert journal.decode(7, bytes(blob)) == records
+
+
+@pytest.mark.parametrize("position", [0, 1, 4, 5, 40])
+def test_a_changed_byte_is_noticed(position: int) -> None:
+    blob = journal.encode(7, [record("a", {"s": b"x" * 100})])
+    blob[position] ^= 1
+    with pytest.raises(journal.BadRow):
+        journal.decode(7, bytes(blob))
+
+
+def test_an_actor_may_be_larger_than_a_slice(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Its key is complete with its last cell only, and its wipe comes first."""
+    path = str(tmp_path_factory.mktemp("fold") / "file.db")
+    writer = Writer(path, Limits(slice_cells=3), None)
+    writer.open(16)
+    generation = Generation()
+    generation.apply(1, [record("a", dict.fromkeys("wxyz", b"1"), wipe=True)], 60)
+    folder = Folder(writer, Limits(slice_cells=3))
+    folder.add(generation)
+    steps = []
+    while folder.pending:
+        steps.append(folder.step())
+    assert [step.keys for step in steps] == [[], [("A", "a")], []]
+    assert [step.finished for step in steps] == [False, False, True]
+    writer.close(clean=True)
+
+
+def test_a_slice_counts_its_rows() -> None:
+    some = Slice()
+    some.wipes.append(("A", "a"))
+    some.add(("A", "a"), "x", b"12")
+    some.add(("A", "a"), "y", None)
+    assert (some.cells, some.size_bytes) == (3, 2)
