@@ -4,10 +4,10 @@ Writes of all actors collect in one batch while the batch before it is on its wa
 Whatever may reveal a write waits, as a ticket, for the batch that holds it.
 
 Shapes:     batches are numbered densely from 1; a ticket is the driver's, opaque here.
-Invariants: at most one batch is in flight; a gate is in a batch at most once; tickets are
-            released in the order they came, each once, and never before their batch; when a
-            batch fails, no ticket of an actor that wrote to it is ever released as durable, in
-            this batch or the next.
+Invariants: at most one batch is in flight; a gate is in a batch at most once; an actor's tickets
+            are released in the order they came, each once, and never before their batch; who
+            waits for a batch has written to it; when a batch fails, no ticket of an actor that
+            wrote to it is ever released as durable, in this batch or the next.
 Source:     Helland et al. 1987, "Group Commit Timers and High Volume Transaction Systems";
             workerd io-gate.h ("if the flush fails, these messages will never be sent").
 """
@@ -109,8 +109,10 @@ class GroupCommit(Generic[T]):
         flying = self.in_flight
         assert number == self.settled + (1 if flying is None else 2)
         assert all(gate.batch == number for gate in self.collecting.writers)
-        assert all(gate.batch == number for gate, _ in self.collecting.waiters)
+        assert len(set(self.collecting.writers)) == len(self.collecting.writers)
         assert not any(gate.broken for gate in self.collecting.writers)
+        assert {gate for gate, _ in self.collecting.waiters} <= set(self.collecting.writers)
         if flying is not None:
             assert flying.number == number - 1
             assert all(gate.batch >= flying.number for gate in flying.writers)
+            assert {gate for gate, _ in flying.waiters} <= set(flying.writers)

@@ -43,3 +43,7 @@ class Lease:
         self.epoch = epoch
         self.until_ns = until_ns
         self._lost = False
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        assert self.epoch > 0

@@ -68,3 +68,7 @@ class Lifecycle:
         after = TRANSITIONS.get((self.state, event))
         assert after is not None, f"{event} is not possible when {self.state.value}"
         self.state = after
+
+    def check(self) -> None:
+        """Assert the invariants."""
+        assert self.cause is None or self.state is State.GONE

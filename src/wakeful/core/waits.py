@@ -55,6 +55,10 @@ class WaitGraph(Generic[A]):
         if not edges:
             del self._edges[asker]
 
+    def check(self) -> None:
+        """Assert the invariants."""
+        assert all(self._edges.values())
+
 
 def _chain(asked_by: dict[A, tuple[A, str]], asker: A, target: A) -> list[tuple[A, str]]:
     chain: list[tuple[A, str]] = []
