@@ -1,7 +1,7 @@
 """Runtime: settings and classes in, a wired node out.
 
 Start: open the store (lock, migrate, epoch), make the host, register the types.
-Stop:  stop admitting, finish turns, put actors to sleep, flush, close the store, release.
+Stop:  stop serving, stop admitting, finish turns, put actors to sleep, flush, close the store.
 """
 
 from __future__ import annotations
@@ -22,9 +22,14 @@ from wakeful.facet import Facet
 from wakeful.facets.builder import ActorSpec
 from wakeful.facets.durability import DurabilityFacet
 from wakeful.facets.virtual import VirtualActorConfig, VirtualActorFacet
+from wakeful.http.asgi import AsgiApplication
+from wakeful.http.gateway import Gateway
+from wakeful.http.server import HttpServer
+from wakeful.http.settings import HttpSettings
 from wakeful.ports import Clock, Page, Store
 from wakeful.runtime.host import Host
 from wakeful.store.sqlite import SQLiteStore
+from wakeful.telemetry.metrics import Metrics
 
 A = TypeVar("A")
 Path = str | PathLike[str]
@@ -66,6 +71,8 @@ class Runtime:
         self._clock: Clock = clock or SystemClock()
         self._store: Store = SQLiteStore(fspath(data)) if isinstance(data, str | PathLike) else data
         self._host: Host | None = None
+        self._gateways: list[Gateway] = []
+        self._servers: list[HttpServer] = []
 
     @property
     def host(self) -> Host:
@@ -103,7 +110,13 @@ class Runtime:
         traceback: TracebackType | None,
     ) -> None:
         """Stop in good order; what was acknowledged is on disk."""
+        servers, self._servers = self._servers, []
+        for server in servers:
+            await server.close()
         host, self._host = self._host, None
+        gateways, self._gateways = self._gateways, []
+        for gateway in gateways:
+            gateway.close()
         if host is not None:
             try:
                 await host.close()
@@ -153,6 +166,41 @@ class Runtime:
         host = self.host
         return host.store.list(host.type_of(actor).name, prefix, cursor, limit)
 
+    def serve(
+        self, host: str = "127.0.0.1", port: int = 8787, settings: HttpSettings | None = None
+    ) -> HttpServer:
+        """Serve the actors over HTTP until the runtime stops, or the server is closed.
+
+        Args:
+            host: the address to listen on; by default only this machine can connect.
+            port: 0 for any free one; the returned server knows which.
+            settings: see HttpSettings.
+
+        Raises:
+            ConfigError: the address cannot be listened on.
+        """
+        settings = settings or HttpSettings()
+        server = HttpServer(host, port, settings)
+        server.start(self._gateway(settings, loopback=server.loopback))
+        self._servers.append(server)
+        return server
+
+    def asgi(self, settings: HttpSettings | None = None) -> AsgiApplication:
+        """The actors as an ASGI application, to be mounted in Starlette or FastAPI.
+
+        Run by itself (`uvicorn app:asgi`), it starts and stops the runtime.
+        """
+        made: list[tuple[Host, Gateway]] = []
+
+        def gateway() -> Gateway | None:
+            if self._host is None:
+                return None
+            if not made or made[0][0] is not self._host:
+                made[:] = [(self._host, self._gateway(settings or HttpSettings(), loopback=False))]
+            return made[0][1]
+
+        return AsgiApplication(gateway, self)
+
     def attach(self, actor: type[Actor], facet: Facet) -> None:
         """Add a facet to a type while it runs."""
         self.host.attach(actor, facet)
@@ -160,6 +208,12 @@ class Runtime:
     def detach(self, actor: type[Actor], facet: Facet) -> None:
         """Take a facet away from a type while it runs."""
         self.host.detach(actor, facet)
+
+    def _gateway(self, settings: HttpSettings, *, loopback: bool) -> Gateway:
+        metrics = Metrics(self.host, self._gateways)
+        gateway = Gateway(self.host, settings, metrics.render, loopback=loopback)
+        self._gateways.append(gateway)
+        return gateway
 
 
 def _actor_type(actor: type[Actor] | ActorSpec, config: Config) -> ActorType:

@@ -1,0 +1,122 @@
+"""What is stored, seen and removed over HTTP: /_wakeful/actors, used by `wakeful actors`.
+
+Shapes:  GET /_wakeful/actors                    {"types": [...]}
+         GET /_wakeful/actors?type=T             {"actors": [{type, name}], "cursor": text or null}
+             and prefix=, cursor=, limit=
+         GET /_wakeful/actors/{Type}/{name}      {type, name, schema_version, state, storage, bytes}
+         DELETE /_wakeful/actors/{Type}/{name}   {"deleted": true}
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import parse_qsl
+
+from wakeful.codec import decode, to_json
+from wakeful.errors import (
+    ActorNotFound,
+    DeadlineExceeded,
+    InvalidArguments,
+    MalformedRequest,
+    StateInvalid,
+)
+from wakeful.http.deadline import Deadlines
+from wakeful.http.message import Answer, Request, json_answer
+from wakeful.http.refusals import NotAllowedHere
+from wakeful.http.routes import stored_actor
+from wakeful.ids import ActorId, check_name
+from wakeful.ports import KV_PREFIX, STATE_KEY
+from wakeful.runtime.host import Host
+from wakeful.state import describe, stored_version
+
+LIMIT: Final = 100
+LIMIT_MAX: Final = 1_000
+QUERY: Final = ("type", "prefix", "cursor", "limit")
+
+
+class Admin:
+    """Answers requests below /_wakeful/actors; who may send them is not decided here."""
+
+    def __init__(self, host: Host, deadlines: Deadlines) -> None:
+        self._host = host
+        self._deadlines = deadlines
+
+    async def answer(self, request: Request, path: str) -> Answer:
+        """Answer a request for a path that starts as ours do."""
+        type_name, name = stored_actor(path)
+        verb = request.method
+        if not type_name:
+            if verb not in ("GET", "HEAD"):
+                raise NotAllowedHere("the list of actors is read with GET", "GET, HEAD")
+            return self._list(request)
+        actor = ActorId(type_name, check_name(name))
+        if verb == "DELETE":
+            await self._deadlines.watch(self._delete(actor), _late)
+            return json_answer({"deleted": True})
+        if verb not in ("GET", "HEAD"):
+            raise NotAllowedHere("a stored actor is read or deleted", "GET, HEAD, DELETE")
+        return json_answer(await self._deadlines.watch(self._stored(actor), _late))
+
+    def _list(self, request: Request) -> Answer:
+        query = _query(request.query)
+        store = self._host.store
+        if "type" not in query:
+            return json_answer({"types": store.types()})
+        limit = query.get("limit", str(LIMIT))
+        if not (limit.isascii() and limit.isdecimal() and 1 <= int(limit[:9]) <= LIMIT_MAX):
+            raise InvalidArguments(f"limit is a number from 1 to {LIMIT_MAX}", field="limit")
+        page = store.list(query["type"], query.get("prefix", ""), query.get("cursor"), int(limit))
+        actors = [{"type": actor.type, "name": actor.name} for actor in page.actors]
+        return json_answer({"actors": actors, "cursor": page.cursor})
+
+    async def _stored(self, actor: ActorId) -> dict[str, object]:
+        loaded = self._host.store.load(actor)
+        cells = loaded if isinstance(loaded, dict) else await loaded
+        if not cells:
+            raise ActorNotFound(f"{actor} is not stored")
+        state = cells.get(STATE_KEY)
+        return {
+            "type": actor.type,
+            "name": actor.name,
+            "schema_version": None if state is None else stored_version(state),
+            "state": {} if state is None else _as_json(describe(state)),
+            "storage": _as_json(
+                {
+                    key.removeprefix(KV_PREFIX): decode(value)
+                    for key, value in sorted(cells.items())
+                    if key.startswith(KV_PREFIX)
+                }
+            ),
+            "bytes": sum(map(len, cells.values())),
+        }
+
+    async def _delete(self, actor: ActorId) -> None:
+        await self._host.life.delete(self._host.type_of(actor.type), actor)
+
+
+def _query(text: str) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=len(QUERY))
+    except ValueError as error:
+        raise MalformedRequest(f"the query string cannot be read: {error}") from error
+    for name, _ in pairs:
+        if name not in QUERY:
+            raise InvalidArguments(f"there is no {name!r}: {', '.join(QUERY)}", field=name)
+    return dict(pairs)
+
+
+def _as_json(values: dict[str, object]) -> dict[str, object]:
+    """Values that JSON has; of the others, what Python prints."""
+
+    def shown(value: object) -> object:
+        try:
+            to_json(value)
+        except StateInvalid:
+            return repr(value)
+        return value
+
+    return {key: shown(value) for key, value in values.items()}
+
+
+def _late(seconds: float) -> DeadlineExceeded:
+    return DeadlineExceeded(f"it took longer than {seconds} s (limits.request_seconds)")

@@ -1,0 +1,117 @@
+"""Deadlines of requests, without a timer or a task for each.
+
+Work is driven by hand up to its first wait. What does not wait costs nothing; what does is noted,
+and one timer, set for the one that has waited longest, looks after all of them.
+
+Invariants: all deadlines are the same time away, so `_waiting` is in the order they are due;
+            the timer is set if and only if something waits.
+"""
+
+from __future__ import annotations
+
+import types
+from asyncio import AbstractEventLoop, Future, TimerHandle
+from collections.abc import Callable, Coroutine, Generator
+from typing import TypeVar, cast
+
+from wakeful.errors import WakefulError
+
+T = TypeVar("T")
+
+
+class _Wait:
+    """Work that waits: for what, and until when at most."""
+
+    __slots__ = ("due", "expired", "future")
+
+    def __init__(self, due: float) -> None:
+        self.due = due
+        self.expired = False
+        self.future: Future[object] | None = None
+
+
+class Deadlines:
+    """Looks after everything that waits.
+
+    Args:
+        loop: the loop whose time counts.
+        seconds: how long anything may wait.
+    """
+
+    def __init__(self, loop: AbstractEventLoop, seconds: float) -> None:
+        self._loop = loop
+        self._seconds = seconds
+        self._waiting: dict[_Wait, None] = {}
+        self._timer: TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @types.coroutine
+    def watch(
+        self, work: Coroutine[object, object, T], late: Callable[[float], WakefulError]
+    ) -> Generator[object, object, T]:
+        """The result of work that ends in time.
+
+        Args:
+            work: is abandoned when it is late; what it waits for is cancelled.
+            late: makes the error to raise then, from the seconds it had.
+        """
+        try:
+            yielded = work.send(None)
+        except StopIteration as stop:
+            return cast("T", stop.value)
+        wait = self._note()
+        try:
+            while True:
+                wait.future = cast("Future[object]", yielded)
+                try:
+                    value = yield yielded
+                except BaseException as error:
+                    yielded = self._resume(work, wait, error, late)
+                else:
+                    yielded = work.send(value)
+        except StopIteration as stop:
+            return cast("T", stop.value)
+        finally:
+            del self._waiting[wait]
+
+    def close(self) -> None:
+        """Stop the timer: nothing is late any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _resume(
+        self,
+        work: Coroutine[object, object, T],
+        wait: _Wait,
+        error: BaseException,
+        late: Callable[[float], WakefulError],
+    ) -> object:
+        """What it waited for has failed, or was cancelled because it is late."""
+        if wait.expired:
+            work.close()
+            raise late(self._seconds) from None
+        return work.throw(error)
+
+    def _note(self) -> _Wait:
+        wait = _Wait(self._loop.time() + self._seconds)
+        self._waiting[wait] = None
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._seconds, self._sweep)
+        return wait
+
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        self._timer = None
+        expired = []
+        for wait in self._waiting:
+            if wait.due > now:
+                self._timer = self._loop.call_at(wait.due, self._sweep)
+                break
+            expired.append(wait)
+        for wait in expired:
+            if not wait.expired and wait.future is not None:
+                wait.expired = True
+                wait.future.cancel()

@@ -1,0 +1,159 @@
+"""The one handler: every request that comes in over any server, to its answer.
+
+Errors:  none leave `handle` but ClientGone and cancellation: what went wrong is in the answer, and
+         what is our fault is in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from wakeful.errors import RuntimeOverloaded, WakefulError
+from wakeful.http.admin import Admin
+from wakeful.http.deadline import Deadlines
+from wakeful.http.guard import Guard, cors
+from wakeful.http.invoke import Calls
+from wakeful.http.message import Answer, ClientGone, Request, json_answer
+from wakeful.http.openapi import document
+from wakeful.http.problems import TYPES, explain, explanations, problem
+from wakeful.http.refusals import InternalError, NoSuchPath, NotAllowedHere
+from wakeful.http.routes import ACTORS, ADMIN
+from wakeful.http.settings import HttpSettings
+from wakeful.runtime.host import Host
+
+Handler = Callable[[Request], Awaitable[Answer]]
+
+METRICS_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"
+READ: Final = ("GET", "HEAD")
+
+
+class Gateway:
+    """Answers requests for the actors of one host.
+
+    Args:
+        host: whose actors.
+        settings: whom to let in.
+        metrics: makes the metrics page.
+        loopback: whether only this machine can reach us.
+
+    Attributes:
+        active: requests being handled.
+        answers: how many answers there were, by the hundreds of their status.
+        shed: how many requests were refused because too many were being handled.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        settings: HttpSettings,
+        metrics: Callable[[], bytes],
+        *,
+        loopback: bool,
+    ) -> None:
+        self.active = 0
+        self.shed = 0
+        self.answers = [0] * 6
+        self.deadlines = Deadlines(host.loop, host.config.limits.request_seconds)
+        self._host = host
+        self._metrics = metrics
+        self._active_max = host.config.limits.http_requests
+        self._guard = Guard(settings, loopback=loopback)
+        self._admit = self._guard.admit
+        self._call = Calls(host, self.deadlines).answer
+        self._admin = Admin(host, self.deadlines)
+        self._openapi: bytes | None = None
+        self._errors: dict[str, type[WakefulError]] = {}
+        self._fixed: dict[str, Handler] = {
+            "/_wakeful/health": self._health,
+            "/_wakeful/metrics": self._metrics_page,
+            "/openapi.json": self._openapi_page,
+        }
+
+    async def handle(self, request: Request) -> Answer:
+        """The answer to a request."""
+        if self.active >= self._active_max:
+            self.shed += 1
+            return self._count(problem(_too_many(self._active_max)))
+        self.active += 1
+        try:
+            origin = self._admit(request)
+            path = request.path
+            if path.startswith(ACTORS) and request.method != "OPTIONS":
+                answer = await self._call(request)
+            else:
+                answer = await self._elsewhere(request, path)
+            if origin is not None:
+                answer = (answer[0], [*answer[1], *cors(origin)], answer[2])
+        except WakefulError as error:
+            answer = self._problem(request, error)
+        except ClientGone:
+            raise
+        except Exception as error:
+            log = structlog.get_logger("wakeful")
+            log.exception("request failed", method=request.method, error=str(error))
+            answer = problem(InternalError("an error of the server; the log says more"))
+        finally:
+            self.active -= 1
+        self.answers[answer[0] // 100] += 1
+        return answer
+
+    def close(self) -> None:
+        """Stop looking after deadlines."""
+        self.deadlines.close()
+
+    def _count(self, answer: Answer) -> Answer:
+        self.answers[answer[0] // 100] += 1
+        return answer
+
+    def _problem(self, request: Request, error: WakefulError) -> Answer:
+        """A problem, readable by the page of an allowed origin."""
+        status, headers, body = problem(error)
+        try:
+            origin = self._admit(request)
+        except WakefulError:
+            origin = None
+        return status, [*headers, *cors(origin)] if origin else headers, body
+
+    async def _elsewhere(self, request: Request, path: str) -> Answer:
+        if request.method == "OPTIONS":
+            return 204, [("allow", "GET, HEAD, POST, DELETE"), *self._guard.preflight(request)], b""
+        if path == ADMIN or path.startswith(ADMIN + "/"):
+            self._guard.admit_admin(request)
+            return await self._admin.answer(request, path)
+        if path.startswith(TYPES):
+            handler: Handler = self._error_page
+        elif path in self._fixed:
+            handler = self._fixed[path]
+        else:
+            raise NoSuchPath("nothing is here; /openapi.json says what there is")
+        if request.method not in READ:
+            raise NotAllowedHere(f"{path} is read with GET", "GET, HEAD")
+        return await handler(request)
+
+    async def _health(self, request: Request) -> Answer:
+        """Live: this answers. Ready: calls would be admitted and could be committed."""
+        host = self._host
+        ready = not host.life.closing and host.flusher.lease.held(host.clock.monotonic_ns())
+        return json_answer({"live": True, "ready": ready}, 200 if ready else 503)
+
+    async def _metrics_page(self, request: Request) -> Answer:
+        return 200, [("content-type", METRICS_TYPE)], self._metrics()
+
+    async def _openapi_page(self, request: Request) -> Answer:
+        if self._openapi is None:
+            self._openapi = document(self._host.types.values())
+        return 200, [("content-type", "application/json")], self._openapi
+
+    async def _error_page(self, request: Request) -> Answer:
+        self._errors = self._errors or explanations(WakefulError)
+        cls = self._errors.get(request.path.removeprefix(TYPES))
+        if cls is None:
+            raise NoSuchPath("there is no error of this code")
+        return 200, [("content-type", "text/plain; charset=utf-8")], explain(cls)
+
+
+def _too_many(limit: int) -> RuntimeOverloaded:
+    return RuntimeOverloaded(f"{limit} requests are being handled (limits.http_requests)")

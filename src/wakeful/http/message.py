@@ -1,0 +1,62 @@
+"""What a request and an answer are, whichever server they come through.
+
+Shapes:  an Answer is (status, headers, body); headers are pairs of lower-case ASCII text.
+Errors:  PayloadTooLarge when a body is over its limit, ClientGone when its sender has left,
+         MalformedRequest for a head that cannot be read.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol, TypeAlias
+
+from wakeful.codec import to_json
+
+Headers: TypeAlias = list[tuple[str, str]]
+Answer: TypeAlias = tuple[int, Headers, bytes]
+
+JSON: Final = "application/json"
+JSON_HEADERS: Final[Headers] = [("content-type", JSON)]
+
+
+class Request(Protocol):
+    """One request."""
+
+    @property
+    def method(self) -> str:
+        """GET, POST, ... as it was sent."""
+
+    @property
+    def path(self) -> str:
+        """The path, percent-decoded.
+
+        Raises:
+            MalformedRequest: it is not UTF-8.
+        """
+
+    @property
+    def query(self) -> str:
+        """What follows the question mark, still encoded."""
+
+    def header(self, name: str) -> str | None:
+        """The value of a header, by its lower-case name.
+
+        Raises:
+            MalformedRequest: it is there, but is no readable text.
+        """
+
+    async def body(self, limit: int) -> bytes:
+        """The whole body; to be called once, and not at all without need.
+
+        Raises:
+            PayloadTooLarge: it is longer; the rest is not read.
+            ClientGone: its sender has left.
+        """
+
+
+class ClientGone(Exception):
+    """The client has left before its request was complete: there is nobody to answer."""
+
+
+def json_answer(value: object, status: int = 200) -> Answer:
+    """An answer that is a JSON value."""
+    return status, JSON_HEADERS, to_json(value)

@@ -1,0 +1,1 @@
+"""What a node is doing, in the form monitoring systems read."""
