@@ -23,7 +23,7 @@ from wakeful.facets.builder import ActorSpec
 from wakeful.facets.durability import DurabilityFacet
 from wakeful.facets.virtual import VirtualActorConfig, VirtualActorFacet
 from wakeful.http.asgi import AsgiApplication
-from wakeful.http.gateway import Gateway
+from wakeful.http.gateway import Gateway, Report
 from wakeful.http.server import HttpServer
 from wakeful.http.settings import HttpSettings
 from wakeful.ports import Clock, Page, Store
@@ -181,7 +181,7 @@ class Runtime:
         """
         settings = settings or HttpSettings()
         server = HttpServer(host, port, settings)
-        server.start(self._gateway(settings, loopback=server.loopback))
+        server.start(self.gateway(settings, loopback=server.loopback))
         self._servers.append(server)
         return server
 
@@ -196,10 +196,19 @@ class Runtime:
             if self._host is None:
                 return None
             if not made or made[0][0] is not self._host:
-                made[:] = [(self._host, self._gateway(settings or HttpSettings(), loopback=False))]
+                made[:] = [(self._host, self.gateway(settings or HttpSettings(), loopback=False))]
             return made[0][1]
 
         return AsgiApplication(gateway, self)
+
+    def gateway(
+        self, settings: HttpSettings, *, loopback: bool, report: Report | None = None
+    ) -> Gateway:
+        """What answers HTTP requests for the actors, for a server of your own; see Gateway."""
+        metrics = Metrics(self.host, self._gateways)
+        gateway = Gateway(self.host, settings, metrics.render, loopback=loopback, report=report)
+        self._gateways.append(gateway)
+        return gateway
 
     def attach(self, actor: type[Actor], facet: Facet) -> None:
         """Add a facet to a type while it runs."""
@@ -208,12 +217,6 @@ class Runtime:
     def detach(self, actor: type[Actor], facet: Facet) -> None:
         """Take a facet away from a type while it runs."""
         self.host.detach(actor, facet)
-
-    def _gateway(self, settings: HttpSettings, *, loopback: bool) -> Gateway:
-        metrics = Metrics(self.host, self._gateways)
-        gateway = Gateway(self.host, settings, metrics.render, loopback=loopback)
-        self._gateways.append(gateway)
-        return gateway
 
 
 def _actor_type(actor: type[Actor] | ActorSpec, config: Config) -> ActorType:

@@ -25,6 +25,7 @@ from wakeful.http.settings import HttpSettings
 from wakeful.runtime.host import Host
 
 Handler = Callable[[Request], Awaitable[Answer]]
+Report = Callable[[Request, WakefulError], None]
 
 METRICS_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"
 READ: Final = ("GET", "HEAD")
@@ -38,6 +39,7 @@ class Gateway:
         settings: whom to let in.
         metrics: makes the metrics page.
         loopback: whether only this machine can reach us.
+        report: told of each error that is answered; what user code raised is its cause.
 
     Attributes:
         active: requests being handled.
@@ -52,6 +54,7 @@ class Gateway:
         metrics: Callable[[], bytes],
         *,
         loopback: bool,
+        report: Report | None = None,
     ) -> None:
         self.active = 0
         self.shed = 0
@@ -59,6 +62,7 @@ class Gateway:
         self.deadlines = Deadlines(host.loop, host.config.limits.request_seconds)
         self._host = host
         self._metrics = metrics
+        self._report = report
         self._active_max = host.config.limits.http_requests
         self._guard = Guard(settings, loopback=loopback)
         self._admit = self._guard.admit
@@ -111,6 +115,8 @@ class Gateway:
     def _problem(self, request: Request, error: WakefulError) -> Answer:
         """A problem, readable by the page of an allowed origin."""
         status, headers, body = problem(error)
+        if self._report is not None:
+            self._report(request, error)
         try:
             origin = self._admit(request)
         except WakefulError:

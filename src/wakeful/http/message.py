@@ -53,6 +53,20 @@ class Request(Protocol):
         """
 
 
+class Answering(Protocol):
+    """What a server asks for answers: the gateway, or what stands before it."""
+
+    async def handle(self, request: Request) -> Answer:
+        """The answer to a request.
+
+        Raises:
+            ClientGone: there is nobody to answer.
+        """
+
+    def close(self) -> None:
+        """The server has ended."""
+
+
 class ClientGone(Exception):
     """The client has left before its request was complete: there is nobody to answer."""
 

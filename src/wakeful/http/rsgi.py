@@ -10,9 +10,8 @@ from collections.abc import AsyncIterator
 from typing import Final, Protocol
 
 from wakeful.errors import MalformedRequest
-from wakeful.http.gateway import Gateway
 from wakeful.http.invoke import too_large
-from wakeful.http.message import ClientGone, Headers
+from wakeful.http.message import Answering, ClientGone, Headers
 
 REPLACEMENT: Final = "\ufffd"
 
@@ -93,7 +92,7 @@ class RsgiRequest:
 class RsgiApplication:
     """The gateway as an RSGI application."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Answering) -> None:
         self._handle = gateway.handle
 
     async def __rsgi__(self, scope: RsgiScope, proto: RsgiProtocol) -> None:

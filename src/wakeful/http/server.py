@@ -22,8 +22,8 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from wakeful.errors import ConfigError
-from wakeful.http.gateway import Gateway
 from wakeful.http.guard import is_loopback
+from wakeful.http.message import Answering
 from wakeful.http.rsgi import RsgiApplication
 from wakeful.http.settings import HttpSettings
 
@@ -63,7 +63,7 @@ class HttpServer:
         self.port: int = self._socket.getsockname()[1]
         self.loopback = is_loopback([self._socket.getsockname()[0]])
         self._server: _Embedded | None = None
-        self._gateway: Gateway | None = None
+        self._gateway: Answering | None = None
         self._task: Task[None] | None = None
 
     @property
@@ -72,7 +72,7 @@ class HttpServer:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
-    def start(self, gateway: Gateway) -> None:
+    def start(self, gateway: Answering) -> None:
         """Let a gateway answer from now on."""
         assert self._task is None, "a server is started once"
         settings = self._settings
