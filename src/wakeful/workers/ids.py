@@ -1,0 +1,129 @@
+"""Ids of Durable Objects, equal bit for bit to Cloudflare's.
+
+Shapes:  an id is 32 bytes, shown as 64 lower-case hex digits: 16 bytes that tell objects apart
+         (derived from a name, or random), then 16 bytes of HMAC over them which tell namespaces
+         apart. The key of a namespace is SHA-256 of "<worker>-<class>".
+Errors:  TypeError with workerd's texts for text that is no id, or one of another namespace.
+Source:  workerd, ActorIdFactory; miniflare's unique keys.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Final
+
+from wakeful.workers.proxies import JsException, JsProxy, JsTypeError
+from wakeful.workers.values import js_string, utf8
+
+HALF_BYTES: Final = 16
+NAME_BYTES_MAX: Final = 1024  # an object is told its own name up to this size
+HEX: Final = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
+
+
+class DurableObjectId(JsProxy):
+    """Which object: equal ids are the same object.
+
+    Attributes:
+        name: what it was derived from, if the holder can know that.
+        jurisdiction: None; there are no jurisdictions outside Cloudflare's network.
+    """
+
+    __slots__ = ("_hex", "jurisdiction", "name")
+    js_name = "DurableObjectId"
+
+    def __init__(self, hex_digits: str, name: str | None = None) -> None:
+        self._hex = hex_digits
+        self.name = name
+        self.jurisdiction: str | None = None
+
+    def toString(self) -> str:
+        """64 lower-case hex digits; `idFromString` takes them back."""
+        return self._hex
+
+    def equals(self, other: object) -> bool:
+        """Is it the same object?"""
+        if not isinstance(other, DurableObjectId):
+            raise JsTypeError(
+                "Failed to execute 'equals' on 'DurableObjectId': parameter 1 is not of type "
+                "'DurableObjectId'."
+            )
+        return self._hex == other._hex
+
+    def seen_inside(self) -> DurableObjectId:
+        """The id as `ctx.id` has it: long names are not carried along."""
+        if self.name is None or len(utf8(self.name)) <= NAME_BYTES_MAX:
+            return self
+        return DurableObjectId(self._hex)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DurableObjectId) and self._hex == other._hex
+
+    def __hash__(self) -> int:
+        return hash(self._hex)
+
+    def __str__(self) -> str:
+        return self._hex
+
+    def __repr__(self) -> str:
+        return f"DurableObjectId({self._hex!r}, name={self.name!r})"
+
+    def __wakeful_transfer__(self) -> DurableObjectId:
+        return self
+
+
+class IdSpace:
+    """The ids of one class of one Worker."""
+
+    __slots__ = ("_key", "_random_bytes", "unique_key")
+
+    def __init__(self, unique_key: str, random_bytes: Callable[[int], bytes]) -> None:
+        self.unique_key = unique_key
+        self._key = sha256(unique_key.encode()).digest()
+        self._random_bytes = random_bytes
+
+    def from_name(self, name: object) -> DurableObjectId:
+        """The id of a name: always the same one."""
+        text = js_string(name)
+        return self._id(self._mac(utf8(text)), text)
+
+    def new_unique(self) -> DurableObjectId:
+        """An id that no object has had."""
+        return self._id(self._random_bytes(HALF_BYTES), None)
+
+    def from_string(self, text: object) -> DurableObjectId:
+        """The id whose `toString()` the text is.
+
+        Raises:
+            JsTypeError: it is not 64 hex digits, or an id of another namespace.
+        """
+        digits = js_string(text)
+        if not HEX.fullmatch(digits):
+            raise JsTypeError("Invalid Durable Object ID: must be 64 hex digits")
+        found = self._id(bytes.fromhex(digits)[:HALF_BYTES], None)
+        if found.toString() != digits.lower():
+            raise JsTypeError("Durable Object ID is not valid for this namespace.")
+        return found
+
+    def _id(self, half: bytes, name: str | None) -> DurableObjectId:
+        return DurableObjectId((half + self._mac(half)).hex(), name)
+
+    def _mac(self, data: bytes) -> bytes:
+        return hmac.digest(self._key, data, "sha256")[:HALF_BYTES]
+
+
+def unique_key(worker: str, class_name: str) -> str:
+    """The name of a namespace, which its ids and its files depend on."""
+    return f"{worker}-{class_name}"
+
+
+def refuse_jurisdiction(jurisdiction: object) -> None:
+    """Refuse what only Cloudflare's network has.
+
+    Raises:
+        JsException: a jurisdiction is named.
+    """
+    if jurisdiction is not None:
+        raise JsException("Jurisdiction restrictions are not implemented in workerd.")

@@ -1,0 +1,201 @@
+"""What stands for JavaScript's objects, errors and containers where a Worker meets them.
+
+On Cloudflare a Python Worker sees JavaScript values through proxies. Here the values are Python's
+own, with those few JavaScript names on top that such code uses: `X.new(...)`, `.to_py()`,
+`.constructor.name`, attribute access to an object's members.
+
+Invariants: an error that JavaScript would call TypeError or RangeError is also Python's TypeError
+            or ValueError, so both `except JsException` and `except TypeError` catch it.
+Source:     Pyodide's JsProxy, JsException and JsBuffer; the Workers SDK's JsDict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, NamedTuple, Self
+
+
+class Constructor(NamedTuple):
+    """`value.constructor`: only its name is ever asked for."""
+
+    name: str
+
+
+class JsProxy:
+    """Base of everything that is a JavaScript object on Cloudflare."""
+
+    __slots__ = ()
+    js_name: ClassVar[str] = "Object"
+
+    @classmethod
+    def new(cls, *args: Any, **options: Any) -> Self:
+        """JavaScript's `new X(...)`; named arguments are the members of a last options object."""
+        return cls(*args, **options)
+
+    @property
+    def constructor(self) -> Constructor:
+        """What JavaScript says it is."""
+        return Constructor(self.js_name)
+
+    def to_py(self, **_: object) -> Any:
+        """Itself: it has no other Python form."""
+        return self
+
+    def destroy(self) -> None:
+        """Do nothing: Python's garbage collector looks after it."""
+
+
+class JsException(JsProxy, Exception):
+    """An error as JavaScript has it: a name and a message, and marks that say what to do.
+
+    Attributes:
+        name: "Error", "TypeError", "DataCloneError", ...
+        message: the text without the name.
+        remote: code of another object raised it.
+        retryable: sending the call again with a new stub may succeed.
+        overloaded: do not send it again now.
+        durableObjectReset: the object was thrown away; the next call makes a new one.
+    """
+
+    js_name = "Error"
+    remote: bool = False
+    retryable: bool = False
+    overloaded: bool = False
+    durableObjectReset: bool = False
+
+    def __init__(self, message: object = "", name: str | None = None) -> None:
+        super().__init__(message)
+        self.name = self.js_name if name is None else name
+        self.message = "" if message is None else str(message)
+
+    @property
+    def stack(self) -> str:
+        """Name and message: traces of another runtime are not invented."""
+        return str(self)
+
+    def toString(self) -> str:
+        """`Name: message`."""
+        return str(self)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.message}" if self.message else self.name
+
+
+class JsTypeError(JsException, TypeError):
+    """JavaScript's TypeError."""
+
+    js_name = "TypeError"
+
+
+class JsRangeError(JsException, ValueError):
+    """JavaScript's RangeError; the Workers SDK turns it into ValueError, and so it is one."""
+
+    js_name = "RangeError"
+
+
+class JsSyntaxError(JsException, ValueError):
+    """JavaScript's SyntaxError, for text that cannot be parsed."""
+
+    js_name = "SyntaxError"
+
+
+class DataCloneError(JsException):
+    """A value that cannot be copied to another object or into storage."""
+
+    js_name = "DataCloneError"
+
+
+class JsDict(dict[Any, Any]):
+    """An object: its members by `row["id"]` and by `row.id`.
+
+    A member named like a method of dict is reached by its key only.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        self[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        try:
+            del self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def to_py(self, **_: object) -> dict[Any, Any]:
+        """A plain dict, all the way down."""
+        return {key: plain(value) for key, value in self.items()}
+
+
+class JsArray(list[Any]):
+    """An array: a list that also has `length`."""
+
+    @property
+    def length(self) -> int:
+        """The number of items."""
+        return len(self)
+
+    def push(self, *items: object) -> int:
+        """Append; the new length."""
+        self.extend(items)
+        return len(self)
+
+    def to_py(self, **_: object) -> list[Any]:
+        """A plain list, all the way down."""
+        return [plain(item) for item in self]
+
+
+class JsBytes(bytes):
+    """Binary data: bytes that also answer to what a memoryview and an ArrayBuffer are asked."""
+
+    @property
+    def byteLength(self) -> int:
+        """The number of bytes, as ArrayBuffer calls it."""
+        return len(self)
+
+    @property
+    def nbytes(self) -> int:
+        """The number of bytes, as memoryview calls it."""
+        return len(self)
+
+    def tobytes(self) -> bytes:
+        """The bytes, as memoryview calls it."""
+        return bytes(self)
+
+    def to_bytes(self) -> bytes:
+        """The bytes, as Pyodide calls it."""
+        return bytes(self)
+
+    def to_memoryview(self) -> memoryview:
+        """A view of the bytes."""
+        return memoryview(self)
+
+    def to_string(self, encoding: str | None = None) -> str:
+        """The text that the bytes are."""
+        return self.decode(encoding or "utf-8")
+
+    def to_py(self, **_: object) -> memoryview:
+        """A view of the bytes, which is what Pyodide gives."""
+        return memoryview(self)
+
+
+def plain(value: Any) -> Any:
+    """The value without JavaScript's names."""
+    if isinstance(value, JsDict | JsArray):
+        return value.to_py()
+    if type(value) is list:
+        return [plain(item) for item in value]
+    if type(value) is dict:
+        return {key: plain(item) for key, item in value.items()}
+    return value
+
+
+def options_of(given: object, named: Iterable[tuple[str, Any]] = ()) -> dict[str, Any]:
+    """The members of an options object that may be missing, and of those given by name."""
+    members = dict(given) if isinstance(given, dict) else {}
+    members.update(named)
+    return members
