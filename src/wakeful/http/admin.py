@@ -23,8 +23,8 @@ from wakeful.errors import (
 from wakeful.http.deadline import Deadlines
 from wakeful.http.message import Answer, Request, json_answer
 from wakeful.http.refusals import NotAllowedHere
-from wakeful.http.routes import stored_actor
-from wakeful.ids import ActorId, check_name
+from wakeful.http.routes import actor_name, stored_actor
+from wakeful.ids import ActorId
 from wakeful.ports import KV_PREFIX, STATE_KEY
 from wakeful.runtime.host import Host
 from wakeful.state import describe, stored_version
@@ -49,7 +49,7 @@ class Admin:
             if verb not in ("GET", "HEAD"):
                 raise NotAllowedHere("the list of actors is read with GET", "GET, HEAD")
             return self._list(request)
-        actor = ActorId(type_name, check_name(name))
+        actor = ActorId(type_name, actor_name(name))
         if verb == "DELETE":
             await self._deadlines.watch(self._delete(actor), _late)
             return json_answer({"deleted": True})

@@ -9,9 +9,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeAlias
-from urllib.parse import unquote_to_bytes
 
-from wakeful.errors import MalformedRequest, ShuttingDown
+from wakeful.errors import ShuttingDown
 from wakeful.http.gateway import Gateway
 from wakeful.http.invoke import too_large
 from wakeful.http.message import Answer, ClientGone
@@ -25,25 +24,15 @@ Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 class AsgiRequest:
     """A request over ASGI."""
 
-    __slots__ = ("_headers", "_receive", "_scope", "method")
+    __slots__ = ("_headers", "_receive", "_scope", "method", "path")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._scope = scope
         self._receive = receive
         self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         self.method: str = scope["method"]
-
-    @property
-    def path(self) -> str:
-        """The path below the mount, percent-decoded."""
-        path: str = self._scope["path"]
-        raw: bytes | None = self._scope.get("raw_path")
-        if raw is not None and b"%" in raw:
-            try:
-                path = unquote_to_bytes(raw.partition(b"?")[0]).decode()
-            except UnicodeDecodeError as error:
-                raise MalformedRequest("the path is not UTF-8") from error
-        return path.removeprefix(self._scope.get("root_path", ""))
+        path: str = scope["path"]
+        self.path = path.removeprefix(scope.get("root_path", ""))
 
     @property
     def query(self) -> str:
@@ -51,7 +40,7 @@ class AsgiRequest:
         query: bytes = self._scope["query_string"]
         return query.decode("latin-1")
 
-    def header(self, name: str) -> str | None:
+    def header(self, name: str, /) -> str | None:
         """The first value of a header, if it is ASCII."""
         value = self._headers.get(name.encode())
         return value.decode() if value is not None and value.isascii() else None

@@ -60,7 +60,8 @@ class Deadlines:
         try:
             yielded = work.send(None)
         except StopIteration as stop:
-            return cast("T", stop.value)
+            result: T = stop.value
+            return result
         wait = self._note()
         try:
             while True:
@@ -72,7 +73,8 @@ class Deadlines:
                 else:
                     yielded = work.send(value)
         except StopIteration as stop:
-            return cast("T", stop.value)
+            result = stop.value
+            return result
         finally:
             del self._waiting[wait]
 

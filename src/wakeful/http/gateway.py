@@ -86,7 +86,7 @@ class Gateway:
             origin = self._admit(request)
             path = request.path
             if path.startswith(ACTORS) and request.method != "OPTIONS":
-                answer = await self._call(request)
+                answer = await self._call(request, path)
             else:
                 answer = await self._elsewhere(request, path)
             if origin is not None:

@@ -21,6 +21,7 @@ LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 FOREIGN_SITES: Final = ("cross-site", "same-site")
 PROXIED: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
 CORS_MAX_AGE: Final = "600"
+KNOWN_MAX: Final = 64
 
 
 class Guard:
@@ -39,6 +40,7 @@ class Guard:
         checked = loopback or settings.allowed_hosts
         names = (*LOOPBACK_NAMES, *settings.allowed_hosts) if checked else ()
         self._hosts = frozenset(name.lower() for name in names)
+        self._known: set[str | None] = set()  # Host headers that were looked at and found good
 
     def admit(self, request: Request) -> str | None:
         """Let a request in; the allowed foreign origin it comes from, if it comes from one.
@@ -46,14 +48,12 @@ class Guard:
         Raises:
             HostNotAllowed, CrossOrigin: it may not come in.
         """
-        host = request.header("host")
-        if host is not None and self._hosts and _name(host) not in self._hosts:
-            raise HostNotAllowed(
-                f"the Host header says {host!r}, which is not this server: "
-                "add it to allowed_hosts if it should be"
-            )
-        origin = request.header("origin")
-        site = request.header("sec-fetch-site")
+        header = request.header
+        host = header("host")
+        if host not in self._known:
+            self._check_host(host)
+        origin = header("origin")
+        site = header("sec-fetch-site")
         if origin is None and site is None:
             return None
         return self._admit_browser(request, host, origin, site)
@@ -85,6 +85,15 @@ class Guard:
             ("access-control-allow-headers", "content-type, authorization"),
             ("access-control-max-age", CORS_MAX_AGE),
         ]
+
+    def _check_host(self, host: str | None) -> None:
+        if host is not None and self._hosts and _name(host) not in self._hosts:
+            raise HostNotAllowed(
+                f"the Host header says {host!r}, which is not this server: "
+                "add it to allowed_hosts if it should be"
+            )
+        if len(self._known) < KNOWN_MAX:
+            self._known.add(host)
 
     def _admit_browser(
         self, request: Request, host: str | None, origin: str | None, site: str | None

@@ -31,13 +31,15 @@ from wakeful.http.deadline import Deadlines
 from wakeful.http.message import JSON_HEADERS, Answer, Request
 from wakeful.http.problems import raised
 from wakeful.http.refusals import NoSuchPath, NotAllowedHere, RequestTimeout, UnsupportedMediaType
-from wakeful.http.routes import actor_call
-from wakeful.ids import check_name
+from wakeful.http.routes import PLAIN_CHARS_MAX, actor_call, actor_name
+from wakeful.ids import ActorId
+from wakeful.runtime.activation import Activation
 from wakeful.runtime.host import Host
 
 Arguments = tuple[tuple[object, ...], Mapping[str, object]]
 
 NO_ARGUMENTS: Final[Arguments] = ((), {})
+READ: Final = ("GET", "HEAD")
 QUERY_FIELDS_MAX: Final = 100
 # What a body may call itself. curl -d says the second, and what it sends is JSON all the same.
 MEDIA_TYPES: Final = ("application/json", "application/x-www-form-urlencoded", "")
@@ -48,12 +50,26 @@ _decode: Final = msgspec.json.Decoder().decode
 class Endpoint:
     """One method that can be called: found by type and name, once for all calls."""
 
-    __slots__ = ("actor_type", "ask", "plan")
+    __slots__ = ("actor_type", "ask", "plan", "readonly")
 
     def __init__(self, host: Host, actor_type: ActorType, plan: MethodPlan) -> None:
         self.actor_type = actor_type
         self.plan = plan
+        self.readonly = plan.readonly
         self.ask = host.delivery.asking(plan)
+
+
+class Address:
+    """What `ask` needs of a ref, for one call: a ref itself is made for users to hold."""
+
+    __slots__ = ("_activation", "_id", "_type")
+
+    def __init__(
+        self, actor_type: ActorType, actor: ActorId, activation: Activation | None
+    ) -> None:
+        self._type = actor_type
+        self._id = actor
+        self._activation = activation
 
 
 class Calls:
@@ -65,71 +81,72 @@ class Calls:
     """
 
     def __init__(self, host: Host, deadlines: Deadlines) -> None:
-        self._host = host
-        self._deadlines = deadlines
+        self._types = host.types
+        self._active = host.life.catalog.actors
+        self._watch = deadlines.watch
         self._body_bytes_max = host.config.limits.request_bytes
-        self._endpoints: dict[str, dict[str, Endpoint]] = {
-            name: {plan.name: Endpoint(host, kind, plan) for plan in kind.methods.values()}
-            for name, kind in host.types.items()
+        self._endpoints = {
+            (name, plan.name): Endpoint(host, actor_type, plan)
+            for name, actor_type in host.types.items()
+            for plan in actor_type.methods.values()
         }
 
-    async def answer(self, request: Request) -> Answer:
-        """Call the method that a request names.
+    async def answer(self, request: Request, path: str) -> Answer:
+        """Call the method that a path below /actors/ names.
 
         Raises:
             WakefulError: it was refused, or it failed.
         """
-        endpoint, name = self._find(request.path)
-        plan = endpoint.plan
+        type_name, name, method = actor_call(path)
+        endpoint = self._endpoints.get((type_name, method))
+        if endpoint is None:
+            raise self._nowhere(type_name, name, method)
+        if len(name) - 1 >= PLAIN_CHARS_MAX or not name.isascii():
+            actor_name(name)
         verb = request.method
+        args, kwargs = NO_ARGUMENTS
         if verb == "POST":
-            args, kwargs = await self._from_body(request, plan)
-        elif (verb == "GET" or verb == "HEAD") and plan.readonly:
-            args, kwargs = from_query(plan, request.query) if request.query else NO_ARGUMENTS
-        else:
+            if self._has_body(request):
+                args, kwargs = await self._from_body(request, endpoint.plan)
+        elif not endpoint.readonly or verb not in READ:
             raise _not_allowed(endpoint, verb)
-        ref = self._host.ref(endpoint.actor_type, name)
+        elif query := request.query:
+            args, kwargs = from_query(endpoint.plan, query)
+        activation = self._active.get((type_name, name))  # type: ignore[call-overload]
+        actor = ActorId(type_name, name) if activation is None else activation.id
+        address = Address(endpoint.actor_type, actor, activation)
         try:
-            result = await self._deadlines.watch(endpoint.ask(ref, *args, **kwargs), _late)
+            result = await self._watch(endpoint.ask(address, *args, **kwargs), _late)
         except WakefulError:
             raise
-        except CancelledError as error:
-            if _is_cancelled():
-                raise
-            raise raised(error) from error
-        except (Exception, SystemExit) as error:
-            raise raised(error) from error
+        except BaseException as error:
+            raise _of_the_actor(error) from error
         return 200, JSON_HEADERS, to_json(result)
 
-    def _find(self, path: str) -> tuple[Endpoint, str]:
-        type_name, name, method = actor_call(path)
-        methods = self._endpoints.get(type_name)
-        if methods is None:
-            raise UnknownActorType(self._unknown(type_name))
-        endpoint = methods.get(method)
-        if endpoint is None:
-            if not name:
-                raise NoSuchPath(f"an actor's path is /actors/{type_name}/<name>/<method>")
-            raise UnknownMethod(self._host.types[type_name].why_no_method(method))
-        return endpoint, check_name(name)
+    def _nowhere(self, type_name: str, name: str, method: str) -> WakefulError:
+        actor_type = self._types.get(type_name)
+        if actor_type is None:
+            known = ", ".join(self._types) or "none"
+            return UnknownActorType(
+                f"no actor type {type_name!r} is registered; registered: {known}"
+            )
+        if not name:
+            return NoSuchPath(f"an actor's path is /actors/{type_name}/<name>/<method>")
+        return UnknownMethod(actor_type.why_no_method(method))
 
-    def _unknown(self, type_name: str) -> str:
-        types = ", ".join(self._endpoints) or "none"
-        return f"no actor type {type_name!r} is registered; registered: {types}"
-
-    async def _from_body(self, request: Request, plan: MethodPlan) -> Arguments:
+    def _has_body(self, request: Request) -> bool:
         length = request.header("content-length")
         if length is None:
-            if request.header("transfer-encoding") is None:
-                return NO_ARGUMENTS
-        elif length == "0":
-            return NO_ARGUMENTS
-        elif not length.isdecimal() or int(length[:20]) > self._body_bytes_max:
+            return request.header("transfer-encoding") is not None
+        if not length.isdecimal() or int(length[:20]) > self._body_bytes_max:
             raise too_large(self._body_bytes_max)
+        return length != "0"
+
+    async def _from_body(self, request: Request, plan: MethodPlan) -> Arguments:
         media = (request.header("content-type") or "").partition(";")[0].strip().lower()
         if media not in MEDIA_TYPES and not media.endswith("+json"):
             raise UnsupportedMediaType(f"a body is application/json, not {media}")
-        body = await self._deadlines.watch(request.body(self._body_bytes_max), _slow)
+        body = await self._watch(request.body(self._body_bytes_max), _slow)
         return from_json(plan, body) if body else NO_ARGUMENTS
 
 
@@ -215,6 +232,12 @@ def _slow(seconds: float) -> RequestTimeout:
     return RequestTimeout(f"the body did not arrive within {seconds} s (limits.request_seconds)")
 
 
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+def _of_the_actor(error: BaseException) -> WakefulError:
+    """What the actor raised; what only came by on its way to somebody else is raised again."""
+    if isinstance(error, CancelledError):
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise error
+    elif not isinstance(error, Exception | SystemExit):
+        raise error
+    return raised(error)

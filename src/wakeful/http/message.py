@@ -1,8 +1,7 @@
 """What a request and an answer are, whichever server they come through.
 
 Shapes:  an Answer is (status, headers, body); headers are pairs of lower-case ASCII text.
-Errors:  PayloadTooLarge when a body is over its limit, ClientGone when its sender has left,
-         MalformedRequest for a head that cannot be read.
+Errors:  PayloadTooLarge when a body is over its limit, ClientGone when its sender has left.
 """
 
 from __future__ import annotations
@@ -27,22 +26,14 @@ class Request(Protocol):
 
     @property
     def path(self) -> str:
-        """The path, percent-decoded.
-
-        Raises:
-            MalformedRequest: it is not UTF-8.
-        """
+        """The path, percent-decoded, with U+FFFD for what is no UTF-8."""
 
     @property
     def query(self) -> str:
         """What follows the question mark, still encoded."""
 
-    def header(self, name: str) -> str | None:
-        """The value of a header, by its lower-case name.
-
-        Raises:
-            MalformedRequest: it is there, but is no readable text.
-        """
+    def header(self, name: str, /) -> str | None:
+        """The value of a header, by its lower-case name; None if it is no ASCII."""
 
     async def body(self, limit: int) -> bytes:
         """The whole body; to be called once, and not at all without need.

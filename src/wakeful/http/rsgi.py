@@ -1,19 +1,15 @@
 """Requests as our own server hands them over: RSGI, granian's interface.
 
-Source: the RSGI specification 1.4. In granian's implementation `path` is percent-decoded, with
-        U+FFFD for what is no UTF-8, and each use of `headers` copies them.
+Source: the RSGI specification 1.4. In granian's implementation each use of `headers` copies them.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Final, Protocol
+from typing import Protocol
 
-from wakeful.errors import MalformedRequest
 from wakeful.http.invoke import too_large
 from wakeful.http.message import Answering, ClientGone, Headers
-
-REPLACEMENT: Final = "\ufffd"
 
 
 class RsgiHeaders(Protocol):
@@ -49,21 +45,14 @@ class RsgiProtocol(Protocol):
 class RsgiRequest:
     """A request over RSGI."""
 
-    __slots__ = ("_proto", "_scope", "header", "method")
+    __slots__ = ("_proto", "_scope", "header", "method", "path")
 
     def __init__(self, scope: RsgiScope, proto: RsgiProtocol) -> None:
         self._scope = scope
         self._proto = proto
         self.method = scope.method
+        self.path = scope.path
         self.header = scope.headers.get
-
-    @property
-    def path(self) -> str:
-        """The path, percent-decoded."""
-        path = self._scope.path
-        if not path.isascii() and REPLACEMENT in path:
-            raise MalformedRequest("the path is not UTF-8, or contains U+FFFD, which says the same")
-        return path
 
     @property
     def query(self) -> str:
