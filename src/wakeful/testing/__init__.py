@@ -1,0 +1,1 @@
+"""Test tools, shipped: store suites, the simulator and its parts."""

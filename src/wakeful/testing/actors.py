@@ -1,0 +1,230 @@
+"""The actors of the simulated world. They keep in several places what must always agree.
+
+Shapes:  `tokens` lists what was added; `length` and `total` count and sum it. What went through
+         `add_kept` is also listed in the cell "kept", and `kept` is that cell's sum.
+         `by` is the incarnation that wrote last, from a counter of the whole world.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final, cast
+
+from wakeful.actor import DurableObject, interleave, readonly
+
+# The world's counter, and who is told of a turn that breaks a rule; set in each node's context.
+incarnations: Final[ContextVar[Iterator[int]]] = ContextVar("simulated_incarnations")
+
+KEPT: Final = "kept"
+
+
+class Boom(Exception):
+    """What the actors raise on purpose; says what it saw before it wrote."""
+
+    def __init__(self, seen: list[int]) -> None:
+        super().__init__("boom")
+        self.seen = seen
+
+
+class Overlap(Exception):
+    """A turn began while another one of the same incarnation was under way."""
+
+
+class Ledger(DurableObject):
+    """One turn at a time, and all of a turn or nothing."""
+
+    tokens: list[int] = []  # noqa: RUF012
+    length: int = 0
+    total: int = 0
+    kept: int = 0
+    by: int = 0
+
+    def __init__(self) -> None:
+        self._incarnation = next(incarnations.get())
+        self._busy = False
+
+    async def add(self, token: int) -> list[int]:
+        """Without waiting."""
+        with self._alone():
+            self._note(token)
+        return self.tokens
+
+    async def add_kept(self, token: int) -> list[int]:
+        """State and storage in one turn."""
+        with self._alone():
+            await self._keep(token)
+            self._note(token)
+        return self.tokens
+
+    async def add_slowly(self, token: int, pause: float) -> list[int]:
+        """Half of it, a pause, the other half."""
+        with self._alone():
+            self.tokens.append(token)
+            await self._keep(token)
+            await asyncio.sleep(pause)
+            self.length += 1
+            self.total += token
+            self.by = self._incarnation
+        return self.tokens
+
+    async def boom(self, token: int) -> None:
+        """Write, then raise."""
+        with self._alone():
+            seen = list(self.tokens)
+            self._note(token)
+            raise Boom(seen)
+
+    async def boom_slowly(self, token: int, pause: float) -> None:
+        """Write, wait, then raise."""
+        with self._alone():
+            seen = list(self.tokens)
+            await self._keep(token)
+            self.tokens.append(token)
+            await asyncio.sleep(pause)
+            self.length += 1
+            raise Boom(seen)
+
+    async def abort(self, token: int, pause: float) -> None:
+        """Write, then throw the activation away."""
+        with self._alone():
+            self._note(token)
+            await self._keep(token)
+            await asyncio.sleep(pause)
+            self.ctx.abort("on purpose")
+
+    async def transact(self, token: int, undone: int, pause: float) -> list[int]:
+        """A transaction that fails, and one that does not."""
+        with self._alone():
+
+            async def fails() -> None:
+                self._note(undone)
+                await self._keep(undone)
+                await asyncio.sleep(pause)
+                raise Boom([])
+
+            async def works() -> None:
+                await self._keep(token)
+                await asyncio.sleep(pause)
+                self._note(token)
+
+            try:
+                await self.ctx.storage.transaction(fails)
+            except Boom:
+                await self.ctx.storage.transaction(works)
+        return self.tokens
+
+    async def add_twice(self, first: int, second: int) -> list[int]:
+        """Two commit points: the first token is durable before the second is added."""
+        with self._alone():
+            self._note(first)
+            await self.ctx.storage.sync()
+            await self._keep(second)
+            self._note(second)
+        return self.tokens
+
+    async def stubborn(self, token: int, pause: float) -> list[int]:
+        """Does not care for being cancelled."""
+        with self._alone():
+            self.tokens.append(token)
+            try:
+                await asyncio.sleep(pause)
+            except asyncio.CancelledError:
+                await asyncio.sleep(pause)
+            self.length += 1
+            self.total += token
+            self.by = self._incarnation
+        return self.tokens
+
+    @readonly
+    async def read(self) -> list[int]:
+        """Without waiting."""
+        return self.tokens
+
+    @readonly
+    async def read_slowly(self, pause: float) -> list[int]:
+        """After a while."""
+        with self._alone():
+            await asyncio.sleep(pause)
+        return self.tokens
+
+    def _note(self, token: int) -> None:
+        self.tokens.append(token)
+        self.length += 1
+        self.total += token
+        self.by = self._incarnation
+
+    async def _keep(self, token: int) -> None:
+        kept = cast("list[int]", await self.ctx.storage.get(KEPT, []))
+        await self.ctx.storage.put(KEPT, [*kept, token])
+        self.kept += token
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if self._busy:
+            raise Overlap(f"two turns of {self.ctx.id} at once")
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+
+
+class Board(Ledger):
+    """Turns that join each other: at every pause all its places agree. It has hooks as well."""
+
+    naps: int = 0
+    wakes: int = 0
+
+    async def on_activate(self) -> None:
+        """Sometimes wait until the waking itself is durable."""
+        self.wakes += 1
+        self.by = self._incarnation
+        if self.wakes % 3 == 0:
+            await self.ctx.storage.sync()
+
+    async def on_deactivate(self) -> None:
+        """Write on the way out."""
+        await self.ctx.storage.put("naps", self.naps + 1)
+        await asyncio.sleep(0.001)
+        self.naps += 1
+        self.by = self._incarnation
+
+    @interleave
+    @readonly
+    async def peek(self) -> list[int]:
+        """At any time."""
+        return self.tokens
+
+    @interleave
+    async def join(self, token: int, pause: float) -> list[int]:
+        """Beside other turns."""
+        self._note(token)
+        await asyncio.sleep(pause)
+        return self.tokens
+
+    async def later(self, now: int, then: int, pause: float) -> list[int]:
+        """Answer now, go on in the background."""
+        self._note(now)
+        self.ctx.wait_until(self._later(then, pause))
+        return self.tokens
+
+    async def _later(self, token: int, pause: float) -> None:
+        await asyncio.sleep(pause)
+        await self._keep(token)
+        self._note(token)
+
+
+class Teller(Ledger):
+    """Asks others in the middle of a turn."""
+
+    async def transfer(self, steps: list[int], source: str, target: str) -> list[int]:
+        """Note it, ask one ledger, ask another, note that it is done."""
+        with self._alone():
+            self._note(steps[0])
+            await self.ctx.get(Ledger, source).add_kept(steps[1])
+            await self.ctx.get(Ledger, target).add(steps[2])
+            self._note(steps[3])
+        return self.tokens

@@ -1,0 +1,346 @@
+"""What must be true of every history, judged from outside: calls, answers, and the disk.
+
+Each checker yields a line for each thing that is wrong.
+
+    acknowledged_is_durable    what an answer promises is on disk when it is given, and stays
+    nothing_undurable_is_seen  what an answer or an error shows is on disk when it is given
+    one_activation_commits     the records of an actor come from one activation after another
+    calls_are_linear           an answer shows no less than any answer before its call
+    turns_are_atomic           all places agree after each record; what was undone is nowhere
+    nothing_went_wrong         the world itself has noticed nothing: stuck calls, leaks, bugs
+
+Shapes:  an actor's disk is a chain of states, each adding tokens to the one before, until a wipe
+         begins a new era. A position is (era, number of tokens); it orders what can be seen.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple, TypeVar
+
+import msgspec
+
+from wakeful.ids import ActorId
+from wakeful.ports import KV_PREFIX, STATE_KEY, Cells
+from wakeful.testing.actors import KEPT
+from wakeful.testing.history import (
+    Answered,
+    Event,
+    Failed,
+    Invoked,
+    Landed,
+    Opened,
+    Step,
+    Tokens,
+    Trouble,
+)
+
+T = TypeVar("T")
+Position = tuple[int, int]
+NO_TOKENS: Final[Tokens] = ()
+
+
+class Fields(msgspec.Struct):
+    """The declared state of all simulated actors."""
+
+    tokens: Tokens = ()
+    length: int = 0
+    total: int = 0
+    kept: int = 0
+    by: int = 0
+    naps: int = 0
+
+
+class State(NamedTuple):
+    """An actor on disk after one record."""
+
+    index: int  # of the event
+    batch: int
+    era: int
+    tokens: Tokens
+    wipe: bool = False
+
+
+class Read(NamedTuple):
+    """A call that has ended, and what its end shows."""
+
+    call: Invoked
+    asked: int  # index of the call
+    ended: int  # index of its end
+    answered: bool
+    undone: bool
+    seen: Tokens | None
+
+
+class View:
+    """A history, arranged for questions."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        self.events = events
+        self.landed: dict[ActorId, list[tuple[int, Landed]]] = {}
+        self.chains: dict[ActorId, list[State]] = {}
+        self.calls: list[Read] = []
+        self.steps: dict[Step, Invoked] = {}
+        open_calls: dict[int, tuple[int, Invoked]] = {}
+        for index, event in enumerate(events):
+            if isinstance(event, Landed):
+                self._land(index, event)
+            elif isinstance(event, Invoked):
+                open_calls[event.op] = (index, event)
+                self.steps.update(dict.fromkeys(event.steps, event))
+            elif isinstance(event, Answered):
+                asked, call = open_calls[event.op]
+                self.calls.append(Read(call, asked, index, True, False, event.seen))
+            elif isinstance(event, Failed):
+                asked, call = open_calls[event.op]
+                self.calls.append(Read(call, asked, index, False, event.undone, event.seen))
+        self.first: dict[Step, State] = {}
+        for actor, chain in self.chains.items():
+            for state in chain:
+                for token in state.tokens:
+                    self.first.setdefault(Step(actor, token), state)
+
+    def states_until(self, actor: ActorId, index: int) -> list[State]:
+        """The states of an actor on disk up to an index, the empty one included."""
+        chain = self.chains.get(actor, [])
+        return [EMPTY, *chain[: bisect_right(chain, index, key=lambda state: state.index)]]
+
+    def wiped_between(self, actor: ActorId, start: int, end: int) -> list[State]:
+        """What a wipe that landed in an interval has put an end to: the states before it."""
+        before, found = EMPTY, []
+        for state in self.chains.get(actor, []):
+            if state.era > before.era and start < state.index < end:
+                found.append(before)
+            before = state
+        return found
+
+    def _land(self, index: int, event: Landed) -> None:
+        self.landed.setdefault(event.actor, []).append((index, event))
+        chain = self.chains.setdefault(event.actor, [])
+        era = (chain[-1].era if chain else 0) + event.wipe
+        chain.append(State(index, event.batch, era, _fields(event.cells).tokens, event.wipe))
+
+
+EMPTY: Final = State(-1, 0, 0, ())
+Checker = Callable[[View], Iterator[str]]
+
+
+def acknowledged_is_durable(view: View) -> Iterator[str]:
+    """Every step of an answered call is on disk when the answer is given."""
+    for read in view.calls:
+        if not read.answered:
+            continue
+        for step in read.call.steps:
+            state = view.first.get(step)
+            if (state is None or state.index > read.ended) and not _wiped_with(view, read, step):
+                where = "never" if state is None else f"only at {state.index}"
+                yield f"call {read.call.op} was answered at {read.ended}; {_step(step)} landed {where}"
+
+
+def _wiped_with(view: View, read: Read, step: Step) -> bool:
+    """A record that wipes leaves no trace of a write that landed with it."""
+    return bool(view.wiped_between(step.actor, read.asked, read.ended))
+
+
+def nothing_undurable_is_seen(view: View) -> Iterator[str]:
+    """An answer shows a prefix of some state that was on disk when it was given."""
+    for read in view.calls:
+        if read.seen and not _positions(view, read):
+            yield f"call {read.call.op} saw at {read.ended} what was not on disk: {read.seen[-4:]}"
+
+
+def _positions(view: View, read: Read) -> list[Position]:
+    """Where on the actor's chain what was seen can be, the earliest first."""
+    seen, actor = read.seen or (), read.call.actor
+    found = []
+    before = EMPTY
+    for state in view.states_until(actor, read.ended):
+        low = len(before.tokens) if before.era == state.era else 0
+        if low <= len(seen) <= len(state.tokens) and state.tokens[: len(seen)] == seen:
+            found.append((state.era, len(seen)))
+        before = state
+    for state in view.wiped_between(actor, read.asked, read.ended):
+        if seen[: len(state.tokens)] == state.tokens:
+            found.append((state.era, len(seen)))
+    return sorted(set(found))
+
+
+def one_activation_commits(view: View) -> Iterator[str]:
+    """Sequences count up from 1 within an activation; epochs and incarnations never go back."""
+    for actor, landed in view.landed.items():
+        seq = epoch = by = 0
+        for index, record in landed:
+            if record.epoch < epoch:
+                yield f"{actor} at {index}: epoch {record.epoch} wrote after epoch {epoch}"
+            if record.seq not in (1, seq + 1):
+                yield f"{actor} at {index}: record {record.seq} follows record {seq}"
+            writer = _fields(record.cells).by
+            if writer < by and not record.wipe:
+                yield f"{actor} at {index}: incarnation {writer} wrote after incarnation {by}"
+            seq, epoch, by = record.seq, record.epoch, max(by, writer)
+
+
+def calls_are_linear(view: View) -> Iterator[str]:
+    """Each actor behaves as if each call had happened at one moment between call and answer."""
+    yield from _chains_only_grow(view)
+    yield from _wipes_were_asked_for(view)
+    for actor in view.chains:
+        yield from _reads_are_fresh(view, actor)
+
+
+def _chains_only_grow(view: View) -> Iterator[str]:
+    for actor, chain in view.chains.items():
+        before = EMPTY
+        seen: set[int] = set()
+        for state in chain:
+            old = before.tokens if before.era == state.era else ()
+            if state.tokens[: len(old)] != old:
+                lost = [token for token in old if token not in state.tokens]
+                yield f"{actor} at {state.index}: the record has lost {lost or 'the order'}"
+            new = state.tokens[len(old) :]
+            if twice := seen.intersection(new):
+                yield f"{actor} at {state.index}: added a second time: {sorted(twice)}"
+            seen.update(new)
+            before = state
+
+
+def _wipes_were_asked_for(view: View) -> Iterator[str]:
+    for actor, landed in view.landed.items():
+        deletes = _deletes(view, actor)
+        for index, record in landed:
+            if record.wipe and not any(asked < index < ended for asked, ended in deletes):
+                yield f"{actor} at {index}: wiped, and nobody was deleting it"
+
+
+def _deletes(view: View, actor: ActorId) -> list[tuple[float, float]]:
+    """When deletes of an actor were under way; one whose outcome is unknown, from then on."""
+    ends = {read.call.op: read.ended for read in view.calls if read.answered or read.undone}
+    return [
+        (index, ends.get(event.op, float("inf")))
+        for index, event in enumerate(view.events)
+        if isinstance(event, Invoked) and event.kind == "delete" and event.actor == actor
+    ]
+
+
+def _reads_are_fresh(view: View, actor: ActorId) -> Iterator[str]:
+    owners = _owners(view.events)
+    reads = [read for read in view.calls if read.call.actor == actor]
+    floors: list[tuple[int, Position]] = []  # (index, what any later call must show)
+    for read in reads:
+        floor = max((at for index, at in floors if index < read.asked), default=(0, 0))
+        if read.answered and read.call.kind == "delete":
+            wiped = [
+                state
+                for state in view.states_until(actor, read.ended)
+                if state.index > read.asked and state.wipe
+            ]
+            if not wiped:
+                yield f"call {read.call.op} deleted {actor} by {read.ended}, and no wipe landed"
+            else:
+                floors.append((read.ended, (wiped[0].era, 0)))
+        if read.seen is None or read.call.node in owners.stale_at(read.ended):
+            continue
+        positions = [at for at in _positions(view, read) if at >= floor]
+        if positions:
+            floors.append((read.ended, positions[0]))
+        elif read.seen or floor > (0, 0):
+            yield f"call {read.call.op} saw {len(read.seen)} tokens at {read.ended}, not {floor}"
+
+
+class _Owners:
+    """Which nodes an index finds taken over."""
+
+    def __init__(self, takeovers: list[tuple[int, str]]) -> None:
+        self._takeovers = takeovers
+
+    def stale_at(self, index: int) -> set[str]:
+        """All nodes but the last one that opened the disk before the index."""
+        opened = [node for at, node in self._takeovers if at < index]
+        return set(opened[:-1]) - set(opened[-1:])
+
+
+def _owners(events: Sequence[Event]) -> _Owners:
+    return _Owners([(i, event.node) for i, event in enumerate(events) if isinstance(event, Opened)])
+
+
+def turns_are_atomic(view: View) -> Iterator[str]:
+    """State and storage agree in each record, steps land in order, and undone ones never."""
+    for actor, landed in view.landed.items():
+        for index, record in landed:
+            if wrong := _disagreement(record.cells):
+                yield f"{actor} at {index}: {wrong}"
+    for step, state in view.first.items():
+        if step not in view.steps:
+            yield f"{_step(step)} landed at {state.index}, and no call may keep it"
+    for call in {call.op: call for call in view.steps.values()}.values():
+        yield from _steps_in_order(view, call)
+    for read in view.calls:
+        for step in read.call.steps:
+            if read.undone and step in view.first:
+                yield f"call {read.call.op} failed and was undone, yet {_step(step)} has landed"
+
+
+def _steps_in_order(view: View, call: Invoked) -> Iterator[str]:
+    batch = 0
+    for step in call.steps:
+        state = view.first.get(step)
+        if state is None:
+            batch = len(view.events)  # none of the later ones may be there
+        elif state.batch <= batch:
+            yield f"call {call.op}: {_step(step)} landed before the step it follows was durable"
+        else:
+            batch = state.batch
+
+
+def _disagreement(cells: Cells) -> str | None:
+    fields = _fields(cells)
+    tokens = fields.tokens
+    kept = _value(cells, KEPT, NO_TOKENS)
+    facts = {
+        "length": (fields.length, len(tokens)),
+        "total": (fields.total, sum(tokens)),
+        "kept": (fields.kept, sum(kept)),
+        "kept, not in tokens": (set(kept) - set(tokens), set()),
+        "naps": (fields.naps, _value(cells, "naps", 0)),
+    }
+    return next((f"{what}: {a} is not {b}" for what, (a, b) in facts.items() if a != b), None)
+
+
+def nothing_went_wrong(view: View) -> Iterator[str]:
+    """No stuck call, no leak, no internal error."""
+    for event in view.events:
+        if isinstance(event, Trouble):
+            yield event.text
+
+
+CHECKERS: Final[tuple[Checker, ...]] = (
+    nothing_went_wrong,
+    acknowledged_is_durable,
+    nothing_undurable_is_seen,
+    one_activation_commits,
+    calls_are_linear,
+    turns_are_atomic,
+)
+
+
+def violations(events: Sequence[Event]) -> list[str]:
+    """Everything that is wrong with a history, each line with the checker that found it."""
+    view = View(events)
+    return [f"{checker.__name__}: {line}" for checker in CHECKERS for line in checker(view)]
+
+
+def _step(step: Step) -> str:
+    return f"{step.actor}+{step.token}"
+
+
+def _fields(cells: Cells) -> Fields:
+    """The declared state in its stored form, read without the code that wrote it."""
+    data = cells.get(STATE_KEY)
+    return msgspec.msgpack.decode(data[1:], type=tuple[int, Fields])[1] if data else Fields()
+
+
+def _value(cells: Cells, key: str, default: T) -> T:
+    """A value from storage."""
+    data = cells.get(KV_PREFIX + key)
+    return default if data is None else msgspec.msgpack.decode(data[1:], type=type(default))

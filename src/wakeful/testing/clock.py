@@ -1,0 +1,30 @@
+"""The clock port on virtual time.
+
+Wall clock and monotonic clock start at unrelated values, neither of them the loop's, so that
+code which mixes them up, or reads the machine's clocks, is noticed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from wakeful.testing.loop import VirtualLoop
+
+WALL_START_NS: Final = 1_700_000_000_000_000_000
+
+
+class VirtualClock:
+    """Time of one node: the loop's, with an offset of its own for each of the two clocks."""
+
+    def __init__(self, loop: VirtualLoop, *, wall_skew_ns: int = 0, uptime_ns: int = 0) -> None:
+        self._loop = loop
+        self._wall_ns = WALL_START_NS + wall_skew_ns
+        self._uptime_ns = uptime_ns
+
+    def now_ns(self) -> int:
+        """Wall-clock nanoseconds since 1970."""
+        return self._wall_ns + round(self._loop.time() * 1e9)
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds that only ever grow."""
+        return self._uptime_ns + round(self._loop.time() * 1e9)

@@ -1,0 +1,271 @@
+"""A simulated disk that outlives nodes, and the store a node has on it.
+
+A batch is one journal row, in the real store's form. It is on its way for a while, then it lands:
+whole, or not at all, after its epoch has been compared. Later the loop of its node hears of it.
+A crash between loses it, leaves it whole, or leaves a torn row, which recovery must tell from a
+good one. The disk tells its witness of everything that lands, when it lands.
+
+Shapes:     `cells` is what a reader sees; `rows` is what is stored, and recovery must get the
+            one from the other.
+Invariants: at most one batch a store is on its way; rows land in the order of their numbers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import AbstractEventLoop, TimerHandle
+from collections.abc import Callable, Sequence
+from contextvars import Context, copy_context
+from random import Random
+from typing import Final, TypeAlias
+
+from wakeful.errors import (
+    Fenced,
+    StorageClosed,
+    StorageError,
+    StorageFull,
+    StorageReadOnly,
+    UnknownOutcome,
+)
+from wakeful.ids import ActorId
+from wakeful.ports import Cells, CommitRecord, Done, Page, StoreInfo
+from wakeful.store import journal
+from wakeful.testing.faults import FaultPlan
+
+SHARDS: Final = 16
+Names: TypeAlias = list[str]  # inside the class, `list` is the port's method
+Landed = Callable[[Sequence[CommitRecord], int], None]
+
+
+class SimDisk:
+    """What is stored, whoever owns it."""
+
+    def __init__(self, random: Random, plan: FaultPlan, landed: Landed | None = None) -> None:
+        self.random = random
+        self.plan = plan
+        self.epoch = 0
+        self.cells: dict[ActorId, Cells] = {}
+        self._rows: dict[int, bytes] = {}
+        self._last = 0
+        self._landed = landed
+
+    def acquire(self) -> int:
+        """A new owner: recover from the rows, raise the epoch."""
+        self._recover()
+        self.epoch += 1
+        return self.epoch
+
+    def land(self, records: Sequence[CommitRecord], epoch: int) -> StorageError | None:
+        """Write a batch in one transaction that compares epochs; the error if it refuses."""
+        if epoch != self.epoch:
+            return Fenced(f"epoch {epoch} has been followed by epoch {self.epoch}")
+        if any(record.epoch != epoch for record in records):
+            return Fenced(f"a record has another epoch than the {epoch} its store writes with")
+        self._last += 1
+        self._rows[self._last] = bytes(journal.encode(self._last, records))
+        _apply(self.cells, records)
+        if self._landed is not None:
+            self._landed(records, epoch)
+        return None
+
+    def tear(self, records: Sequence[CommitRecord]) -> None:
+        """A part of a row is written and no more."""
+        row = journal.encode(self._last + 1, records)
+        cut = self.random.randrange(len(row))
+        if self.random.random() < 0.5:
+            torn = bytes(row[:cut])
+        else:  # the whole length was reserved, a sector of it is missing
+            torn = bytes(row[:cut]) + bytes(len(row) - cut)
+        if torn != row:
+            self._rows[self._last + 1] = torn
+
+    def _recover(self) -> None:
+        cells: dict[ActorId, Cells] = {}
+        for number, row in list(self._rows.items()):
+            try:
+                records = journal.decode(number, row)
+            except journal.BadRow:
+                assert number == self._last + 1, f"row {number} was durable and is damaged"
+                del self._rows[number]
+            else:
+                assert number <= self._last, "a torn row was taken for a good one"
+                _apply(cells, records)
+        assert cells == self.cells, "the rows do not give the cells"
+
+
+class _Flight:
+    """A batch on its way."""
+
+    __slots__ = ("context", "done", "epoch", "records", "timer")
+
+    def __init__(
+        self, records: Sequence[CommitRecord], done: Done, epoch: int, context: Context
+    ) -> None:
+        self.records = records
+        self.done = done
+        self.epoch = epoch
+        self.context = context
+        self.timer: TimerHandle | None = None
+
+
+class SimStore:
+    """The store port over a simulated disk, for one node."""
+
+    def __init__(self, disk: SimDisk) -> None:
+        self._disk = disk
+        self._epoch = 0
+        self._closing = False
+        self._flight: _Flight | None = None
+        self._landed: asyncio.Event | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The epoch it writes with; 0 before it is opened."""
+        return self._epoch
+
+    def open(self) -> StoreInfo:
+        """Take the disk over from whoever had it."""
+        self._epoch = self._disk.acquire()
+        self._closing = False
+        return StoreInfo(epoch=self._epoch, shards=SHARDS)
+
+    def load(self, actor: ActorId) -> Cells | asyncio.Future[Cells]:
+        """All cells of an actor, now or a little later."""
+        self._check_open()
+        plan = self._disk.plan
+        failed = StorageError(f"{actor}: a page could not be read") if plan.hit("load_fails") else None
+        if not plan.hit("load_slow"):
+            if failed is not None:
+                raise failed
+            return self._read(actor)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Cells] = loop.create_future()
+        early = self._read(actor) if plan.hit("load_early") else None
+        loop.call_later(self._latency_s(), self._loaded, answer, actor, early, failed)
+        return answer
+
+    def commit(self, records: Sequence[CommitRecord], done: Done) -> None:
+        """Send a batch on its way."""
+        assert self._flight is None, "a batch is on its way already"
+        loop = asyncio.get_running_loop()
+        if not self._epoch or self._closing:
+            loop.call_soon(done, StorageClosed("the simulated store is closed"))
+            return
+        if self._disk.plan.hit("refused"):
+            raise StorageClosed("the simulated store refuses")
+        flight = self._flight = _Flight(records, done, self._epoch, copy_context())
+        delay_s = self._latency_s()
+        if self._disk.plan.hit("disk_stalls"):
+            delay_s += self._disk.random.uniform(0.5, 5.0)
+        # In a context of its own: what the hardware does goes on while the process is paused.
+        flight.timer = loop.call_later(delay_s, self._land, loop, flight, context=Context())
+
+    def list(
+        self, type: str, prefix: str = "", cursor: str | None = None, limit: int = 100
+    ) -> Page:
+        """Actors of a type that have cells."""
+        self._check_open()
+        after = b"" if cursor is None else cursor.encode()
+        names = sorted(
+            (a.name for a in self._disk.cells if a.type == type and a.name.startswith(prefix)),
+            key=str.encode,
+        )
+        rest = [name for name in names if cursor is None or name.encode() > after]
+        page = rest[:limit]
+        return Page(
+            actors=tuple(ActorId(type, name) for name in page),
+            cursor=page[-1] if len(rest) > limit else None,
+        )
+
+    def types(self) -> Names:
+        """The actor types that have cells."""
+        self._check_open()
+        return sorted({actor.type for actor in self._disk.cells})
+
+    async def close(self) -> None:
+        """Finish what is in flight."""
+        self._closing = True
+        if self._flight is not None:
+            self._landed = asyncio.Event()
+            await self._landed.wait()
+        self._epoch = 0
+
+    def crash(self) -> None:
+        """The node is gone: what was on its way is there, in part, or not at all."""
+        flight, self._flight = self._flight, None
+        if flight is None or flight.timer is None:
+            return
+        flight.timer.cancel()
+        if self._disk.plan.hit("crash_writes"):
+            self._disk.land(flight.records, flight.epoch)
+        elif flight.epoch == self._disk.epoch and self._disk.plan.hit("crash_tears"):
+            self._disk.tear(flight.records)
+
+    def _land(self, loop: AbstractEventLoop, flight: _Flight) -> None:
+        flight.timer = None
+        error = self._fate(flight)
+        if self._disk.plan.hit("thread_late"):
+            loop.call_later(
+                self._disk.random.uniform(0.0, 0.05), self._tell, flight, error, context=flight.context
+            )
+        else:
+            loop.call_soon(self._tell, flight, error, context=flight.context)
+
+    def _fate(self, flight: _Flight) -> StorageError | None:
+        plan = self._disk.plan
+        if plan.hit("full"):
+            return StorageFull("the simulated disk is full")
+        if plan.hit("read_only"):
+            return StorageReadOnly("the simulated disk is read-only")
+        if plan.hit("unknown_lost"):
+            return UnknownOutcome("the simulated disk has not said")
+        unknown = plan.hit("unknown_written")
+        error = self._disk.land(flight.records, flight.epoch)
+        if unknown and error is None:
+            error = UnknownOutcome("the simulated disk has not said")
+        return error
+
+    def _tell(self, flight: _Flight, error: StorageError | None) -> None:
+        self._flight = None
+        flight.done(error)
+        if self._landed is not None:
+            self._landed.set()
+
+    def _loaded(
+        self,
+        answer: asyncio.Future[Cells],
+        actor: ActorId,
+        early: Cells | None,
+        failed: StorageError | None,
+    ) -> None:
+        if answer.done():
+            return
+        if failed is not None:
+            answer.set_exception(failed)
+        else:
+            answer.set_result(self._read(actor) if early is None else early)
+
+    def _read(self, actor: ActorId) -> Cells:
+        return self._disk.cells.get(actor, {}).copy()
+
+    def _latency_s(self) -> float:
+        return self._disk.random.uniform(0.0001, 0.003)
+
+    def _check_open(self) -> None:
+        if not self._epoch:
+            raise StorageClosed("the simulated store is not open")
+
+
+def _apply(cells: dict[ActorId, Cells], records: Sequence[CommitRecord]) -> None:
+    """Put records into cells; an actor without cells is not there."""
+    for record in records:
+        actor = ActorId(record.type, record.name)
+        kept = {} if record.wipe else cells.get(actor, {}).copy()
+        for key, value in record.puts.items():
+            if value is None:
+                kept.pop(key, None)
+            else:
+                kept[key] = value
+        cells[actor] = kept
+        if not kept:
+            del cells[actor]

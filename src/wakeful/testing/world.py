@@ -1,0 +1,256 @@
+"""A simulated world: one disk, nodes that come and go on it, clients, and faults.
+
+A node is a process with a Runtime and the clients that call it. Its life ends when its clients
+are done, or in a crash, or in a takeover: it is paused, the next node opens the disk, and later
+the old one goes on as if nothing had happened. In the last life faults have stopped: every call
+is answered, every actor takes a write, and nothing is left over.
+
+Invariants: all chance comes from one Random, all time from one loop: a seed is a schedule.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from contextvars import Context
+from itertools import count
+from random import Random
+from typing import Any, Final
+
+from wakeful.config import Config, Limits
+from wakeful.core.lifecycle import State
+from wakeful.ids import ActorId
+from wakeful.node import Runtime
+from wakeful.ports import CommitRecord
+from wakeful.runtime.host import Host
+from wakeful.testing.actors import Board, Ledger, Teller, incarnations
+from wakeful.testing.clock import VirtualClock
+from wakeful.testing.disk import SimDisk, SimStore
+from wakeful.testing.faults import FaultPlan
+from wakeful.testing.history import History, Landed, Opened, Remark, Trouble
+from wakeful.testing.loop import Process, VirtualLoop
+from wakeful.testing.workload import Client, Workload
+
+LIVES_MAX: Final = 4
+# Far more than the longest timeout of any life: what takes longer will never happen.
+PATIENCE_S: Final = 600.0
+
+
+class World:
+    """Everything of one seed."""
+
+    def __init__(self, loop: VirtualLoop, random: Random) -> None:
+        self.loop = loop
+        self.random = random
+        self.history = History(loop.time)
+        self.plan = FaultPlan(random)
+        self.disk = SimDisk(random, self.plan, self._landed)
+        self.workload = Workload(
+            random, random.randint(1, 3), random.randint(1, 2), random.randint(1, 2)
+        )
+        self.ops: Iterator[int] = count(1)
+        self.incarnations: Iterator[int] = count(1)
+        self.nodes: list[Node] = []
+        self._batches: Iterator[int] = count(1)
+
+    async def live(self) -> None:
+        """All lives, the last one without faults."""
+        self.history.add(Remark(f"faults: {self.plan}"))
+        for _ in range(self.random.randint(1, LIVES_MAX)):
+            await self._life(Node(self))
+        self.plan.stop()
+        last = Node(self, calm=True)
+        last.start()
+        await self._finished(last.clients_done, f"{last.name}: not every call was answered")
+        await self._finished(last.probe(), f"{last.name}: not every actor was probed")
+        for node in self.nodes:
+            await self._end(node)
+
+    def bury(self) -> None:
+        """Nothing of this world runs any more."""
+        self.history.close()
+        for node in self.nodes:
+            node.bury()
+
+    async def _life(self, node: Node) -> None:
+        node.start()
+        if self.plan.hit("crash"):
+            await asyncio.sleep(self.random.random() * self.random.choice((0.02, 0.2, 2.0)))
+            node.crash()
+        elif self.plan.hit("takeover"):
+            await asyncio.sleep(self.random.random() * self.random.choice((0.02, 0.2)))
+            node.pause(self.random.random() * self.random.choice((0.01, 0.5, 5.0)))
+        elif self.plan.hit("restart"):
+            await asyncio.sleep(self.random.random() * 0.2)
+            await self._end(node)
+        else:
+            await self._finished(node.clients_done, f"{node.name}: not every call was answered")
+            await self._end(node)
+
+    async def _end(self, node: Node) -> None:
+        if node.process.alive:
+            node.stop.set()
+            await self._finished(node.main, f"{node.name}: it does not close")
+            node.check_gone()
+            node.crash()
+
+    async def _finished(self, work: asyncio.Future[Any] | Coroutine[Any, Any, Any], why: str) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await (asyncio.shield(work) if isinstance(work, asyncio.Future) else work)
+        except TimeoutError:
+            self.history.add(Trouble(why))
+        except Exception as error:
+            self.history.add(Trouble(f"{why}: {type(error).__name__}: {error}"))
+
+    def _landed(self, records: Sequence[CommitRecord], epoch: int) -> None:
+        batch = next(self._batches)
+        for record in records:
+            actor = ActorId(record.type, record.name)
+            cells = self.disk.cells.get(actor, {})
+            self.history.add(Landed(batch, epoch, actor, record.seq, record.wipe, cells))
+
+
+class Node:
+    """A process with a runtime, and the clients that call it."""
+
+    def __init__(self, world: World, *, calm: bool = False) -> None:
+        self.name = f"node-{len(world.nodes) + 1}"
+        self.process = Process(self.name)
+        self.process.set(incarnations, world.incarnations)
+        self.stop = asyncio.Event()
+        self.main: asyncio.Future[None]
+        self.clients_done: asyncio.Future[None] = world.loop.create_future()
+        self._world = world
+        self._store = SimStore(world.disk)
+        self._host: Host | None = None
+        random = world.random
+        self._config = calm_config() if calm else draw_config(random)
+        self._clients = random.randint(1, 8)
+        self._calls = random.randint(3, 20)
+        self._clock = VirtualClock(
+            world.loop,
+            wall_skew_ns=random.randrange(-(10**12), 10**12),
+            uptime_ns=random.randrange(10**15),
+        )
+        world.nodes.append(self)
+
+    def start(self) -> None:
+        """Let the process run."""
+        self._say("starts")
+        self.main = self.process.start(self._world.loop, self._main())
+
+    def crash(self) -> None:
+        """SIGKILL."""
+        self._say("is killed")
+        self.process.kill()
+        self._store.crash()
+
+    def bury(self) -> None:
+        """Nothing of it is left, and nothing of it reports that."""
+        self.process.kill()
+        if self._host is not None:
+            pool = self._host.delivery.pool
+            pool.finish = lambda turn, result, error: None
+            for runner in pool._all:
+                if (work := getattr(runner, "_work", None)) is not None:
+                    work.close()
+        self.process.bury()
+
+    def pause(self, seconds: float) -> None:
+        """SIGSTOP, and SIGCONT later."""
+        self._say(f"is paused for {seconds:.6f} s")
+        self.process.paused = True
+        self._world.loop.call_later(seconds, self._resume, context=Context())
+
+    async def probe(self) -> None:
+        """Every actor takes a write; then everything comes to rest."""
+        client = Client(self._runtime, self.name, self._world.history, self._world.ops)
+        probes = [client.call(self._world.workload.probe(a)) for a in self._world.workload.actors()]
+        done = [self.process.start(self._world.loop, probe) for probe in probes]
+        for probe, actor in zip(done, self._world.workload.actors(), strict=True):
+            if not await probe:
+                self._trouble(f"{actor} does not take a write, though faults have stopped")
+        await asyncio.sleep(self._config.idle_seconds * 3 + 1)
+        for leak in leaks(self._runtime.host):
+            self._trouble(f"at rest {leak}")
+
+    def check_gone(self) -> None:
+        """After an orderly end nothing of the process is left."""
+        left = [task for task in self.process.tasks if not task.done()]
+        if left:
+            self._trouble(f"closed, but there is still {left[0].get_coro()} and {len(left) - 1} more")
+
+    async def _main(self) -> None:
+        world = self._world
+        actors = (Ledger, Board, Teller)
+        async with Runtime(
+            self._store, actors, config=self._config, clock=self._clock
+        ) as self._runtime:
+            self._host = self._runtime.host
+            world.history.add(Opened(self.name, self._store.epoch))
+            async with asyncio.TaskGroup() as clients:
+                for _ in range(self._clients):
+                    clients.create_task(self._client())
+            self.clients_done.set_result(None)
+            await self.stop.wait()
+
+    async def _client(self) -> None:
+        world, random = self._world, self._world.random
+        client = Client(self._runtime, self.name, world.history, world.ops)
+        hurry = random.choice((0.0002, 0.002, 0.05))
+        for _ in range(self._calls):
+            if self.stop.is_set():
+                return
+            patience_s = random.random() * 0.05 if random.random() < 0.15 else None
+            await client.call(world.workload.draw(), patience_s)
+            if random.random() < 0.5:
+                await asyncio.sleep(random.random() * hurry)
+
+    def _resume(self) -> None:
+        if self.process.alive:
+            self._say("goes on")
+            self._world.loop.resume(self.process)
+
+    def _say(self, what: str) -> None:
+        self._world.history.add(Remark(f"{self.name} {what}"))
+
+    def _trouble(self, what: str) -> None:
+        self._world.history.add(Trouble(f"{self.name}: {what}"))
+
+
+def draw_config(random: Random) -> Config:
+    """Settings of one life: often tight, so that limits are met."""
+    return Config(
+        idle_seconds=random.choice((0.005, 0.05, 1.0)),
+        limits=Limits(
+            mailbox=random.choice((1, 3, 1000)),
+            active_actors=random.choice((1, 2, 3, 1000)),
+            calls_waiting=random.choice((4, 1000)),
+            turn_seconds=random.choice((0.02, 0.2, 60.0)),
+            activate_seconds=random.choice((0.002, 0.2, 30.0)),
+            shutdown_seconds=random.choice((0.05, 10.0)),
+        ),
+    )
+
+
+def calm_config() -> Config:
+    """Settings of the last life: nothing is refused for want of room."""
+    return Config(idle_seconds=0.05)
+
+
+def leaks(host: Host) -> Iterable[str]:
+    """What is still there of a runtime that has nothing to do."""
+    for activation in host.life.catalog:
+        yield f"{activation.id} is still in memory, {activation.life.state.value}"
+        if activation.life.state is State.ACTIVE and not activation.free:
+            yield f"{activation.id} is not free"
+    if host.delivery.waiting:
+        yield f"{host.delivery.waiting} calls are said to wait"
+    commit = host.flusher.commit
+    if commit.in_flight is not None or commit.collecting.writers:
+        yield "a batch is not written"
+    if commit.collecting.waiters:
+        yield "something waits for a batch that nobody writes to"
+    if host.delivery.waits._edges:
+        yield "an actor is said to wait for another"
