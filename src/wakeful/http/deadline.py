@@ -47,10 +47,9 @@ class Deadlines:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    @types.coroutine
-    def watch(
+    async def watch(
         self, work: Coroutine[object, object, T], late: Callable[[float], WakefulError]
-    ) -> Generator[object, object, T]:
+    ) -> T:
         """The result of work that ends in time.
 
         Args:
@@ -58,22 +57,32 @@ class Deadlines:
             late: makes the error to raise then, from the seconds it had.
         """
         try:
-            yielded = work.send(None)
+            waits_for = work.send(None)
         except StopIteration as stop:
             result: T = stop.value
             return result
+        return await self.resume(work, waits_for, late)
+
+    @types.coroutine
+    def resume(
+        self,
+        work: Coroutine[object, object, T],
+        waits_for: object,
+        late: Callable[[float], WakefulError],
+    ) -> Generator[object, object, T]:
+        """As `watch`, for work that has been driven up to its first wait already."""
         wait = self._note()
         try:
             while True:
-                wait.future = cast("Future[object]", yielded)
+                wait.future = cast("Future[object]", waits_for)
                 try:
-                    value = yield yielded
+                    value = yield waits_for
                 except BaseException as error:
-                    yielded = self._resume(work, wait, error, late)
+                    waits_for = self._fail(work, wait, error, late)
                 else:
-                    yielded = work.send(value)
+                    waits_for = work.send(value)
         except StopIteration as stop:
-            result = stop.value
+            result: T = stop.value
             return result
         finally:
             del self._waiting[wait]
@@ -84,7 +93,7 @@ class Deadlines:
             self._timer.cancel()
             self._timer = None
 
-    def _resume(
+    def _fail(
         self,
         work: Coroutine[object, object, T],
         wait: _Wait,

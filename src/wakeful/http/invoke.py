@@ -31,7 +31,7 @@ from wakeful.http.deadline import Deadlines
 from wakeful.http.message import JSON_HEADERS, Answer, Request
 from wakeful.http.problems import raised
 from wakeful.http.refusals import NoSuchPath, NotAllowedHere, RequestTimeout, UnsupportedMediaType
-from wakeful.http.routes import PLAIN_CHARS_MAX, actor_call, actor_name
+from wakeful.http.routes import actor_call, actor_name
 from wakeful.ids import ActorId
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.host import Host
@@ -40,6 +40,9 @@ Arguments = tuple[tuple[object, ...], Mapping[str, object]]
 
 NO_ARGUMENTS: Final[Arguments] = ((), {})
 READ: Final = ("GET", "HEAD")
+PATHS_MAX: Final = 4096  # of the length below: a megabyte or two
+PATH_CHARS_MAX: Final = 255
+LENGTH_DIGITS_MAX: Final = 15  # the server has seen to it that it is a number
 QUERY_FIELDS_MAX: Final = 100
 # What a body may call itself. curl -d says the second, and what it sends is JSON all the same.
 MEDIA_TYPES: Final = ("application/json", "application/x-www-form-urlencoded", "")
@@ -83,13 +86,14 @@ class Calls:
     def __init__(self, host: Host, deadlines: Deadlines) -> None:
         self._types = host.types
         self._active = host.life.catalog.actors
-        self._watch = deadlines.watch
+        self._deadlines = deadlines
         self._body_bytes_max = host.config.limits.request_bytes
         self._endpoints = {
             (name, plan.name): Endpoint(host, actor_type, plan)
             for name, actor_type in host.types.items()
             for plan in actor_type.methods.values()
         }
+        self._paths: dict[str, tuple[Endpoint, ActorId]] = {}  # what _find has found lately
 
     async def answer(self, request: Request, path: str) -> Answer:
         """Call the method that a path below /actors/ names.
@@ -97,12 +101,8 @@ class Calls:
         Raises:
             WakefulError: it was refused, or it failed.
         """
-        type_name, name, method = actor_call(path)
-        endpoint = self._endpoints.get((type_name, method))
-        if endpoint is None:
-            raise self._nowhere(type_name, name, method)
-        if len(name) - 1 >= PLAIN_CHARS_MAX or not name.isascii():
-            actor_name(name)
+        found = self._paths.get(path)
+        endpoint, actor = found if found is not None else self._find(path)
         verb = request.method
         args, kwargs = NO_ARGUMENTS
         if verb == "POST":
@@ -112,16 +112,32 @@ class Calls:
             raise _not_allowed(endpoint, verb)
         elif query := request.query:
             args, kwargs = from_query(endpoint.plan, query)
-        activation = self._active.get((type_name, name))  # type: ignore[call-overload]
-        actor = ActorId(type_name, name) if activation is None else activation.id
-        address = Address(endpoint.actor_type, actor, activation)
+        address = Address(endpoint.actor_type, actor, self._active.get(actor))
+        work = endpoint.ask(address, *args, **kwargs)
         try:
-            result = await self._watch(endpoint.ask(address, *args, **kwargs), _late)
+            try:
+                waits_for = work.send(None)
+            except StopIteration as stop:
+                result = stop.value
+            else:
+                result = await self._deadlines.resume(work, waits_for, _late)
         except WakefulError:
             raise
         except BaseException as error:
             raise _of_the_actor(error) from error
         return 200, JSON_HEADERS, to_json(result)
+
+    def _find(self, path: str) -> tuple[Endpoint, ActorId]:
+        type_name, name, method = actor_call(path)
+        endpoint = self._endpoints.get((type_name, method))
+        if endpoint is None:
+            raise self._nowhere(type_name, name, method)
+        found = endpoint, ActorId(type_name, actor_name(name))
+        if len(path) <= PATH_CHARS_MAX:
+            if len(self._paths) >= PATHS_MAX:
+                self._paths.clear()
+            self._paths[path] = found
+        return found
 
     def _nowhere(self, type_name: str, name: str, method: str) -> WakefulError:
         actor_type = self._types.get(type_name)
@@ -138,7 +154,7 @@ class Calls:
         length = request.header("content-length")
         if length is None:
             return request.header("transfer-encoding") is not None
-        if not length.isdecimal() or int(length[:20]) > self._body_bytes_max:
+        if len(length) > LENGTH_DIGITS_MAX or int(length) > self._body_bytes_max:
             raise too_large(self._body_bytes_max)
         return length != "0"
 
@@ -146,7 +162,7 @@ class Calls:
         media = (request.header("content-type") or "").partition(";")[0].strip().lower()
         if media not in MEDIA_TYPES and not media.endswith("+json"):
             raise UnsupportedMediaType(f"a body is application/json, not {media}")
-        body = await self._watch(request.body(self._body_bytes_max), _slow)
+        body = await self._deadlines.watch(request.body(self._body_bytes_max), _slow)
         return from_json(plan, body) if body else NO_ARGUMENTS
 
 

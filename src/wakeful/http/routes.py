@@ -16,12 +16,11 @@ from wakeful.ids import check_name
 ACTORS: Final = "/actors/"
 ADMIN: Final = "/_wakeful/actors"
 REPLACEMENT: Final = "\ufffd"
-PLAIN_CHARS_MAX: Final = 255  # ASCII names up to here need no closer look
 
 
 def actor_call(path: str) -> tuple[str, str, str]:
     """Type, name and method of a decoded path below ACTORS; what is missing is empty."""
-    type_name, _, rest = path[8:].partition("/")
+    type_name, _, rest = path[len(ACTORS) :].partition("/")
     name, _, method = rest.rpartition("/")
     return type_name, name, method
 
@@ -42,6 +41,3 @@ def actor_name(name: str) -> str:
     if REPLACEMENT in name:
         raise MalformedRequest("the path is not UTF-8, or contains U+FFFD, which says the same")
     return check_name(name)
-
-
-assert len(ACTORS) == 8
