@@ -1,0 +1,109 @@
+"""What a Worker's configuration asks for that wakeful does not provide: never passed over silently.
+
+A key is one of: read (see wrangler), about deploying only, so that it means nothing here, or not
+provided. A key that is none of these is reported too: it may be new, or a slip of the pen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from wakeful.workers.wrangler import WranglerConfig
+
+# What each section provides, and the key that names a binding in it.
+SECTIONS: Final[dict[str, tuple[str, str]]] = {
+    "services": ("service bindings to other Workers", "binding"),
+    "kv_namespaces": ("KV namespaces", "binding"),
+    "d1_databases": ("D1 databases", "binding"),
+    "r2_buckets": ("R2 buckets", "binding"),
+    "queues.producers": ("queues", "binding"),
+    "queues.consumers": ("queues", "queue"),
+    "workflows": ("Workflows", "binding"),
+    "vectorize": ("Vectorize indexes", "binding"),
+    "hyperdrive": ("Hyperdrive", "binding"),
+    "analytics_engine_datasets": ("Analytics Engine", "binding"),
+    "dispatch_namespaces": ("dispatch namespaces", "binding"),
+    "mtls_certificates": ("mTLS certificates", "binding"),
+    "send_email": ("sending email", "name"),
+    "pipelines": ("pipelines", "binding"),
+    "secrets_store_secrets": ("the Secrets Store", "binding"),
+    "ratelimits": ("rate limit bindings", "name"),
+    "vpc_services": ("VPC services", "binding"),
+    "worker_loaders": ("worker loaders", "binding"),
+    "containers": ("containers", "class_name"),
+    "tail_consumers": ("tail Workers", "service"),
+    "ai": ("Workers AI", "binding"),
+    "browser": ("browser rendering", "binding"),
+    "images": ("Images", "binding"),
+    "media": ("Media Transformations", "binding"),
+    "version_metadata": ("version metadata", "binding"),
+    "assets": ("static assets", "directory"),
+    "site": ("Workers Sites", "bucket"),
+    "wasm_modules": ("WASM modules", ""),
+    "text_blobs": ("text blobs", ""),
+    "data_blobs": ("data blobs", ""),
+    "unsafe": ("unsafe bindings", ""),
+    "build": ("custom builds", "command"),
+    "define": ("defines", ""),
+    "alias": ("module aliases", ""),
+}
+
+# About deploying, the dashboard, or how wrangler itself works: nothing a local server would do.
+DEPLOYING: Final = frozenset(
+    {
+        *("$schema", "account_id", "workers_dev", "preview_urls", "route", "routes", "zone_id"),
+        *("usage_model", "limits", "placement", "observability", "logpush", "logfwdr"),
+        *("upload_source_maps", "minify", "no_bundle", "keep_vars", "keep_names", "send_metrics"),
+        *("base_dir", "find_additional_modules", "preserve_file_names", "rules", "tsconfig", "dev"),
+        *("first_party_worker", "compliance_region", "legacy_env", "jsx_factory", "jsx_fragment"),
+        *("cloudchamber", "python_modules", "topLevelName", "userConfigPath", "configPath"),
+    }
+)
+
+ADVICE: Final = "Remove it, or run this Worker with wrangler"
+
+
+def unsupported(config: WranglerConfig) -> list[str]:
+    """One message for each thing that the Worker asks for and would not get; empty if all is well.
+
+    Each names the file, the key and the binding, and says what to do.
+    """
+    return [f"{config.file}: {problem}" for problem in _problems(config)]
+
+
+def _problems(config: WranglerConfig) -> Iterator[str]:
+    for cron in config.crons:
+        yield f"triggers.crons {cron!r}: wakeful does not run cron triggers. {ADVICE}"
+    for binding in config.bindings:
+        if not config.is_own(binding):
+            yield (
+                f"durable_objects binding {binding.name!r}: its class {binding.class_name!r} is in "
+                f"another Worker, {binding.script_name!r}; wakeful serves one Worker. {ADVICE}"
+            )
+    for migration in config.classes.migrations:
+        for transfer in migration.transferred_classes:
+            yield (
+                f"migrations {migration.tag!r}: {transfer.from_class!r} is to be transferred from "
+                f"the Worker {transfer.from_script!r}; wakeful does not transfer objects. {ADVICE}"
+            )
+    for key, value in config.rest.items():
+        if key not in DEPLOYING:
+            yield from _section(key, value)
+
+
+def _section(key: str, value: Any) -> Iterator[str]:
+    if not value:
+        return
+    if key == "queues" and isinstance(value, dict):
+        for part, entries in value.items():
+            yield from _section(f"queues.{part}", entries)
+        return
+    if key not in SECTIONS:
+        yield f"{key}: wakeful does not know this key. Correct it, or remove it"
+        return
+    what, names = SECTIONS[key]
+    for entry in value if isinstance(value, list) else [value]:
+        named = entry.get(names) if isinstance(entry, dict) else None
+        label = f"{key} binding {named!r}" if named and names == "binding" else f"{key} {named!r}"
+        yield f"{label if named else key}: wakeful does not provide {what}. {ADVICE}"

@@ -1,0 +1,271 @@
+"""wrangler.toml, wrangler.json and wrangler.jsonc: what a Worker is made of.
+
+Environments: `env.<name>` replaces keys of the top level. Bindings, variables and migrations are
+not inherited: an environment that wants them says them again.
+
+Errors:  ConfigError names file, key, value and what to do.
+Source:  Cloudflare docs on Wrangler's configuration.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from wakeful.errors import ConfigError
+from wakeful.workers import dotvars, jsonc
+from wakeful.workers.migrations import Classes, Storage, read_classes
+from wakeful.workers.tables import Table, shown
+
+FILES: Final = ("wrangler.json", "wrangler.jsonc", "wrangler.toml")  # the order wrangler looks in
+WORKER_NAME: Final = re.compile(r"[a-z0-9_][a-z0-9_-]*", re.ASCII)
+DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+NOT_INHERITED: Final = frozenset(
+    {
+        *("durable_objects", "migrations", "exports", "vars", "services", "queues", "workflows"),
+        *("kv_namespaces", "d1_databases", "r2_buckets", "vectorize", "hyperdrive", "ai"),
+        *("browser", "images", "version_metadata", "analytics_engine_datasets", "send_email"),
+        *("mtls_certificates", "dispatch_namespaces", "pipelines", "secrets_store_secrets"),
+        *("unsafe", "ratelimits", "tail_consumers", "vpc_services", "worker_loaders"),
+    }
+)
+
+
+class DurableObjectBinding(msgspec.Struct, frozen=True):
+    """A name in `env` that stands for a class of objects.
+
+    Attributes:
+        name: the name in `env`.
+        class_name: the class.
+        script_name: the Worker that has the class, if it is another one.
+        environment: the environment of that Worker.
+    """
+
+    name: str
+    class_name: str
+    script_name: str | None = None
+    environment: str | None = None
+
+
+class WranglerConfig(msgspec.Struct, frozen=True):
+    """One Worker in one environment.
+
+    Attributes:
+        file: the file all of it was read from.
+        name: the Worker's name; ids of objects depend on it.
+        main: the main module, an existing `.py` file.
+        compatibility_date: "2026-03-01", or None.
+        compatibility_flags: as they are written.
+        bindings: the Durable Object bindings.
+        classes: which classes exist, and where each keeps its data.
+        vars: plain variables; tables and lists among them are allowed.
+        secrets: the contents of `.dev.vars`; they count before variables of the same name.
+        crons: `triggers.crons`.
+        rest: every other key of the file with its value, `services` and the like among them.
+    """
+
+    file: Path
+    name: str
+    main: Path
+    compatibility_date: str | None
+    compatibility_flags: tuple[str, ...]
+    bindings: tuple[DurableObjectBinding, ...]
+    classes: Classes
+    vars: dict[str, Any]
+    secrets: dict[str, str]
+    crons: tuple[str, ...]
+    rest: dict[str, Any]
+
+    @property
+    def directory(self) -> Path:
+        """Where the file is."""
+        return self.file.parent
+
+    def own_classes(self) -> list[str]:
+        """The Durable Object classes that the main module must have, in order."""
+        bound = [b.class_name for b in self.bindings if self.is_own(b)]
+        exported = [] if self.classes.migrations else list(self.classes.storage)
+        return list(dict.fromkeys([*bound, *exported]))
+
+    def is_own(self, binding: DurableObjectBinding) -> bool:
+        """Does the class of a binding belong to this Worker?"""
+        return binding.script_name is None or binding.script_name == self.name
+
+    def storage_of(self, class_name: str) -> Storage | None:
+        """Where a class keeps its data; None where the file does not say."""
+        return self.classes.storage.get(class_name)
+
+    def enabled(self, flag: str, *, since: str | None = None, off: str | None = None) -> bool:
+        """Is a compatibility flag on?
+
+        Args:
+            flag: the flag that turns it on.
+            since: the compatibility date from which it is on by itself.
+            off: the flag that turns it off all the same; `no_` and the flag's name by default.
+        """
+        if flag in self.compatibility_flags:
+            return True
+        if (off or f"no_{flag}") in self.compatibility_flags:
+            return False
+        return since is not None and (self.compatibility_date or "") >= since
+
+
+def find_config(path: Path) -> Path | None:
+    """The configuration file of a Worker: the path itself, or the one in the directory it is."""
+    if path.is_dir():
+        return next((path / name for name in FILES if (path / name).is_file()), None)
+    return path if path.name in FILES and path.is_file() else None
+
+
+def read_config(path: Path, environment: str | None = None) -> WranglerConfig:
+    """Read a Worker's configuration.
+
+    Args:
+        path: the file, or the directory it is in.
+        environment: the `env.<name>` to use.
+
+    Raises:
+        ConfigError: there is none, or something in it is wrong.
+    """
+    file = find_config(path)
+    if file is None:
+        raise ConfigError(f"{path} has no {', '.join(FILES[:-1])} or {FILES[-1]}: is it a Worker?")
+    table = _in_environment(Table(file, "", _parsed(file)), environment)
+    config = WranglerConfig(
+        file=file,
+        name=_name(table),
+        main=_main(table),
+        compatibility_date=_date(table),
+        compatibility_flags=table.texts("compatibility_flags"),
+        bindings=_bindings(table),
+        classes=read_classes(table),
+        vars=_plain(table.table("vars").data),
+        secrets=_secrets(file.parent, environment),
+        crons=table.table("triggers").texts("crons"),
+        rest={key: value for key, value in table.data.items() if key not in READ},
+    )
+    _check_names(config, table)
+    return config
+
+
+READ: Final = frozenset(
+    {
+        *("name", "main", "compatibility_date", "compatibility_flags", "durable_objects"),
+        *("migrations", "exports", "vars", "triggers", "env"),
+    }
+)
+
+
+def _parsed(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+        value = tomllib.loads(text) if file.suffix == ".toml" else jsonc.loads(text)
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file}: it is not UTF-8 text. Save it as UTF-8") from None
+    except OSError as error:
+        raise ConfigError(f"{file}: it cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(f"{file}: {error}") from None
+    if not isinstance(value, dict):
+        raise ConfigError(f"{file}: expected an object with keys, got {shown(value)}")
+    return value
+
+
+def _in_environment(table: Table, environment: str | None) -> Table:
+    if environment is None:
+        return table
+    environments = table.table("env")
+    if environment not in environments.data:
+        known = ", ".join(environments.data) or "none"
+        table.refuse(f"env.{environment}", f"there is no such environment; there are: {known}")
+    chosen = environments.table(environment).data
+    inherited = {key: value for key, value in table.data.items() if key not in NOT_INHERITED}
+    inherited["name"] = f"{table.text('name')}-{environment}"
+    return Table(table.file, "", {**inherited, **chosen})
+
+
+def _name(table: Table) -> str:
+    name = table.text("name")
+    if not WORKER_NAME.fullmatch(name):
+        table.refuse("name", f"{name!r}: a Worker's name has lower-case letters, digits, - and _")
+    return name
+
+
+def _main(table: Table) -> Path:
+    text = table.text("main")
+    path = (table.file.parent / text).resolve()
+    if path.suffix != ".py":
+        table.refuse("main", f"{text!r} is not a Python file; wakeful runs Python Workers only")
+    if not path.is_file():
+        table.refuse("main", f"there is no file {path}. Correct the path; it starts at the file")
+    return path
+
+
+def _date(table: Table) -> str | None:
+    value = table.data.get("compatibility_date")
+    if type(value) is date:
+        return value.isoformat()  # TOML has dates of its own
+    text = table.optional_text("compatibility_date")
+    if text is not None and not DATE.fullmatch(text):
+        table.refuse("compatibility_date", f'{text!r} is no date. Write it as "2026-03-01"')
+    return text
+
+
+def _bindings(table: Table) -> tuple[DurableObjectBinding, ...]:
+    objects = table.table("durable_objects")
+    objects.only("bindings")
+    found = []
+    for entry in objects.tables("bindings"):
+        entry.only(*DurableObjectBinding.__struct_fields__)
+        class_name = entry.text("class_name")
+        if not class_name.isidentifier():
+            entry.refuse("class_name", f"{class_name!r} cannot be the name of a class")
+        binding = DurableObjectBinding(
+            entry.text("name"),
+            class_name,
+            entry.optional_text("script_name"),
+            entry.optional_text("environment"),
+        )
+        if binding.environment is not None and binding.script_name is None:
+            entry.refuse("environment", "it needs script_name beside it: whose environment is it?")
+        found.append(binding)
+    return tuple(found)
+
+
+def _secrets(directory: Path, environment: str | None) -> dict[str, str]:
+    names = [f".dev.vars.{environment}"] if environment is not None else []
+    for name in [*names, ".dev.vars"]:
+        file = directory / name
+        if not file.is_file():
+            continue
+        try:
+            return dotvars.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ConfigError(f"{file}: {error}. Write KEY=VALUE, a line each") from None
+    return {}
+
+
+def _plain(value: Any) -> Any:
+    """A value of a file as JSON could have it: TOML's dates become text."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.isoformat() if isinstance(value, date | time | datetime) else value
+
+
+def _check_names(config: WranglerConfig, table: Table) -> None:
+    seen = dict.fromkeys(config.vars, "vars")
+    for binding in config.bindings:
+        if binding.name in seen:
+            table.refuse(
+                "durable_objects.bindings",
+                f"{binding.name!r} is also in {seen[binding.name]}. A name in env is given once",
+            )
+        seen[binding.name] = "durable_objects.bindings"

@@ -1,0 +1,334 @@
+"""A Worker's configuration: three file forms, one meaning, and errors that say what to do."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from wakeful.errors import ConfigError
+from wakeful.workers.migrations import Rename, Transfer
+from wakeful.workers.support import unsupported
+from wakeful.workers.wrangler import (
+    DurableObjectBinding,
+    WranglerConfig,
+    find_config,
+    read_config,
+)
+
+TOML = """
+name = "counter"
+main = "src/entry.py"
+compatibility_date = "2026-03-01"
+compatibility_flags = ["python_workers"]
+
+[vars]
+GREETING = "hello"
+LIMITS = { high = 3 }
+
+[[durable_objects.bindings]]
+name = "COUNTERS"
+class_name = "Counter"
+
+[[migrations]]
+tag = "v1"
+new_sqlite_classes = ["Counter"]
+"""
+
+JSON = {
+    "name": "counter",
+    "main": "src/entry.py",
+    "compatibility_date": "2026-03-01",
+    "compatibility_flags": ["python_workers"],
+    "vars": {"GREETING": "hello", "LIMITS": {"high": 3}},
+    "durable_objects": {"bindings": [{"name": "COUNTERS", "class_name": "Counter"}]},
+    "migrations": [{"tag": "v1", "new_sqlite_classes": ["Counter"]}],
+}
+
+JSONC = json.dumps(JSON, indent=2).replace('"name"', '// who\n"name"', 1).replace("]\n}", "],\n}")
+
+Make = Callable[..., WranglerConfig]
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Path:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "entry.py").write_text("")
+    return tmp_path
+
+
+@pytest.fixture
+def make(worker: Path) -> Make:
+    """A configuration from JSON with some keys changed; None removes one."""
+
+    def make(changes: dict[str, Any] | None = None, environment: str | None = None) -> Any:
+        data = {**JSON, **(changes or {})}
+        data = {key: value for key, value in data.items() if value is not None}
+        (worker / "wrangler.json").write_text(json.dumps(data))
+        return read_config(worker, environment)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("wrangler.toml", TOML),
+        ("wrangler.json", json.dumps(JSON)),
+        ("wrangler.jsonc", JSONC),
+    ],
+)
+def test_three_forms_one_meaning(worker: Path, name: str, text: str) -> None:
+    (worker / name).write_text(text)
+    config = read_config(worker)
+    assert config == read_config(worker / name)
+    assert (config.file, config.directory) == (worker / name, worker)
+    assert (config.name, config.main) == ("counter", (worker / "src/entry.py").resolve())
+    assert config.compatibility_date == "2026-03-01"
+    assert config.compatibility_flags == ("python_workers",)
+    assert config.bindings == (DurableObjectBinding("COUNTERS", "Counter"),)
+    assert config.own_classes() == ["Counter"]
+    assert config.storage_of("Counter") == "sqlite"
+    assert config.vars == {"GREETING": "hello", "LIMITS": {"high": 3}}
+    assert (config.secrets, config.crons, config.rest) == ({}, (), {})
+    assert unsupported(config) == []
+
+
+def test_the_file_is_found_in_the_order_wrangler_looks(worker: Path) -> None:
+    assert find_config(worker) is None
+    for name in ("wrangler.toml", "wrangler.jsonc", "wrangler.json"):
+        (worker / name).write_text("")
+        assert find_config(worker) == worker / name
+    assert find_config(worker / "src" / "entry.py") is None
+
+
+def test_a_directory_without_a_file(worker: Path) -> None:
+    with pytest.raises(ConfigError, match=r"has no wrangler\.json, wrangler\.jsonc or wrangler\."):
+        read_config(worker)
+
+
+def test_secrets(worker: Path, make: Make) -> None:
+    (worker / ".dev.vars").write_text("KEY=one")
+    (worker / ".dev.vars.staging").write_text("KEY=two")
+    assert make().secrets == {"KEY": "one"}
+    assert make({"env": {"staging": {}, "other": {}}}, "staging").secrets == {"KEY": "two"}
+    assert make({"env": {"staging": {}, "other": {}}}, "other").secrets == {"KEY": "one"}
+    (worker / ".dev.vars").write_text("A=1\nnothing")
+    with pytest.raises(ConfigError, match=r"\.dev\.vars: line 2 is not KEY=VALUE"):
+        make()
+
+
+def test_an_environment_inherits_no_bindings(make: Make) -> None:
+    staging = {
+        "compatibility_flags": ["python_workers", "x"],
+        "vars": {"ONLY": "here"},
+        "durable_objects": {"bindings": [{"name": "B", "class_name": "Other"}]},
+    }
+    config = make({"env": {"staging": staging, "named": {"name": "n"}}}, "staging")
+    assert config.name == "counter-staging"
+    assert config.compatibility_flags == ("python_workers", "x")
+    assert config.compatibility_date == "2026-03-01"
+    assert config.vars == {"ONLY": "here"}
+    assert [binding.name for binding in config.bindings] == ["B"]
+    assert config.storage_of("Other") is None
+    named = make({"env": {"named": {"name": "n"}}}, "named")
+    assert (named.name, named.bindings, named.classes.storage) == ("n", (), {})
+    with pytest.raises(ConfigError, match=r"env\.prod: there is no such environment; there are: n"):
+        make({"env": {"n": {}}}, "prod")
+
+
+def test_history_of_classes(make: Make) -> None:
+    config = make(
+        {
+            "migrations": [
+                {"tag": "v1", "new_classes": ["Old"], "new_sqlite_classes": ["Counter", "Gone"]},
+                {"tag": "v2", "renamed_classes": [{"from": "Old", "to": "New"}]},
+                {
+                    "tag": "v3",
+                    "deleted_classes": ["Gone"],
+                    "transferred_classes": [{"from": "A", "from_script": "w", "to": "B"}],
+                },
+            ]
+        }
+    )
+    assert config.classes.storage == {"Counter": "sqlite", "New": "kv", "B": None}
+    steps = config.classes.migrations
+    assert steps[1].renamed_classes == (Rename("Old", "New"),)
+    assert steps[2].transferred_classes == (Transfer("A", "w", "B"),)
+
+
+def test_exports_in_place_of_migrations(make: Make) -> None:
+    exports = {"Counter": {"type": "durable-object", "storage": "sqlite"}}
+    config = make({"migrations": None, "exports": exports | {"Two": {"type": "durable-object"}}})
+    assert config.classes.storage == {"Counter": "sqlite", "Two": "sqlite"}
+    assert config.own_classes() == ["Counter", "Two"]
+    assert config.classes.migrations == ()
+
+
+def test_own_classes_are_named_once_and_leave_out_those_of_others(make: Make) -> None:
+    bindings = [
+        {"name": "A", "class_name": "Counter"},
+        {"name": "B", "class_name": "Counter", "script_name": "counter"},
+        {"name": "C", "class_name": "Far", "script_name": "other", "environment": "prod"},
+    ]
+    config = make({"durable_objects": {"bindings": bindings}})
+    assert config.own_classes() == ["Counter"]
+    assert [config.is_own(binding) for binding in config.bindings] == [True, True, False]
+    (message,) = unsupported(config)
+    assert "binding 'C'" in message
+    assert "another Worker, 'other'" in message
+
+
+def test_flags(make: Make) -> None:
+    config = make({"compatibility_flags": ["a", "no_b"]})
+    assert config.enabled("a")
+    assert not config.enabled("b", since="2026-01-01")
+    assert config.enabled("c", since="2026-03-01")
+    assert not config.enabled("c", since="2026-03-02")
+    assert not config.enabled("c")
+    assert not config.enabled("c", since="2026-01-01", off="a")
+    assert not make({"compatibility_date": None}).enabled("c", since="2026-01-01")
+
+
+def test_toml_dates(worker: Path) -> None:
+    text = TOML.replace('"2026-03-01"', "2026-03-01").replace('"hello"', "2026-03-01")
+    (worker / "wrangler.toml").write_text(text)
+    config = read_config(worker)
+    assert config.compatibility_date == "2026-03-01"
+    assert config.vars["GREETING"] == "2026-03-01"
+
+
+NEW = {"tag": "v1", "new_sqlite_classes": ["Counter"]}
+BINDING = {"name": "COUNTERS", "class_name": "Counter"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": None}, r'name: missing. Add name = "..."'),
+        ({"name": ""}, r"name: empty"),
+        ({"name": "My Worker"}, r"name: 'My Worker': a Worker's name has lower-case"),
+        ({"main": None}, r"main: missing"),
+        ({"main": 5}, r"main: expected text, got 5. Write it in quotes"),
+        ({"main": "src/index.js"}, r"main: 'src/index.js' is not a Python file"),
+        ({"main": "src/none.py"}, r"main: there is no file .*/src/none.py"),
+        ({"compatibility_date": "yesterday"}, r"compatibility_date: 'yesterday' is no date"),
+        ({"compatibility_flags": "x"}, r"compatibility_flags: expected a list of texts, got 'x'"),
+        ({"compatibility_flags": [1]}, r"compatibility_flags: expected texts in the list, got 1"),
+        ({"vars": ["x"]}, r"vars: expected a table, got \['x'\]"),
+        ({"durable_objects": {"binding": []}}, r"durable_objects.binding: unknown key"),
+        ({"durable_objects": {"bindings": {}}}, r"durable_objects.bindings: expected a list of"),
+        ({"durable_objects": {"bindings": ["x"]}}, r"bindings\[0\]: expected a table, got 'x'"),
+        (
+            {"durable_objects": {"bindings": [{"name": "A"}]}},
+            r"durable_objects.bindings\[0\].class_name: missing",
+        ),
+        (
+            {"durable_objects": {"bindings": [{"name": "A", "class_name": "B-C"}]}},
+            r"class_name: 'B-C' cannot be the name of a class",
+        ),
+        (
+            {"durable_objects": {"bindings": [BINDING | {"class": "x"}]}},
+            r"bindings\[0\].class: unknown key. Remove it; known here: name, class_name",
+        ),
+        (
+            {"durable_objects": {"bindings": [BINDING | {"environment": "x"}]}},
+            r"environment: it needs script_name",
+        ),
+        (
+            {"durable_objects": {"bindings": [BINDING, BINDING]}},
+            r"'COUNTERS' is also in durable_objects.bindings",
+        ),
+        ({"vars": {"COUNTERS": "x"}}, r"'COUNTERS' is also in vars"),
+        ({"migrations": [{"new_classes": ["A"]}]}, r"migrations\[0\].tag: missing"),
+        (
+            {"migrations": [NEW, NEW | {"new_sqlite_classes": ["B"]}]},
+            r"migrations\[1\].tag: 'v1' is the tag of an earlier migration",
+        ),
+        ({"migrations": [NEW | {"new": []}]}, r"migrations\[0\].new: unknown key"),
+        (
+            {"migrations": [NEW, {"tag": "v2", "new_classes": ["Counter"]}]},
+            r"migrations\[1\].new_classes: 'Counter' exists already",
+        ),
+        (
+            {"migrations": [{"tag": "v1", "renamed_classes": [{"from": "A", "to": "B"}]}]},
+            r"renamed_classes: 'A' does not exist at this point. .* make: none",
+        ),
+        (
+            {"migrations": [NEW, {"tag": "v2", "deleted_classes": ["A"]}]},
+            r"migrations\[1\].deleted_classes: 'A' does not exist at this point. .*: Counter",
+        ),
+        (
+            {"migrations": [{"tag": "v1", "renamed_classes": [{"from": "A"}]}]},
+            r"renamed_classes\[0\].to: missing",
+        ),
+        ({"exports": {}}, r"exports: cannot be mixed with migrations"),
+        (
+            {"migrations": None, "exports": {"A": {"type": "worker"}}},
+            r"exports.A.type: 'worker' is not \"durable-object\"",
+        ),
+        (
+            {"migrations": None, "exports": {"A": {"type": "durable-object", "storage": "x"}}},
+            r"exports.A.storage: 'x' is neither",
+        ),
+        ({"triggers": {"crons": "x"}}, r"triggers.crons: expected a list"),
+    ],
+)
+def test_what_is_wrong_is_named(make: Make, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=rf"wrangler\.json: .*{message}"):
+        make(changes)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("wrangler.json", b"{,}", r"wrangler\.json: .*line 1, column 2"),
+        ("wrangler.json", b"[]", r"expected an object with keys, got \[\]"),
+        ("wrangler.toml", b"name = \n", r"wrangler\.toml: .*line 1"),
+        ("wrangler.toml", b'name = "\xff"', r"it is not UTF-8 text"),
+    ],
+)
+def test_malformed_files(worker: Path, name: str, content: bytes, message: str) -> None:
+    (worker / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=message):
+        read_config(worker)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"services": [{"binding": "B", "service": "w"}]}, "services binding 'B': wakeful does"),
+        ({"kv_namespaces": [{"binding": "CACHE", "id": "1"}]}, "kv_namespaces binding 'CACHE'"),
+        ({"d1_databases": [{"binding": "DB"}]}, "does not provide D1 databases"),
+        ({"r2_buckets": [{"binding": "R"}]}, "r2_buckets binding 'R'"),
+        ({"queues": {"producers": [{"binding": "Q", "queue": "q"}]}}, "queues.producers binding"),
+        ({"queues": {"consumers": [{"queue": "q"}]}}, "queues.consumers 'q'"),
+        ({"triggers": {"crons": ["* * * * *"]}}, "triggers.crons '* * * * *': wakeful does not"),
+        ({"assets": {"directory": "./static"}}, "assets './static': wakeful does not provide"),
+        ({"ai": {"binding": "AI"}}, "ai binding 'AI'"),
+        ({"wasm_modules": {"X": "x.wasm"}}, "wasm_modules: wakeful does not provide WASM modules"),
+        ({"durable_object": {}, "x": 1}, "x: wakeful does not know this key"),
+        (
+            {
+                "migrations": [
+                    {
+                        "tag": "v1",
+                        "transferred_classes": [{"from": "A", "from_script": "w", "to": "B"}],
+                    }
+                ]
+            },
+            "migrations 'v1': 'A' is to be transferred from the Worker 'w'",
+        ),
+    ],
+)
+def test_what_is_not_provided_is_said(make: Make, changes: dict[str, Any], message: str) -> None:
+    (found,) = unsupported(make(changes))
+    assert message in found
+    assert "wrangler.json: " in found
+    assert "emove it" in found
+
+
+def test_what_is_about_deploying_is_passed_over(make: Make) -> None:
+    config = make({"$schema": "x", "observability": {"enabled": True}, "routes": ["a"], "ai": {}})
+    assert unsupported(config) == []
