@@ -6,10 +6,15 @@ import re
 from pathlib import Path
 
 import pytest
+from click import Group
 
-from wakeful import errors
+from wakeful import Runtime, errors
+from wakeful.cli.main import main
 from wakeful.config import Config, Limits
 from wakeful.errors import Retry, WakefulError
+from wakeful.http.settings import HttpSettings
+from wakeful.store.memory import MemoryStore
+from wakeful.telemetry.metrics import Metrics
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 ROW = re.compile(r"^\| `([a-z_]+)` \| `(\w+)` \| (\d+) \| ([a-z-]+) \|", re.MULTILINE)
@@ -50,5 +55,33 @@ def test_every_setting_is_documented_with_its_default(settings: type[Config | Li
         shown = "" if isinstance(default, Limits) else f"{int(default)} "
         if f"| `{name}` | {shown}|" not in text:
             missing.append(f"{name} = {shown}")
+
+    assert missing == []
+
+
+def test_every_http_setting_is_documented() -> None:
+    text = (DOCS / "http.md").read_text()
+
+    assert [name for name in HttpSettings.__struct_fields__ if f"| `{name}` |" not in text] == []
+
+
+async def test_every_metric_is_documented() -> None:
+    text = (DOCS / "operating.md").read_text()
+    async with Runtime(MemoryStore(), actors=[]) as rt:
+        shown = Metrics(rt.host, []).render().decode()
+    names = re.findall(r"^# HELP (\w+)", shown, re.MULTILINE)
+
+    assert names
+    assert [name for name in names if f"`{name.removesuffix('_total')}`" not in text] == []
+
+
+def test_every_command_is_documented() -> None:
+    text = (DOCS / "operating.md").read_text()
+    missing = []
+    for name, command in main.commands.items():
+        inner = command.commands if isinstance(command, Group) else {"": command}
+        missing += [
+            f"{name} {sub}" for sub in inner if f"`wakeful {name} {sub}".rstrip() not in text
+        ]
 
     assert missing == []
