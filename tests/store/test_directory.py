@@ -189,6 +189,20 @@ def test_a_damaged_journal_row_is_named(directory: Directory, sql: str, said: st
         Owner(directory)
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM meta WHERE key = 'shards'",
+        "UPDATE meta SET value = 'many' WHERE key = 'shards'",
+    ],
+)
+def test_damaged_facts_are_named(directory: Directory, sql: str) -> None:
+    Owner(directory).close()
+    change(directory, sql)
+    with pytest.raises(StorageCorrupt, match="what it says about itself"):
+        Owner(directory)
+
+
 def test_a_file_is_checked_after_an_unclean_stop(directory: Directory) -> None:
     """If it is not too large; after a clean stop it is trusted."""
     with Owner(directory) as owner:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from wakeful.errors import Fenced
 from wakeful.ports import Cells, CommitRecord
 from wakeful.store import journal
 from wakeful.store.fold import Folder, Slice
@@ -65,10 +68,36 @@ def test_a_changed_byte_is_noticed(position: int) -> None:
         journal.decode(7, bytes(blob))
 
 
-def test_an_actor_may_be_larger_than_a_slice(tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.parametrize(
+    "last",
+    [
+        record("a", {"x": b"1"}),
+        record("a", {"x": None}),
+        record("a", {}, wipe=True),
+    ],
+    ids=["put", "delete", "wipe"],
+)
+def test_a_fenced_owner_hears_so_when_it_folds(tmp_path: Path, last: CommitRecord) -> None:
+    """Else it would take for stored what is not, and drop it."""
+    path = str(tmp_path / "file.db")
+    old = Writer(path, Limits(), None)
+    old.open(16)
+    new = Writer(path, Limits(), None)
+    new.open(16)
+    generation = Generation()
+    generation.apply(1, [last], 60)
+    folder = Folder(old, Limits())
+    folder.add(generation)
+    for _ in range(2):
+        with pytest.raises(Fenced):
+            folder.step()
+    old.close(clean=True)
+    new.close(clean=True)
+
+
+def test_an_actor_may_be_larger_than_a_slice(tmp_path: Path) -> None:
     """Its key is complete with its last cell only, and its wipe comes first."""
-    path = str(tmp_path_factory.mktemp("fold") / "file.db")
-    writer = Writer(path, Limits(slice_cells=3), None)
+    writer = Writer(str(tmp_path / "file.db"), Limits(slice_cells=3), None)
     writer.open(16)
     generation = Generation()
     generation.apply(1, [record("a", dict.fromkeys("wxyz", b"1"), wipe=True)], 60)

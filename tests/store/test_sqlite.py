@@ -40,4 +40,4 @@ class TestSQLiteStore(StoreSuite):
 @pytest.mark.parametrize("limits", [None, TINY], ids=["default", "tiny"])
 def test_machine(tmp_path: Path, limits: Limits | None) -> None:
     numbers = itertools.count()
-    run_store_machine(lambda: SQLitePlace(tmp_path / str(next(numbers)), limits))
+    run_store_machine(lambda: SQLitePlace(tmp_path / str(next(numbers)), limits), examples=15)

@@ -1,8 +1,9 @@
 """The tables of a partition file, and the steps that bring an older file up to date.
 
 Shapes:  meta holds the format version, how actors hash (shards), which shards the file holds, the
-         epoch of its owner, and whether that owner stopped cleanly. journal holds a row per flushed
-         batch (store/journal.py). cells holds what has been folded.
+         epoch of its owner, whether that one stopped cleanly, and how many I/O errors were settled.
+         journal holds a row per flushed batch (store/journal.py).
+         cells holds what has been folded.
 Invariants: steps only go forward and are never edited; all that are missing run in one transaction.
 """
 
@@ -23,8 +24,8 @@ CREATE TABLE cells(
     PRIMARY KEY(type, name, key)
 ) WITHOUT ROWID;
 INSERT INTO meta VALUES
-    ('format_version', 0), ('epoch', 0), ('clean', 1), ('shards', 0), ('shard_first', 0),
-    ('shard_last', 0);
+    ('format_version', 0), ('epoch', 0), ('clean', 1), ('settled', 0), ('shards', 0),
+    ('shard_first', 0), ('shard_last', 0);
 """
 
 MIGRATIONS: Final[tuple[tuple[int, str], ...]] = ((1, _FIRST),)

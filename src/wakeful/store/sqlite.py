@@ -186,8 +186,11 @@ class SQLiteStore:
             raise storage_error(error, self._file) from error
         self._seq = seq
         self._overlay.active.apply(seq, records, len(row))
-        if self._fullness() >= 1:
+        if self._fullness() < 1:
+            return
+        if self._overlay.frozen is None:
             self._folder.add(self._overlay.freeze())
+        with suppress(StorageError):  # the batch is durable, whether or not this works
             self._fold_now()
             self._overlay.frozen = None
 
@@ -256,9 +259,10 @@ class SQLiteStore:
         if self._state is State.OPEN:
             self._state = State.FAILED
         self._closed_because = cause
-        for batch, error in self._flusher.abandoned(cause):
-            self._answer(batch, error)
         self._ended.set()
+        assert self._loop is not None
+        for batch, error in self._flusher.abandoned(cause):
+            self._loop.call_soon(self._answer, batch, error)  # one that raises stops no other
 
     def _answer(self, batch: Batch, error: StorageError | None) -> None:
         self._in_flight -= 1

@@ -57,11 +57,12 @@ _WIPES: Final = _statements(_WIPE, 2)
 _EPOCH: Final = "SELECT value FROM meta WHERE key = 'epoch'"
 _REPLAY: Final = "SELECT seq, CAST(batch AS BLOB) FROM journal ORDER BY seq"
 _FOUND: Final = "SELECT seq FROM journal WHERE seq = ?"
+_SETTLE: Final = "UPDATE meta SET value = value + 1 WHERE key = 'settled'"
 _OWN: Final = (
     "UPDATE meta SET value = CASE key WHEN 'epoch' THEN value + 1 ELSE 0 END"
     " WHERE key IN ('epoch', 'clean')"
 )
-_TOUCH: Final = f"UPDATE meta SET value = ?1 WHERE key = 'clean' AND {_OURS}"
+_CLEAN: Final = f"UPDATE meta SET value = ?1 WHERE key = 'clean' AND {_OURS}"
 
 
 class Meta(msgspec.Struct, frozen=True):
@@ -168,7 +169,7 @@ class Writer:
         with suppress(apsw.Error):
             if clean:
                 self._set_durable(durable=True)
-                self._connection.execute(_TOUCH, (1, self.epoch))
+                self._connection.execute(_CLEAN, (1, self.epoch))
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         with suppress(apsw.Error):
             self._connection.close(True)
@@ -194,7 +195,6 @@ class Writer:
             bindings = [*chain.from_iterable(some), *some[-1] * (size - len(some)), self.epoch]
             self._connection.execute(statements[size], bindings)
         self.wal_bytes += len(rows) * PAGE_BYTES
-
         if self._connection.execute(_EPOCH).get != self.epoch:
             raise self._fenced()
 
@@ -213,7 +213,9 @@ class Writer:
                 self._connection.close(True)
             self._connection = self._connect()
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-            self._connection.execute(_TOUCH, (0, self.epoch))
+            self._connection.execute(_SETTLE)
+            if self._connection.execute(_EPOCH).get != self.epoch:
+                raise UnknownOutcome(f"{self.path}: writing failed ({error}), it has a new owner")
             return self._connection.execute(_FOUND, (seq,)).get is not None
         except apsw.Error as second:
             raise UnknownOutcome(
@@ -229,7 +231,13 @@ class Writer:
             self._durable = durable
 
     def _meta(self) -> Meta:
-        return msgspec.convert(dict(self._connection.execute("SELECT key, value FROM meta")), Meta)
+        rows = dict(self._connection.execute("SELECT key, value FROM meta"))
+        try:
+            return msgspec.convert(rows, Meta)
+        except msgspec.ValidationError as error:
+            raise StorageCorrupt(
+                f"{self.path}: what it says about itself is wrong: {error}"
+            ) from None
 
     def _size_bytes(self) -> int:
         return int(self._connection.execute("PRAGMA page_count").get) * PAGE_BYTES

@@ -186,9 +186,10 @@ class CellCases(Suite):
         owner.load("a")["s"] = b"2"
         assert owner.load("a") == {"s": b"1"}
 
-    def test_records_are_the_callers_after_done(self, owner: Owner) -> None:
+    @pytest.mark.parametrize("wipe", [False, True])
+    def test_records_are_the_callers_after_done(self, owner: Owner, wipe: bool) -> None:
         """Changing a record after done changes nothing that is stored."""
-        record = owner.record("a", {"s": b"1"})
+        record = owner.record("a", {"s": b"1"}, wipe=wipe)
         owner.commit(record)
         record.puts["s"] = b"2"
         assert owner.load("a") == {"s": b"1"}
