@@ -1,13 +1,229 @@
-"""A description of all actors for people and generators: OpenAPI 3.1, from the signatures."""
+"""A description of all actors for people and generators: OpenAPI 3.1, from the signatures.
+
+Shapes:  a path for each method of each type; of those marked @readonly GET as well as POST. What
+         has no JSON schema (an unannotated parameter, say) is described as any value.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Final
 
-from wakeful.actor_type import ActorType
+import msgspec
+
+from wakeful.actor_type import EMPTY, ActorType, MethodPlan, Parameter
 from wakeful.codec import to_json
+from wakeful.http.message import JSON
+from wakeful.http.problems import PROBLEM
+from wakeful.ids import NAME_BYTES_MAX
+
+Schema = dict[str, object]
+Schemas = Mapping[int, Schema]  # of annotations, by id
+
+REFS: Final = "#/components/schemas/{name}"
+PROBLEM_NAME: Final = "WakefulProblem"
+NAME: Final[Schema] = {
+    "name": "name",
+    "in": "path",
+    "required": True,
+    "description": "The actor's name, percent-encoded.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": NAME_BYTES_MAX},
+}
+TYPE: Final[Schema] = {**NAME, "name": "type", "description": "The actor's type."}
+PROBLEM_SCHEMA: Final[Schema] = {
+    "type": "object",
+    "required": ["type", "title", "status", "code", "detail", "retry"],
+    "properties": {
+        "type": {"type": "string", "format": "uri-reference"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "description": "Stable; decide by it, or by `retry`."},
+        "detail": {"type": "string"},
+        "retry": {"enum": ["never", "safe", "only-if-idempotent"]},
+        "field": {"type": "string", "description": "The argument at fault."},
+        "exception": {"type": "string", "description": "The class of what the actor raised."},
+        "message": {"type": "string", "description": "The message of what the actor raised."},
+        "outcome": {"enum": ["unknown"], "description": "The call may have run."},
+    },
+}
+REFUSALS: Final = {
+    "400": "The request could not be read.",
+    "403": "The Host or the Origin is not allowed here.",
+    "404": "There is no such actor.",
+    "408": "The body did not arrive in time.",
+    "413": "The body, the name or what the actor would keep is too large.",
+    "415": "The body is not JSON.",
+    "422": "The arguments do not fit the signature; `field` names the one at fault.",
+    "429": "The actor has too many calls waiting; see Retry-After.",
+    "500": "The actor raised, or could not wake.",
+    "503": "The runtime is at a limit, or shutting down; see Retry-After.",
+    "504": "No answer in time; the outcome is unknown.",
+}
 
 
 def document(types: Iterable[ActorType]) -> bytes:
     """The document, as JSON."""
-    return to_json({"openapi": "3.1.0", "info": {"title": "actors", "version": "1"}, "paths": {}})
+    known = list(types)
+    schemas, components = _schemas(known)
+    paths: dict[str, object] = {}
+    for actor_type in known:
+        for plan in actor_type.methods.values():
+            path = f"/actors/{actor_type.name}/{{name}}/{plan.name}"
+            paths[path] = _operations(actor_type, plan, schemas)
+    return to_json(
+        {
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Actors",
+                "version": "1",
+                "description": "Each actor is addressed by its type and its name.",
+            },
+            "paths": {**paths, **_fixed_paths()},
+            "components": {"schemas": {**components, PROBLEM_NAME: PROBLEM_SCHEMA}},
+        }
+    )
+
+
+def _schemas(types: list[ActorType]) -> tuple[Schemas, dict[str, Schema]]:
+    """The schema of every annotation, and of the classes that they name."""
+    annotations = [
+        typed.annotation
+        for actor_type in types
+        for plan in actor_type.methods.values()
+        for typed in (plan.returns, *(parameter.typed for parameter in plan.parameters))
+    ]
+    describable = [annotation for annotation in annotations if _has_schema(annotation)]
+    found, components = msgspec.json.schema_components(describable, ref_template=REFS)
+    return dict(zip(map(id, describable), found, strict=True)), components
+
+
+def _has_schema(annotation: object) -> bool:
+    try:
+        msgspec.json.schema(annotation)
+    except Exception:  # msgspec says TypeError; a schema hook of the user's may raise anything
+        return False
+    return True
+
+
+def _operations(actor_type: ActorType, plan: MethodPlan, schemas: Schemas) -> Schema:
+    text = inspect.getdoc(getattr(actor_type.cls, plan.name)) or ""
+    summary, _, description = text.partition("\n")
+    shared: Schema = {
+        "tags": [actor_type.name],
+        "summary": summary or f"{actor_type.name}.{plan.name}",
+        **({"description": description.strip()} if description.strip() else {}),
+        "responses": {
+            "200": {
+                "description": "What the method returned.",
+                "content": {JSON: {"schema": schemas.get(id(plan.returns.annotation), {})}},
+            },
+            **_problems(),
+        },
+    }
+    name = f"{actor_type.name}_{plan.name}"
+    post: Schema = {"operationId": name, **shared}
+    if plan.parameters:
+        post["requestBody"] = _body(plan, schemas)
+    operations: Schema = {"parameters": [NAME], "post": post}
+    if plan.readonly:
+        query = [_query(parameter, schemas) for parameter in plan.parameters]
+        operations["get"] = {"operationId": f"{name}_get", **shared, "parameters": query}
+    return operations
+
+
+def _body(plan: MethodPlan, schemas: Schemas) -> Schema:
+    """Arguments by keyword or by position, as far as the signature allows either."""
+    forms: list[Schema] = []
+    parameters = plan.parameters
+    required = [parameter.name for parameter in parameters if parameter.default is EMPTY]
+    if all(parameter.by_keyword for parameter in parameters):
+        forms.append(
+            {
+                "type": "object",
+                "properties": {p.name: _described(p, schemas) for p in parameters},
+                "required": required,
+                "additionalProperties": False,
+            }
+        )
+    positional = [parameter for parameter in parameters if parameter.by_position]
+    if all(p.by_position or p.default is not EMPTY for p in parameters):
+        forms.append(
+            {
+                "type": "array",
+                "prefixItems": [_described(parameter, schemas) for parameter in positional],
+                "items": False,
+                "minItems": len([p for p in positional if p.default is EMPTY]),
+                "maxItems": len(positional),
+            }
+        )
+    schema: Schema = forms[0] if len(forms) == 1 else {"anyOf": forms}
+    return {"required": bool(required), "content": {JSON: {"schema": schema}}}
+
+
+def _query(parameter: Parameter, schemas: Schemas) -> Schema:
+    schema = _described(parameter, schemas)
+    plain = schema.get("type") in ("string", "integer", "number", "boolean")
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "required": parameter.default is EMPTY,
+        **({"schema": schema} if plain else {"content": {JSON: {"schema": schema}}}),
+    }
+
+
+def _described(parameter: Parameter, schemas: Schemas) -> Schema:
+    schema = schemas.get(id(parameter.typed.annotation), {})
+    if parameter.default is EMPTY or "$ref" in schema:
+        return schema
+    try:
+        return {**schema, "default": msgspec.to_builtins(parameter.default)}
+    except Exception:  # the default is whatever the user's class has there
+        return schema
+
+
+def _problems() -> Schema:
+    content = {PROBLEM: {"schema": {"$ref": REFS.format(name=PROBLEM_NAME)}}}
+    found: Schema = {
+        status: {"description": text, "content": content} for status, text in REFUSALS.items()
+    }
+    return {**found, "default": {"description": "Another problem.", "content": content}}
+
+
+def _fixed_paths() -> Schema:
+    """The paths that are there whatever the actors are."""
+
+    def read(summary: str, media: str = JSON, parameters: tuple[Schema, ...] = ()) -> Schema:
+        answer = {"description": summary, "content": {media: {}}}
+        return {
+            "tags": ["wakeful"],
+            "summary": summary,
+            "parameters": list(parameters),
+            "responses": {"200": answer, **_problems()},
+        }
+
+    def text(name: str) -> Schema:
+        return {"name": name, "in": "query", "schema": {"type": "string"}}
+
+    limit: Schema = {
+        "name": "limit",
+        "in": "query",
+        "schema": {"type": "integer", "minimum": 1, "maximum": 1000},
+    }
+    one = (TYPE, NAME)
+    health = read("Whether it is live (it answers) and ready (calls would be committed).")
+    return {
+        "/_wakeful/health": {"get": health},
+        "/_wakeful/metrics": {"get": read("Prometheus metrics.", "text/plain")},
+        "/_wakeful/actors": {
+            "get": read(
+                "The types that are stored, or the stored actors of one type.",
+                parameters=(text("type"), text("prefix"), text("cursor"), limit),
+            )
+        },
+        "/_wakeful/actors/{type}/{name}": {
+            "get": read("What an actor keeps.", parameters=one),
+            "delete": read("Remove an actor and all it keeps.", parameters=one),
+        },
+        "/openapi.json": {"get": read("This document.")},
+    }
