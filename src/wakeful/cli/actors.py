@@ -72,16 +72,7 @@ def get_actor(*, data: Path, as_json: bool, type_name: str, name: str) -> None:
     if stored is None:
         raise Failure(f"{type_name}/{name} is not stored")
     if as_json:
-        _print_json(
-            {
-                "type": stored.type,
-                "name": stored.name,
-                "schema_version": stored.version,
-                "state": stored.state,
-                "storage": stored.storage,
-                "bytes": stored.size_bytes,
-            }
-        )
+        _print_json(stored)
     else:
         _print_stored(stored)
 
@@ -206,7 +197,7 @@ def _print_stored(stored: Stored) -> None:
     for title, values in (("state", stored.state), ("storage", stored.storage)):
         if not values:
             continue
-        version = f" (schema version {stored.version})" if title == "state" else ""
+        version = f" (schema version {stored.schema_version})" if title == "state" else ""
         console.print(Text(f"\n{title}{version}", style="dim"))
         table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 3, 0, 0))
         for key, value in values.items():

@@ -1,6 +1,6 @@
 """Where a data directory's server answers: written when it listens, removed when it stops.
 
-Shapes:     <data>/server.json: {"url", "pid", "version"}.
+Shapes:     <data>/server.json: {"url", "pid", "token"}, for its owner's eyes only.
 Invariants: the file is believed only if its pid is the one in the directory's lock, so that what a
             killed server left behind misleads nobody.
 """
@@ -18,23 +18,22 @@ ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # listening there, it answer
 
 
 class Server(msgspec.Struct, frozen=True):
-    """A server that listens."""
+    """A server that listens; the token opens its admin paths, if they need one."""
 
     url: str
     pid: int
-    version: str
+    token: str | None = None
 
 
-def url_of(host: str, port: int) -> str:
-    """The address in a form that can be pasted into a browser."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def announce(data: Path, host: str, port: int, version: str) -> None:
+def announce(data: Path, host: str, port: int, token: str | None) -> None:
     """Say where the server of this directory answers."""
-    server = Server(url_of(ANY.get(host, host), port), os.getpid(), version)
+    host = ANY.get(host, host)
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    content = msgspec.json.encode(Server(url, os.getpid(), token))
     temporary = data / f"{FILE}.new"
-    temporary.write_bytes(msgspec.json.encode(server))
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
     temporary.replace(data / FILE)
 
 

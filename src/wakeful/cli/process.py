@@ -7,10 +7,9 @@ Invariants: the address is printed, and written into the data directory, only wh
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
+import secrets
 import signal
-import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -21,13 +20,23 @@ import click
 import msgspec
 
 from wakeful.cli import address
-from wakeful.cli.failures import AddressFailure, DataFailure, TargetFailure, WrongUsage
+from wakeful.cli.failures import (
+    AddressFailure,
+    DataFailure,
+    Failure,
+    TargetFailure,
+    WrongUsage,
+)
 from wakeful.config import Config, Limits
 from wakeful.errors import ConfigError, StorageError
+from wakeful.http.gateway import Gateway, Report
+from wakeful.http.server import HttpServer
+from wakeful.http.settings import HttpSettings
+from wakeful.node import Runtime
 
 F = TypeVar("F", bound=Callable[..., object])
 
-LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+NAMES_MAX: Final = 8  # in one line
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -135,12 +144,24 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
-@contextmanager
-def start_errors(chosen: Settings) -> Iterator[None]:
-    """Turn what can go wrong at start into one line.
+def listen(chosen: Settings) -> HttpServer:
+    """A server that listens, and answers once it is started.
 
     Raises:
-        Failure: in place of the error.
+        AddressFailure: it cannot listen there.
+    """
+    try:
+        return HttpServer(chosen.host, chosen.port, HttpSettings())
+    except ConfigError as error:
+        raise AddressFailure(str(error)) from error
+
+
+@contextmanager
+def start_errors() -> Iterator[None]:
+    """What can go wrong when a runtime starts, in one line.
+
+    Raises:
+        DataFailure, TargetFailure: in place of the error.
     """
     try:
         yield
@@ -148,39 +169,60 @@ def start_errors(chosen: Settings) -> Iterator[None]:
         raise DataFailure(str(error)) from error
     except ConfigError as error:
         raise TargetFailure(str(error)) from error
-    except socket.gaierror as error:
-        raise AddressFailure(f"there is no address {chosen.host!r}: {error.strerror}") from error
-    except OSError as error:
-        raise AddressFailure(_refused(chosen, error)) from error
 
 
-def _refused(chosen: Settings, error: OSError) -> str:
-    where = f"{chosen.host}:{chosen.port}"
-    if error.errno == errno.EADDRINUSE:
-        return f"{where} is in use by another process: choose another with --port"
-    if error.errno == errno.EACCES:
-        return f"{where} needs privileges: choose a --port of 1024 or more"
-    if error.errno == errno.EADDRNOTAVAIL:
-        return f"this machine has no address {chosen.host}: choose another --host"
-    return f"cannot listen on {where}: {error.strerror or error}"
+class Admission(msgspec.Struct, frozen=True):
+    """Who may use the admin paths of a server: on loopback everybody, else who has the token."""
+
+    loopback: bool
+    token: str | None
+
+    @classmethod
+    def of(cls, server: HttpServer) -> Admission:
+        """What a server needs, by where it listens."""
+        return cls(server.loopback, None if server.loopback else secrets.token_urlsafe(32))
+
+    def gateway(self, runtime: Runtime, report: Report) -> Gateway:
+        """The gateway of a runtime."""
+        settings = HttpSettings(admin_token=self.token)
+        return runtime.gateway(settings, loopback=self.loopback, report=report)
 
 
 @contextmanager
-def announced(chosen: Settings, port: int) -> Iterator[str]:
-    """Let `wakeful actors` find the server while it listens; gives the address for people."""
-    from importlib.metadata import version
-
-    if chosen.host not in LOOPBACK:
+def announced(chosen: Settings, server: HttpServer, admission: Admission) -> Iterator[None]:
+    """Let `wakeful actors` find a server while it listens; warn if others can reach it."""
+    if not server.loopback:
         text = (
-            f"warning: anyone who can reach {chosen.host} port {port} can call these actors: "
-            "calls are not authenticated"
+            f"warning: calls are not authenticated, and {server.url} can be reached from other "
+            "machines: whoever reaches it can call these actors"
         )
         click.secho(text, fg="yellow", err=True)
-    address.announce(chosen.data, chosen.host, port, version("wakeful"))
+    address.announce(chosen.data, server.host, server.port, admission.token)
     try:
-        yield address.url_of(chosen.host, port)
+        yield
     finally:
         address.withdraw(chosen.data)
+
+
+async def until_stopped(stop: asyncio.Event, server: HttpServer) -> None:
+    """Return when the server is to stop.
+
+    Raises:
+        Failure: it has ended by itself.
+    """
+    waiting = {asyncio.ensure_future(stop.wait()), asyncio.ensure_future(server.closed())}
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    if not stop.is_set():
+        raise Failure("the HTTP server has ended unexpectedly")
+
+
+def serving_line(runtime: Runtime, chosen: Settings, server: HttpServer) -> str:
+    """What is served where."""
+    names = list(runtime.host.types)
+    types = ", ".join(names[:NAMES_MAX]) + (", ..." if len(names) > NAMES_MAX else "")
+    return f"serving {types} on {server.url} (data in {chosen.data})"
 
 
 def log_as_json() -> None:
@@ -192,7 +234,7 @@ def log_as_json() -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks,
+            structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger("info"),

@@ -1,7 +1,7 @@
 """Importing the user's modules anew, all or nothing.
 
-Invariants: when the new code cannot be used, `sys.modules` is as it was, so that the old code, which
-            goes on serving, still finds its own modules.
+Invariants: when the new code cannot be used, `sys.modules` is as it was, so that the old code,
+            which goes on serving, still finds its own modules.
 """
 
 from __future__ import annotations

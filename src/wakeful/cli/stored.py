@@ -9,28 +9,33 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol, TypeVar
+from urllib.parse import quote, urlencode
 
+import httpx2
 import msgspec
 
 from wakeful.cli import address
 from wakeful.cli.failures import DataFailure, Failure
-from wakeful.errors import DirectoryInUse, StorageError, WakefulError
+from wakeful.errors import ActorNotFound, DirectoryInUse, StorageError, WakefulError
+from wakeful.http.routes import ADMIN
 from wakeful.ids import ActorId, shard_of
 from wakeful.packing import decode
 from wakeful.ports import KV_PREFIX, STATE_KEY, CommitRecord, Page, StoreInfo
 from wakeful.state import describe, stored_version
 from wakeful.store.sqlite import SQLiteStore
 
+T = TypeVar("T")
+
 COUNTED_MAX: Final = 10_000  # actors of a type; counting more would make a look take seconds
-PAGE: Final = 1_000
+PAGE: Final = 1_000  # a server gives no more at once
 
 
 class Stored(msgspec.Struct, frozen=True):
     """All that one actor keeps.
 
     Attributes:
-        version: the schema version of its state; None if it has no declared state.
+        schema_version: the schema version of its state; None if it has no declared state.
         state: declared attributes by name.
         storage: what it has put into its storage, by key.
         size_bytes: of the values as they are stored.
@@ -38,10 +43,10 @@ class Stored(msgspec.Struct, frozen=True):
 
     type: str
     name: str
-    version: int | None
+    schema_version: int | None
     state: dict[str, object]
     storage: dict[str, object]
-    size_bytes: int
+    size_bytes: int = msgspec.field(name="bytes")
 
 
 class Source(Protocol):
@@ -120,7 +125,7 @@ class Stopped:
         return Stored(
             type=actor.type,
             name=actor.name,
-            version=None if state is None else stored_version(state),
+            schema_version=None if state is None else stored_version(state),
             state={} if state is None else describe(state),
             storage={
                 key.removeprefix(KV_PREFIX): decode(value)
@@ -142,10 +147,88 @@ class Stopped:
         return self._store.list(type, prefix, cursor, limit)
 
 
+class Running:
+    """A directory that a server owns: asked over HTTP."""
+
+    def __init__(self, client: httpx2.Client) -> None:
+        self._client = client
+
+    def types(self) -> list[str]:
+        """The types that have stored actors."""
+        return self._ask("GET", "", _Types).types
+
+    def get(self, actor: ActorId) -> Stored | None:
+        """What an actor keeps."""
+        try:
+            return self._ask("GET", _path(actor), Stored)
+        except NotStored:
+            return None
+
+    def delete(self, actor: ActorId) -> None:
+        """Remove an actor and all it keeps."""
+        self._ask("DELETE", _path(actor), dict)
+
+    def list(self, type: str, prefix: str, cursor: str | None, limit: int) -> Page:
+        """A page of names."""
+        query = {"type": type, "prefix": prefix, "limit": str(min(limit, PAGE))}
+        if cursor is not None:
+            query["cursor"] = cursor
+        found = self._ask("GET", f"?{urlencode(query)}", _Listing)
+        return Page(tuple(ActorId(one.type, one.name) for one in found.actors), found.cursor)
+
+    def _ask(self, verb: str, path: str, shape: type[T]) -> T:
+        try:
+            response = self._client.request(verb, ADMIN + path)
+        except httpx2.HTTPError as error:
+            message = f"the server at {self._client.base_url} does not answer: {error}"
+            raise Failure(message) from error
+        if response.status_code != 200:
+            self._refused(response)
+        return msgspec.json.decode(response.content, type=shape)
+
+    def _refused(self, response: httpx2.Response) -> NoReturn:
+        try:
+            problem = msgspec.json.decode(response.content, type=_Problem)
+        except msgspec.MsgspecError:
+            problem = _Problem("", f"it answers with status {response.status_code}")
+        if problem.code == ActorNotFound.code:
+            raise NotStored(problem.detail)
+        raise Failure(f"the server at {self._client.base_url} refused: {problem.detail}")
+
+
+class NotStored(Failure):
+    """The server has no such actor."""
+
+
+class _Types(msgspec.Struct):
+    types: list[str]
+
+
+class _Named(msgspec.Struct):
+    type: str
+    name: str
+
+
+class _Listing(msgspec.Struct):
+    actors: list[_Named]
+    cursor: str | None
+
+
+class _Problem(msgspec.Struct):
+    code: str
+    detail: str
+
+
+def _path(actor: ActorId) -> str:
+    return f"/{quote(actor.type, safe='')}/{quote(actor.name, safe='')}"
+
+
 @contextmanager
 def _running(data: Path, error: DirectoryInUse) -> Iterator[Source]:
     server = address.find(data)
     if server is None:
-        raise DataFailure(f"{error}; it answers no HTTP")
-    raise NotImplementedError
-    yield
+        raise DataFailure(f"{error}; it cannot be asked, as it serves no HTTP")
+    headers = {"authorization": f"Bearer {server.token}"} if server.token else {}
+    # No proxy stands between two processes of one machine.
+    with httpx2.Client(base_url=server.url, headers=headers, trust_env=False) as client:
+        yield Running(client)

@@ -78,6 +78,9 @@ def readable(error: BaseException, root: Path) -> RenderableType:
             where = f"{shown(frame.filename)}:{frame.lineno} in {frame.name}"
             parts.append(Text(f"  {where}", style="cyan"))
             parts.append(_excerpt(frame.filename, frame.lineno or 1))
+        if isinstance(link, SyntaxError) and link.filename and link.lineno:
+            parts.append(Text(f"  {shown(link.filename)}:{link.lineno}", style="cyan"))
+            parts.append(_excerpt(link.filename, link.lineno))
         parts.append(Text(f"  {plain(link)}", style="bold red"))
     return Group(*parts)
 

@@ -1,0 +1,289 @@
+"""`wakeful dev`: serve, show every call, and change the code under the running server.
+
+A reload imports the user's modules anew, then changes runtimes on the same data directory: calls
+under way end on the old one, calls that come meanwhile wait for the new one.
+
+Invariants: new code that cannot be imported or used changes nothing; the listening socket stays;
+            a call is answered by one runtime, and never lost between two.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from asyncio import Event
+from collections.abc import Iterable, Iterator
+from contextlib import AsyncExitStack
+from time import perf_counter
+from typing import Final
+
+import click
+import msgspec
+
+from wakeful.actor_type import EMPTY, ActorType
+from wakeful.cli import reload
+from wakeful.cli.calls import Errors, print_call
+from wakeful.cli.failures import EXIT_CODES, DataFailure, Failure
+from wakeful.cli.process import (
+    Admission,
+    Settings,
+    announced,
+    listen,
+    options,
+    run,
+    serving_line,
+    settings,
+    start_errors,
+    stop_on_signals,
+    until_stopped,
+)
+from wakeful.cli.target import Served, Target
+from wakeful.errors import ConfigError, DirectoryInUse, StorageError
+from wakeful.facets.builder import ActorSpec
+from wakeful.http.message import Answer, Answering, Request
+from wakeful.http.routes import ACTORS
+from wakeful.http.server import HttpServer
+from wakeful.node import Runtime
+
+DRAIN_SECONDS: Final = 2.0  # a call that takes longer is undone, and its caller may try again
+SHUTDOWN_SECONDS: Final = 1.0
+REOPEN_SECONDS: Final = 5.0  # somebody may look into the directory just then
+REOPEN_PAUSE_SECONDS: Final = 0.02
+DEBOUNCE_MS: Final = 200  # the data directory below the target changes all the time
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("target")
+@options
+def command(target: str, **chosen: object) -> None:
+    """Serve actors over HTTP, and reload them whenever their code changes.
+
+    TARGET is a file, app.py, or a module, package.module; app.py:Counter,Other serves only these.
+    A list `actors = [...]` in it says what to serve; without one, every public actor class it
+    defines is served.
+
+    A reload imports anew what is below the target's directory. Durable state stays; what an actor
+    keeps only in memory starts anew. Code that cannot be imported changes nothing.
+    """
+    options = settings(**chosen)  # type: ignore[arg-type]
+    sys.dont_write_bytecode = True  # two edits within a second may have the same time stamp
+    found = Target.parse(target)
+    served = found.load(traceback=options.traceback)
+    errors = Errors(found.root)
+    _log_for_people(errors)
+    run(_develop(found, served, options, errors))
+
+
+class Switch:
+    """Stands before the gateway: shows each call, and holds calls while the runtime changes."""
+
+    def __init__(self) -> None:
+        self._gateway: Answering | None = None
+        self._opened = Event()
+        self._active = 0
+        self._idle = Event()
+        self._idle.set()
+
+    async def handle(self, request: Request) -> Answer:
+        """The answer to a request."""
+        started = perf_counter()
+        while (gateway := self._gateway) is None:
+            await self._opened.wait()
+        self._active += 1
+        self._idle.clear()
+        try:
+            answer = await gateway.handle(request)
+        finally:
+            self._active -= 1
+            if not self._active:
+                self._idle.set()
+        print_call(request, answer[0], (perf_counter() - started) * 1e3)
+        return answer
+
+    def close(self) -> None:
+        """The server has ended."""
+
+    def open(self, gateway: Answering) -> None:
+        """Let calls through."""
+        self._gateway = gateway
+        self._opened.set()
+
+    async def shut(self) -> None:
+        """Hold calls from now on; return when those under way have ended, or take too long."""
+        self._gateway = None
+        self._opened.clear()
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self._idle.wait()
+        except TimeoutError:
+            click.secho(f"{self._active} calls take too long: undone", fg="yellow", err=True)
+
+
+class Development:
+    """The runtime of the newest code that works."""
+
+    def __init__(
+        self, target: Target, chosen: Settings, switch: Switch, admission: Admission, errors: Errors
+    ) -> None:
+        self._target = target
+        self._chosen = chosen
+        self._switch = switch
+        self._admission = admission
+        self._errors = errors
+        self._broken = False
+        self.runtime: Runtime
+
+    async def start(self, served: tuple[Served, ...]) -> None:
+        """Start the first runtime.
+
+        Raises:
+            Failure: it cannot start.
+        """
+        with start_errors():
+            runtime = self._build(served)
+            await runtime.__aenter__()
+        self._use(runtime)
+
+    async def stop(self) -> None:
+        """Stop the runtime that runs."""
+        await self.runtime.__aexit__(None, None, None)
+
+    async def watch(self, stop: Event) -> None:
+        """Reload at every change, until stopped."""
+        from watchfiles import Change, DefaultFilter, awatch
+
+        class Sources(DefaultFilter):
+            def __call__(self, change: Change, path: str) -> bool:
+                return path.endswith(".py") and super().__call__(change, path)
+
+        changes = awatch(
+            self._target.root,
+            watch_filter=Sources(ignore_paths=[self._chosen.data.resolve()]),
+            debounce=DEBOUNCE_MS,
+            stop_event=stop,
+        )
+        async for change in changes:
+            await self.reload({path for _, path in change})
+
+    async def reload(self, paths: set[str]) -> None:
+        """Change to the new code, if these files are part of it and it can be used."""
+        if not self._broken and not reload.concerns(self._target, paths):
+            return
+        started = perf_counter()
+        try:
+            runtime = reload.load_again(self._target, self._build)
+        except (Failure, ConfigError) as error:
+            self._broken = True
+            self._complain(error)
+            return
+        self._broken = False
+        await self._switch.shut()
+        await self.stop()
+        await self._reopen(runtime)
+        self._use(runtime)
+        ms = (perf_counter() - started) * 1e3
+        types = ", ".join(runtime.host.types)
+        click.echo(
+            click.style(f"reloaded {self._target.text} in {ms:.0f} ms", fg="cyan")
+            + f": {types} (durable state is kept, what was only in memory starts anew)"
+        )
+
+    def _build(self, served: tuple[Served, ...]) -> Runtime:
+        names = [actor.name if isinstance(actor, ActorSpec) else actor.__name__ for actor in served]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(f"two actor types are named {name!r}: rename one")
+        limits = msgspec.structs.replace(
+            self._chosen.config.limits, shutdown_seconds=SHUTDOWN_SECONDS
+        )
+        config = msgspec.structs.replace(self._chosen.config, limits=limits)
+        return Runtime(self._chosen.data, served, config=config)
+
+    async def _reopen(self, runtime: Runtime) -> None:
+        give_up = perf_counter() + REOPEN_SECONDS
+        while True:
+            try:
+                await runtime.__aenter__()
+            except DirectoryInUse as error:
+                if perf_counter() > give_up:
+                    raise DataFailure(str(error)) from error
+            except StorageError as error:
+                raise DataFailure(str(error)) from error
+            else:
+                return
+            await asyncio.sleep(REOPEN_PAUSE_SECONDS)
+
+    def _use(self, runtime: Runtime) -> None:
+        self.runtime = runtime
+        self._switch.open(self._admission.gateway(runtime, self._errors.report))
+
+    def _complain(self, error: Failure | ConfigError) -> None:
+        if error.__cause__ is not None:
+            self._errors.show(error.__cause__)
+        text = error.message if isinstance(error, Failure) else str(error)
+        mark = click.style("not reloaded: ", fg="red", bold=True)
+        click.echo(f"{mark}{text} (the code before it goes on serving)", err=True)
+
+
+async def _develop(
+    target: Target, served: tuple[Served, ...], chosen: Settings, errors: Errors
+) -> None:
+    stop = stop_on_signals()
+    async with AsyncExitStack() as stack:
+        server = listen(chosen)
+        stack.push_async_callback(server.close)
+        switch, admission = Switch(), Admission.of(server)
+        development = Development(target, chosen, switch, admission, errors)
+        await development.start(served)
+        stack.push_async_callback(development.stop)
+        stack.push_async_callback(server.close)
+        server.start(switch)
+        with announced(chosen, server, admission):
+            runtime = development.runtime
+            click.echo(f"wakeful is {serving_line(runtime, chosen, server)}")
+            for line in _to_try(runtime.host.types.values(), server.url):
+                click.echo(line)
+            click.echo(f"changes of {target.text} and its neighbours are reloaded; Ctrl-C stops")
+            await _until_stopped_or_broken(development, stop, server)
+
+
+async def _until_stopped_or_broken(
+    development: Development, stop: Event, server: HttpServer
+) -> None:
+    """Watch and serve, until either ends."""
+    watching = asyncio.create_task(development.watch(stop))
+    serving = asyncio.create_task(until_stopped(stop, server))
+    await asyncio.wait({watching, serving}, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    await watching
+    await serving
+
+
+def _to_try(types: Iterable[ActorType], url: str) -> Iterator[str]:
+    """A command that works, if there is one that needs no arguments."""
+    for actor_type in types:
+        if actor_type.lifetime is None:
+            continue
+        for plan in actor_type.methods.values():
+            if all(parameter.default is not EMPTY for parameter in plan.parameters):
+                name = actor_type.name
+                path = f"{ACTORS}{name}/{name.lower()}-1/{plan.name}"
+                yield f"try: curl -X POST {url}{path}"
+                return
+
+
+def _log_for_people(errors: Errors) -> None:
+    import structlog
+
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=errors.log
+            ),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger("debug"),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

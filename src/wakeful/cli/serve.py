@@ -1,0 +1,72 @@
+"""`wakeful serve`: one line when it listens, JSON lines for what fails, an orderly end."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+
+import click
+
+from wakeful.cli.failures import EXIT_CODES
+from wakeful.cli.process import (
+    Admission,
+    Settings,
+    announced,
+    listen,
+    log_as_json,
+    options,
+    run,
+    serving_line,
+    settings,
+    start_errors,
+    stop_on_signals,
+    until_stopped,
+)
+from wakeful.cli.target import Served, Target
+from wakeful.errors import WakefulError
+from wakeful.http.message import Request
+from wakeful.node import Runtime
+
+
+@click.command(epilog=EXIT_CODES)
+@click.argument("target")
+@options
+def command(target: str, **chosen: object) -> None:
+    """Serve actors over HTTP.
+
+    TARGET is a file, app.py, or a module, package.module; app.py:Counter,Other serves only these.
+    A list `actors = [...]` in it says what to serve; without one, every public actor class it
+    defines is served.
+
+    A signal (Ctrl-C, SIGTERM) lets calls under way end; a second one ends the process at once.
+    """
+    options = settings(**chosen)  # type: ignore[arg-type]
+    served = Target.parse(target).load(traceback=options.traceback)
+    log_as_json()
+    run(_serve(options, served))
+
+
+async def _serve(chosen: Settings, served: tuple[Served, ...]) -> None:
+    stop = stop_on_signals()
+    async with AsyncExitStack() as stack:
+        server = listen(chosen)
+        stack.push_async_callback(server.close)
+        with start_errors():
+            runtime = Runtime(chosen.data, served, config=chosen.config)
+            await stack.enter_async_context(runtime)
+        stack.push_async_callback(server.close)
+        admission = Admission.of(server)
+        server.start(admission.gateway(runtime, _log))
+        with announced(chosen, server, admission):
+            click.echo(f"wakeful is {serving_line(runtime, chosen, server)}")
+            await until_stopped(stop, server)
+
+
+def _log(request: Request, error: WakefulError) -> None:
+    """What is not the caller's fault, for whoever runs the server."""
+    if error.http < 500:
+        return
+    import structlog
+
+    cause = error.__cause__ or error
+    log = structlog.get_logger("wakeful")
+    log.error("call failed", path=request.path, code=error.code, error=str(error), exc_info=cause)

@@ -1,0 +1,185 @@
+"""`wakeful serve` as people meet it: a process, its lines, its exit code."""
+
+import json
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+Launch = Callable[..., Any]  # see conftest
+
+
+def increment(client: httpx2.Client, url: str, name: str = "c1") -> object:
+    return client.post(f"{url}/actors/Counter/{name}/increment").raise_for_status().json()
+
+
+def test_state_survives_a_restart(launch: Launch, app: Path, client: httpx2.Client) -> None:
+    for expected in (1, 2):
+        server = launch("serve", "app.py", "--port", "0")
+        assert increment(client, server.url()) == expected
+        assert server.interrupt() == 0
+        assert server.out.rest().count("\n") == 0
+        assert server.err.rest() == "stopping (once more to stop at once)"
+    assert not (app.parent / ".wakeful" / "server.json").exists()
+
+
+def test_state_survives_a_kill(launch: Launch, app: Path, client: httpx2.Client) -> None:
+    for expected in (1, 2):
+        server = launch("serve", "app.py", "--port", "0", "--data", "kept")
+        assert increment(client, server.url()) == expected
+        server.interrupt(signal.SIGKILL)
+
+
+def test_module_is_served_with_settings(launch: Launch, app: Path, client: httpx2.Client) -> None:
+    app.rename(app.parent / "shop.py")
+    server = launch("serve", "shop:Counter", "--port=0", "--idle-timeout=0.5", "--max-active=1")
+    url = server.url()
+    assert [increment(client, url, name) for name in ("a", "b", "a", "b")] == [1, 1, 2, 2]
+    assert server.interrupt(signal.SIGTERM) == 0
+
+
+def test_failures_of_actors_are_json_lines(
+    launch: Launch, app: Path, client: httpx2.Client
+) -> None:
+    server = launch("serve", "app.py", "--port", "0")
+    url = server.url()
+    assert client.post(f"{url}/actors/Counter/c1/divide", json={"by": 0}).status_code == 500
+    assert client.post(f"{url}/actors/Counter/c1/divide", json={"by": "x"}).status_code == 422
+    line = json.loads(server.err.until("call failed").string)
+    assert line["level"] == "error"
+    assert line["path"] == "/actors/Counter/c1/divide"
+    assert line["code"] == "actor_raised"
+    assert "return 1 / by" in line["exception"]
+    assert server.interrupt() == 0
+    assert server.err.rest().count("call failed") == 1
+
+
+def test_second_signal_ends_at_once(launch: Launch, app: Path, client: httpx2.Client) -> None:
+    app.write_text(
+        "import asyncio\nfrom wakeful import DurableObject\nclass Slow(DurableObject):\n"
+        "    async def wait(self) -> None:\n"
+        "        print('waiting', flush=True)\n"
+        "        await asyncio.sleep(60)\n"
+    )
+    server = launch("serve", "app.py", "--port", "0")
+    url = server.url()
+    with socket.create_connection(("127.0.0.1", httpx2.URL(url).port or 0)) as caller:
+        caller.sendall(b"POST /actors/Slow/s/wait HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        server.out.until("waiting")
+        server.process.send_signal(signal.SIGINT)
+        server.err.until("stopping")
+        assert server.interrupt() == 128 + signal.SIGINT
+
+
+def test_address_others_can_reach_is_warned_about(
+    launch: Launch, app: Path, client: httpx2.Client
+) -> None:
+    server = launch("serve", "app.py", "--host", "0.0.0.0", "--port", "0")
+    port = httpx2.URL(server.url()).port
+    server.err.until("warning: calls are not authenticated")
+    assert increment(client, f"http://127.0.0.1:{port}") == 1
+    # The admin paths are closed to others, but not to the command on this machine.
+    admin = f"http://127.0.0.1:{port}/_wakeful/actors"
+    assert client.get(admin).status_code == 403
+    assert (app.parent / ".wakeful" / "server.json").stat().st_mode & 0o077 == 0
+    listed = launch("actors", "ls", "--json")
+    assert listed.wait() == 0
+    assert json.loads(listed.out.rest()) == {"types": [{"type": "Counter", "actors": 1}]}
+
+
+def test_actors_of_a_running_server(launch: Launch, app: Path, client: httpx2.Client) -> None:
+    server = launch("serve", "app.py", "--port", "0")
+    url = server.url()
+    for name in ("c1", "c2", "d/1 ü"):
+        increment(client, url, name)
+    listed = launch("actors", "ls", "--type", "Counter", "--limit", "2", "--json")
+    shown = launch("actors", "get", "Counter", "d/1 ü", "--json")
+    missing = launch("actors", "get", "Counter", "c9")
+    deleted = launch("actors", "delete", "Counter", "c1", "--yes")
+    rows = json.loads(listed.out.rest())
+    assert ([row["name"] for row in rows["actors"]], rows["more"]) == (["c1", "c2"], True)
+    assert json.loads(shown.out.rest())["state"] == {"count": 1}
+    assert (missing.wait(), missing.err.rest()) == (1, "error: Counter/c9 is not stored")
+    assert (deleted.wait(), deleted.out.rest()) == (0, "deleted Counter/c1")
+    assert increment(client, url, "c1") == 1
+
+
+def one_line(launch: Launch, code: int, *args: str) -> str:
+    """The one line that says what went wrong."""
+    command = launch(*args)
+    assert command.wait() == code
+    error: str = command.err.rest()
+    assert error.startswith("error: ")
+    assert error.count("\n") == 0
+    assert command.out.rest() == ""
+    return error
+
+
+@pytest.mark.parametrize("mode", ["serve", "dev"])
+def test_port_that_is_taken(launch: Launch, app: Path, mode: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        error = one_line(launch, 5, mode, "app.py", "--port", port)
+    assert f"port {port} on 127.0.0.1 is in use" in error
+    assert not (app.parent / ".wakeful").exists()
+
+
+@pytest.mark.parametrize("mode", ["serve", "dev"])
+def test_directory_of_another_process(launch: Launch, app: Path, mode: str) -> None:
+    owner = launch("serve", "app.py", "--port", "0")
+    owner.url()
+    error = one_line(launch, 4, mode, "app.py", "--port", "0")
+    assert f".wakeful is in use by process {owner.process.pid}" in error
+
+
+@pytest.mark.parametrize("mode", ["serve", "dev"])
+def test_import_error(launch: Launch, app: Path, mode: str) -> None:
+    app.write_text("\nimport nowhere_at_all\n")
+    error = one_line(launch, 3, mode, "app.py", "--port", "0")
+    assert "app.py:2: ModuleNotFoundError: No module named 'nowhere_at_all'" in error
+
+
+def test_no_actors_shows_what_one_looks_like(launch: Launch, app: Path) -> None:
+    app.write_text("")
+    command = launch("serve", "app.py", "--port", "0")
+    assert command.wait() == 3
+    first, _, rest = command.err.rest().partition("\n")
+    assert first == "error: app.py has no actors"
+    assert "class Counter(DurableObject):" in rest
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "error"),
+    [
+        (("app.py", "--host", "no.such.host.invalid"), 5, "is no address of this machine"),
+        (("app.py", "--idle-timeout", "0"), 2, "--idle-timeout must be more than 0 seconds"),
+        (("app.py", "--max-active", "0"), 2, "--max-active must be more than 0"),
+        (("twice.py", "--port", "0"), 3, "two actor types are named 'Counter'"),
+    ],
+)
+def test_other_starts_that_fail(
+    launch: Launch, app: Path, args: tuple[str, ...], code: int, error: str
+) -> None:
+    twice = "from app import Counter as A\nclass Counter(A): ...\nactors = [A, Counter]"
+    (app.parent / "twice.py").write_text(twice)
+    assert error in one_line(launch, code, "serve", *args)
+
+
+def test_counter_example(launch: Launch, client: httpx2.Client, tmp_path: Path) -> None:
+    """What `make run` serves, with the calls of its README."""
+    root = Path(__file__).parents[2]
+    app = root / "examples" / "counter" / "app.py"
+    server = launch("dev", app, "--port", "0", "--data", tmp_path / "data", cwd=root)
+    counter = server.url() + "/actors/Counter/counter-1"
+    assert client.post(f"{counter}/increment").json() == 1
+    form = {"content-type": "application/x-www-form-urlencoded"}  # as curl -d sends it
+    assert client.post(f"{counter}/increment", content='{"by": 5}', headers=form).json() == 6
+    assert client.post(f"{counter}/decrement").json() == 5
+    assert client.get(f"{counter}/get").json() == 5
+    assert client.get(f"{counter}/increment").status_code == 405
+    assert client.post(f"{counter}/decrement", json={"by": 9}).json() == 0
+    assert server.interrupt() == 0
