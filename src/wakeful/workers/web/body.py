@@ -1,0 +1,213 @@
+"""What a request and a response have in common: headers, and a body that is read once.
+
+Invariants: a body is text and bytes that are there, or a stream; asking for `.body` makes it a
+            stream, and whoever reads that has used the body.
+Errors:     JsTypeError on a second read; Python's face says OSError "Body already used".
+Source:     Fetch standard, section Body; the texts are workerd's.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final, TypeAlias
+
+from wakeful.workers.proxies import JsBytes, JsProxy, JsSyntaxError, JsTypeError
+from wakeful.workers.values import copied, js_string, utf8
+from wakeful.workers.web.blobs import Blob, JsBlob
+from wakeful.workers.web.forms import FormData, JsFormData
+from wakeful.workers.web.headers import Headers
+from wakeful.workers.web.multipart import URLENCODED, parse_form, write_form
+from wakeful.workers.web.streams import ReadableStream
+from wakeful.workers.web.urls import URLSearchParams
+
+Content: TypeAlias = bytes | ReadableStream | None
+
+TEXT: Final = "text/plain;charset=UTF-8"
+USED: Final = (
+    "Body has already been used. It can only be used once. Use tee() first if you need to read it "
+    "twice."
+)
+
+
+def extract(body: object) -> tuple[Content, str | None]:
+    """What a body given by user code is made of, and the Content-Type it brings along.
+
+    Raises:
+        JsTypeError: it is a stream that somebody reads.
+    """
+    match body:
+        case None:
+            return None, None
+        case bytes() | bytearray() | memoryview():
+            return bytes(body), None
+        case FormData():
+            return write_form(body.js_object)
+        case JsFormData():
+            return write_form(body)
+        case Blob():
+            return body.js_object.data, body.js_object.type or None
+        case JsBlob():
+            return body.data, body.type or None
+        case URLSearchParams():
+            return utf8(body.toString()), f"{URLENCODED};charset=UTF-8"
+        case ReadableStream():
+            if body.disturbed or body.locked:
+                raise JsTypeError(
+                    "This ReadableStream is disturbed (has already been read from), and cannot be "
+                    "used as a body."
+                )
+            return body, None
+        case _:
+            return utf8(js_string(body)), TEXT
+
+
+class Body(JsProxy):
+    """Headers and a body."""
+
+    __slots__ = ("_content", "_used", "headers")
+
+    def __init__(self, content: Content, headers: Headers) -> None:
+        self._content = content
+        self._used = False
+        self.headers = headers
+
+    @property
+    def body(self) -> ReadableStream | None:
+        """The body as a stream; None if there is none."""
+        if isinstance(self._content, bytes):
+            stream = ReadableStream.of(self._content)
+            stream.disturbed = self._used
+            self._content = stream
+        return self._content
+
+    @property
+    def bodyUsed(self) -> bool:
+        """Has somebody read it, or begun to?"""
+        if isinstance(self._content, ReadableStream):
+            return self._used or self._content.disturbed
+        return self._used
+
+    def take(self) -> Content:
+        """The body, to be sent or read elsewhere: it is used now.
+
+        Raises:
+            JsTypeError: it has been used.
+        """
+        if self.bodyUsed or (isinstance(self._content, ReadableStream) and self._content.locked):
+            raise JsTypeError(USED)
+        self._used = self._content is not None
+        return self._content
+
+    def split(self) -> Content:
+        """The body once more, for a clone; both can be read.
+
+        Raises:
+            JsTypeError: it has been used.
+        """
+        if self.bodyUsed:
+            raise JsTypeError(USED)
+        if isinstance(self._content, ReadableStream):
+            self._content, other = self._content.tee()
+            return other
+        return self._content
+
+    async def bytes(self) -> JsBytes:
+        """The whole body."""
+        content = self.take()
+        if isinstance(content, ReadableStream):
+            content = await content.read_all()
+        return JsBytes(content or b"")
+
+    async def arrayBuffer(self) -> JsBytes:
+        """The whole body."""
+        return await self.bytes()
+
+    async def text(self) -> str:
+        """The whole body as UTF-8 text."""
+        return (await self.bytes()).decode("utf-8-sig", "replace")
+
+    async def json(self) -> Any:
+        """The value that the body is JSON of.
+
+        Raises:
+            JsSyntaxError: it is no JSON.
+        """
+        text = await self.text()
+        try:
+            return copied(json.loads(text))
+        except json.JSONDecodeError as error:
+            raise JsSyntaxError(f"{error.msg} in JSON at position {error.pos}") from None
+
+    async def blob(self) -> JsBlob:
+        """The body with its type."""
+        return JsBlob([await self.bytes()], type=self.headers.get("content-type"))
+
+    async def formData(self) -> JsFormData:
+        """The form that the body is.
+
+        Raises:
+            JsTypeError: it is none.
+        """
+        content_type = self.headers.get("content-type") or ""
+        return parse_form(await self.bytes(), content_type)
+
+
+def own_headers(init: object, content_type: str | None) -> Headers:
+    """Headers that were given, and the Content-Type of the body where none is among them."""
+    headers = Headers(init)
+    if content_type is not None and not headers.has("content-type"):
+        headers.set("content-type", content_type)
+    return headers
+
+
+class BodyFace:
+    """What Python's request and response have in common."""
+
+    __slots__ = ("_body",)
+
+    def __init__(self, body: Body) -> None:
+        self._body = body
+
+    def check_unused(self) -> None:
+        """Refuse a second read.
+
+        Raises:
+            OSError: the body has been used.
+        """
+        if self._body.bodyUsed:
+            raise OSError("Body already used")
+
+    @property
+    def body(self) -> ReadableStream | None:
+        """The body as a stream; None if there is none."""
+        return self._body.body
+
+    @property
+    def body_used(self) -> bool:
+        """Has somebody read it, or begun to?"""
+        return self._body.bodyUsed
+
+    async def text(self) -> str:
+        """The whole body as UTF-8 text."""
+        self.check_unused()
+        return await self._body.text()
+
+    async def bytes(self) -> bytes:
+        """The whole body."""
+        self.check_unused()
+        return bytes(await self._body.bytes())
+
+    async def buffer(self) -> JsBytes:
+        """The whole body."""
+        self.check_unused()
+        return await self._body.arrayBuffer()
+
+    async def blob(self) -> Blob:
+        """The body with its type."""
+        self.check_unused()
+        return Blob.of(await self._body.blob())
+
+    async def form_data(self) -> FormData:
+        """The form that the body is."""
+        self.check_unused()
+        return FormData(await self._body.formData())

@@ -1,0 +1,177 @@
+"""Headers: case does not matter, a name may come several times.
+
+Shapes:  `Headers` is JavaScript's object, names in lower case; `HeadersView` is what Python code
+         gets from a request or response, a snapshot with the interface of http.client.
+Source:  Fetch standard, section Headers; the Workers SDK.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from http.client import HTTPMessage
+from typing import Any, Final, TypeAlias
+
+from wakeful.workers.proxies import JsArray, JsProxy, JsTypeError
+
+NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
+BAD_VALUE: Final = re.compile(r"[\0\r\n]")
+COOKIES: Final = "set-cookie"
+
+Pairs: TypeAlias = list[tuple[str, str]]
+
+
+class Headers(JsProxy):
+    """An ordered list of names and values, read name by name."""
+
+    __slots__ = ("_pairs",)
+    js_name = "Headers"
+
+    def __init__(self, init: Any = None) -> None:
+        self._pairs: Pairs = []
+        if init is None:
+            return
+        if isinstance(init, Headers):
+            self._pairs = list(init._pairs)
+            return
+        for name, value in init.items() if hasattr(init, "items") else init:
+            self.append(name, value)
+
+    @classmethod
+    def received(cls, pairs: Iterable[tuple[str, str]]) -> Headers:
+        """Headers that a server or client has read: lower-case names, checked already."""
+        headers = cls()
+        headers._pairs = list(pairs)
+        return headers
+
+    def raw(self) -> Pairs:
+        """All names and values in the order they were given, to be sent."""
+        return list(self._pairs)
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The values of a name, joined by a comma; the default if there are none."""
+        values = self.get_all(name)
+        return ", ".join(values) if values else default
+
+    def get_all(self, name: str) -> list[str]:
+        """The values of a name, one by one."""
+        key = _name(name)
+        return [value for other, value in self._pairs if other == key]
+
+    def getSetCookie(self) -> JsArray:
+        """The values of Set-Cookie, which cannot be joined."""
+        return JsArray(self.get_all(COOKIES))
+
+    def has(self, name: str) -> bool:
+        """Is there a value?"""
+        key = _name(name)
+        return any(other == key for other, _ in self._pairs)
+
+    def set(self, name: str, value: object) -> None:
+        """Put a value in place of all values of a name."""
+        key, text = _name(name), _value(value)
+        first = next((i for i, pair in enumerate(self._pairs) if pair[0] == key), None)
+        rest = [pair for pair in self._pairs if pair[0] != key]
+        rest.insert(len(rest) if first is None else first, (key, text))
+        self._pairs = rest
+
+    def append(self, name: str, value: object) -> None:
+        """Add a value."""
+        self._pairs.append((_name(name), _value(value)))
+
+    def delete(self, name: str) -> None:
+        """Remove all values of a name."""
+        key = _name(name)
+        self._pairs = [pair for pair in self._pairs if pair[0] != key]
+
+    def items(self) -> Pairs:
+        """Names in order with their joined values; each Set-Cookie by itself."""
+        found: dict[str, list[str]] = {}
+        for name, value in self._pairs:
+            found.setdefault(name, []).append(value)
+        pairs: Pairs = []
+        for name in sorted(found):
+            values = found[name] if name == COOKIES else [", ".join(found[name])]
+            pairs.extend((name, value) for value in values)
+        return pairs
+
+    def entries(self) -> Pairs:
+        """The same as `items`."""
+        return self.items()
+
+    def keys(self) -> list[str]:
+        """The names, in order."""
+        return [name for name, _ in self.items()]
+
+    def values(self) -> list[str]:
+        """The values, in the order of their names."""
+        return [value for _, value in self.items()]
+
+    def forEach(self, callback: Callable[[str, str, Headers], object]) -> None:
+        """Call back with each value, name, and these headers."""
+        for name, value in self.items():
+            callback(value, name, self)
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.items())
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __setitem__(self, name: str, value: object) -> None:
+        self.set(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        self.delete(name)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.has(name)
+
+    def __len__(self) -> int:
+        return len(self.items())
+
+    def __repr__(self) -> str:
+        return f"Headers({self._pairs!r})"
+
+    def __wakeful_transfer__(self) -> Headers:
+        return Headers(self)
+
+
+class HeadersView(HTTPMessage, Mapping[str, str]):  # type: ignore[misc, unused-ignore]
+    """A snapshot: what is put into it goes nowhere, as on Cloudflare."""
+
+
+def view(headers: Headers) -> HeadersView:
+    """Headers as Python code reads them."""
+    message = HeadersView()
+    for name, value in headers.items():
+        message.add_header(name, value)
+    return message
+
+
+def given_headers(init: object) -> Headers:
+    """Headers from what Python code may give: a dict, a list of pairs, or Headers.
+
+    Raises:
+        TypeError: it is none of these.
+    """
+    if init is None or isinstance(init, list | Mapping | Headers):
+        return Headers(init)
+    raise TypeError("Received unexpected type for headers argument")
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise JsTypeError("Invalid header name.")
+    return name.lower()
+
+
+def _value(value: object) -> str:
+    text = value if isinstance(value, str) else str(value)
+    text = text.strip(" \t\r\n")
+    if BAD_VALUE.search(text):
+        raise JsTypeError("Invalid header value.")
+    return text

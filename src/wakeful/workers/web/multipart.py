@@ -1,0 +1,147 @@
+"""Forms as bodies: multipart/form-data and application/x-www-form-urlencoded, both ways.
+
+Limits:  at most PARTS_MAX parts, HEAD_BYTES_MAX of headers in each; the body's size is the
+         server's business.
+Errors:  JsTypeError for a body that is no form of its type.
+Source:  RFC 7578; the HTML standard on encoding and the Fetch standard on parsing them.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from typing import Final, NoReturn
+from urllib.parse import parse_qsl
+
+from wakeful.workers.proxies import JsTypeError
+from wakeful.workers.values import utf8
+from wakeful.workers.web.blobs import JsFile
+from wakeful.workers.web.forms import Entry, JsFormData
+
+PARTS_MAX: Final = 1000  # as in werkzeug and python-multipart, against bodies of empty parts
+HEAD_BYTES_MAX: Final = 8192
+BOUNDARY_CHARS_MAX: Final = 70  # RFC 2046
+
+MULTIPART: Final = "multipart/form-data"
+URLENCODED: Final = "application/x-www-form-urlencoded"
+PARAMETER: Final = re.compile(r';\s*([\w*-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))')
+FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*([^\r\n]*)")
+
+
+def parse_form(body: bytes, content_type: str) -> JsFormData:
+    """The form that a body is.
+
+    Raises:
+        JsTypeError: the type is not one of a form, or the body does not fit it.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == URLENCODED:
+        return _urlencoded(body)
+    if kind == MULTIPART:
+        boundary = _parameters(content_type).get("boundary", "")
+        if not 0 < len(boundary) <= BOUNDARY_CHARS_MAX:
+            _refuse("No boundary string in Content-Type header. Without it the form has no parts.")
+        return _multipart(body, utf8(boundary))
+    shown = f"'{kind}'" if kind else "missing"
+    _refuse(
+        f"Unrecognized Content-Type header value. A form is {MULTIPART} or {URLENCODED}; "
+        f"the header is {shown}."
+    )
+
+
+def _urlencoded(body: bytes) -> JsFormData:
+    form = JsFormData()
+    try:
+        pairs = parse_qsl(
+            body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=PARTS_MAX
+        )
+    except ValueError:
+        _refuse(f"The form has more than {PARTS_MAX} fields.")
+    form.pairs = list(pairs)
+    return form
+
+
+def _multipart(body: bytes, boundary: bytes) -> JsFormData:
+    form = JsFormData()
+    delimiter = b"\r\n--" + boundary
+    data = b"\r\n" + body  # the first delimiter has no line before it
+    start = data.find(delimiter)
+    while start >= 0:
+        start += len(delimiter)
+        if data.startswith(b"--", start):
+            return form
+        line_end = data.find(b"\r\n", start)
+        end = data.find(delimiter, max(line_end, start))
+        if line_end < 0 or end < 0 or data[start:line_end].strip(b" \t"):
+            break
+        if len(form.pairs) == PARTS_MAX:
+            _refuse(f"The form has more than {PARTS_MAX} parts.")
+        form.pairs.append(_part(data[line_end + 2 : end]))
+        start = end
+    _refuse("The multipart form has no final boundary: it is cut off, or has another boundary.")
+
+
+def _part(part: bytes) -> Entry:
+    head, blank, content = part.partition(b"\r\n\r\n")
+    if not blank and part.startswith(b"\r\n"):
+        head, content = b"", part[2:]
+    if len(head) > HEAD_BYTES_MAX:
+        _refuse(f"A part of the form has more than {HEAD_BYTES_MAX} bytes of headers.")
+    fields = {}
+    for line in head.split(b"\r\n"):
+        if match := FIELD.fullmatch(line):
+            fields[match[1].decode().lower()] = match[2].decode("utf-8", "replace").strip()
+    disposition = fields.get("content-disposition", "")
+    parameters = _parameters(disposition)
+    if disposition.partition(";")[0].strip().lower() != "form-data" or "name" not in parameters:
+        _refuse('A part of the form has no Content-Disposition of form-data with a "name".')
+    name = parameters["name"]
+    if "filename" not in parameters:
+        return name, content.decode("utf-8", "replace")
+    return name, JsFile(
+        [content], parameters["filename"], type=fields.get("content-type", "text/plain")
+    )
+
+
+def _parameters(header: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, quoted, bare in PARAMETER.findall(header):
+        value = re.sub(r'\\(["\\])', r"\1", quoted) if quoted else bare
+        for code, character in (("%0A", "\n"), ("%0D", "\r"), ("%22", '"')):
+            value = value.replace(code, character)
+        found.setdefault(name.lower(), value)
+    return found
+
+
+def write_form(form: JsFormData) -> tuple[bytes, str]:
+    """A form as a multipart body, and the Content-Type that goes with it.
+
+    The boundary is drawn from the contents: it is no part of them, and the same form always makes
+    the same body.
+    """
+    parts = [_head_and_content(name, value) for name, value in form.pairs]
+    digest = sha256()
+    for head, content in parts:
+        digest.update(head + content)
+    boundary = f"----formdata-wakeful-{digest.hexdigest()[:32]}"
+    line = utf8(boundary)
+    pieces = [b"--" + line + b"\r\n" + head + content + b"\r\n" for head, content in parts]
+    return b"".join(pieces) + b"--" + line + b"--\r\n", f"{MULTIPART}; boundary={boundary}"
+
+
+def _head_and_content(name: str, value: str | JsFile) -> tuple[bytes, bytes]:
+    head = f'Content-Disposition: form-data; name="{_escaped(name)}"'
+    if isinstance(value, str):
+        text = re.sub(r"\r\n|\r|\n", "\r\n", value)
+        return utf8(f"{head}\r\n\r\n"), utf8(text)
+    kind = value.type or "application/octet-stream"
+    head += f'; filename="{_escaped(value.name)}"\r\nContent-Type: {kind}'
+    return utf8(f"{head}\r\n\r\n"), value.data
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\n", "%0A").replace("\r", "%0D").replace('"', "%22")
+
+
+def _refuse(problem: str) -> NoReturn:
+    raise JsTypeError(problem)

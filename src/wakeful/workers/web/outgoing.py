@@ -1,0 +1,153 @@
+"""Requests to the outside world: `fetch`, over httpx2.
+
+Errors:  OSError where no answer comes, as on Cloudflare; JsTypeError for what cannot be asked.
+Source:  Fetch standard, section HTTP-redirect fetch; httpx2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from http import HTTPMethod
+from typing import Any, Final, TypeAlias
+
+import httpx2
+
+from wakeful.workers.proxies import JsTypeError
+from wakeful.workers.web import urls
+from wakeful.workers.web.body import Content
+from wakeful.workers.web.headers import given_headers
+from wakeful.workers.web.requests import JsRequest, Request
+from wakeful.workers.web.responses import NO_BODY, JsResponse, Response
+from wakeful.workers.web.streams import ReadableStream
+
+Fetcher: TypeAlias = Callable[[JsRequest], Awaitable[JsResponse]]
+
+REDIRECTS_MAX: Final = 20  # Fetch standard
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+# Said by the connection, not by the sender; and what no longer fits once a body is decoded.
+HOP_BY_HOP: Final = frozenset(
+    {"connection", "keep-alive", "transfer-encoding", "upgrade", "content-length", "host"}
+)
+ENCODED: Final = frozenset({"content-encoding", "content-length"})
+ABOUT_BODY: Final = ("content-encoding", "content-language", "content-location", "content-type")
+
+
+class HttpFetch:
+    """Sends requests over a client; bodies stream both ways."""
+
+    __slots__ = ("_client",)
+
+    def __init__(self, client: httpx2.AsyncClient) -> None:
+        self._client = client
+
+    async def __call__(self, request: JsRequest) -> JsResponse:
+        """Send a request, follow redirects if it says so, and return when the head has come.
+
+        Raises:
+            OSError: there is no answer.
+            JsTypeError: the URL is not http or https, or a redirect cannot be followed.
+        """
+        method, url, headers, content = request.method, request.url, request.headers, request.take()
+        replayable = not isinstance(content, ReadableStream)
+        for hop in range(REDIRECTS_MAX + 1):
+            pairs = [pair for pair in headers.raw() if pair[0] not in HOP_BY_HOP]
+            answer = await self._send(method, url, pairs, content)
+            location = answer.headers.get("location")
+            if answer.status_code not in REDIRECTS or location is None:
+                return await _response(answer, url, redirected=hop > 0)
+            if request.redirect == "manual":
+                return await _response(answer, url, redirected=False)
+            await answer.aclose()
+            if request.redirect == "error":
+                raise JsTypeError(f"{url} redirects, and the request says redirect: 'error'.")
+            to = urls.parse(location, url)
+            headers = given_headers(headers.raw())
+            if to.netloc() != urls.parse(url).netloc():
+                headers.delete("authorization")
+                headers.delete("cookie")
+            url = to.text()
+            if _becomes_get(answer.status_code, method):
+                method, content, replayable = "GET", None, True
+                for name in ABOUT_BODY:
+                    headers.delete(name)
+            if not replayable:
+                raise JsTypeError(
+                    "A request with a one-time-use body (it was initialized from a stream, not a "
+                    "buffer) encountered a redirect requiring the body to be retransmitted."
+                )
+        raise JsTypeError("Too many redirects.")
+
+    async def _send(
+        self, method: str, url: str, headers: list[tuple[str, str]], content: object
+    ) -> httpx2.Response:
+        if not url.startswith(("http://", "https://")):
+            raise JsTypeError(f"Fetch API cannot load: {url}")
+        body: Any = content
+        try:
+            built = self._client.build_request(method, url, headers=headers, content=body)
+            return await self._client.send(built, stream=True, follow_redirects=False)
+        except httpx2.TransportError as error:
+            raise OSError(f"Network connection lost: {url}: {_said(error)}") from error
+
+
+def make_fetch(fetcher: Fetcher) -> Callable[..., Awaitable[Response]]:
+    """The function `fetch` as `workers` exports it.
+
+    Args:
+        fetcher: sends a request; the runtime's, which also waits for writes to be durable.
+    """
+
+    async def fetch(resource: object, **options: Any) -> Response:
+        """Send a request; returns when the head of the response has come."""
+        send = options.pop("fetcher", None) or fetcher
+        return Response(await send(make_request(resource, options)))
+
+    return fetch
+
+
+def make_request(resource: object, options: dict[str, Any]) -> JsRequest:
+    """The request that `fetch(resource, **options)` asks for; a given one is used up."""
+    if isinstance(options.get("method"), HTTPMethod):
+        options = {**options, "method": options["method"].value}
+    if isinstance(resource, Request):
+        resource = resource.js_object
+    return JsRequest(resource, options)
+
+
+def _becomes_get(status: int, method: str) -> bool:
+    if status == 303:
+        return method not in ("GET", "HEAD")
+    return status in (301, 302) and method == "POST"
+
+
+async def _response(answer: httpx2.Response, url: str, *, redirected: bool) -> JsResponse:
+    decoded = "content-encoding" in answer.headers
+    dropped = HOP_BY_HOP if decoded else HOP_BY_HOP - ENCODED
+    pairs = [
+        (name, value)
+        for name, value in ((name.lower(), value) for name, value in answer.headers.multi_items())
+        if name not in dropped and not (decoded and name in ENCODED)
+    ]
+    content: Content = None
+    if answer.status_code in NO_BODY:
+        await answer.aclose()
+    else:
+        content = ReadableStream(_chunks(answer))
+    response = JsResponse.received(answer.status_code, pairs, content, url=url)
+    response.statusText = answer.reason_phrase
+    response.redirected = redirected
+    return response
+
+
+async def _chunks(answer: httpx2.Response) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in answer.aiter_bytes():
+            yield chunk
+    except httpx2.TransportError as error:
+        raise OSError(f"Network connection lost: {_said(error)}") from error
+    finally:
+        await answer.aclose()
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,178 @@
+"""Requests: what a Worker is asked, and what it asks others.
+
+Shapes:  `JsRequest` is JavaScript's object; `Request` is Python's face of it.
+Source:  Fetch standard, section Request; the Workers SDK.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from http import HTTPMethod
+from typing import Any, Final
+
+from wakeful.workers.proxies import JsDict, JsTypeError, options_of
+from wakeful.workers.values import js_string
+from wakeful.workers.web import urls
+from wakeful.workers.web.body import Body, BodyFace, Content, extract, own_headers
+from wakeful.workers.web.headers import Headers, HeadersView, given_headers, view
+
+UPPER: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+REDIRECTS: Final = frozenset({"follow", "error", "manual"})
+METHODS: Final = {method.value: method for method in HTTPMethod}
+TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
+
+
+class JsRequest(Body):
+    """A request as JavaScript has it."""
+
+    __slots__ = ("cf", "method", "redirect", "url")
+    js_name = "Request"
+    cf: JsDict | None
+    method: str
+    redirect: str
+    url: str
+
+    def __init__(self, input: object, options: object = None, **named: Any) -> None:
+        init = options_of(options, named.items())
+        source = _request_in(input)
+        body = init.get("body")
+        if source is None:
+            content, content_type = extract(body)
+            method, redirect, cf, inherited = "GET", "follow", None, None
+            url = urls.parse(input).text()
+        else:
+            content, content_type = extract(body) if body is not None else (source.take(), None)
+            method, redirect, cf = source.method, source.redirect, source.cf
+            url, inherited = source.url, source.headers
+        self.method = _method(init.get("method") or method)
+        if content is not None and self.method in ("GET", "HEAD"):
+            raise JsTypeError("Request with a GET or HEAD method cannot have a body.")
+        self.redirect = str(init.get("redirect") or redirect)
+        if self.redirect not in REDIRECTS:
+            raise JsTypeError(f"Invalid redirect value, must be one of {', '.join(REDIRECTS)}.")
+        given = init.get("cf")
+        self.cf = JsDict(given) if isinstance(given, dict) else cf
+        self.url = url
+        headers = init.get("headers")
+        super().__init__(
+            content, own_headers(inherited if headers is None else headers, content_type)
+        )
+
+    @classmethod
+    def received(
+        cls,
+        method: str,
+        url: str,
+        headers: Iterable[tuple[str, str]],
+        content: Content,
+        *,
+        cf: dict[str, Any] | None = None,
+    ) -> JsRequest:
+        """A request that a server has read: parsed and checked already.
+
+        Args:
+            method: as it was sent.
+            url: absolute.
+            headers: pairs, the names in lower case.
+            content: the body, or None where there is none.
+            cf: what `request.cf` tells of the connection.
+        """
+        request = cls.__new__(cls)
+        request.method = method
+        request.url = url
+        request.redirect = "manual"  # what a Worker passes on, it passes on as it is
+        request.cf = None if cf is None else JsDict(cf)
+        Body.__init__(request, content, Headers.received(headers))
+        return request
+
+    def clone(self) -> JsRequest:
+        """The same request again; the bodies of both can be read."""
+        return self._with(self.split())
+
+    def moved(self) -> JsRequest:
+        """The same request for somebody else: this one's body is used now."""
+        return self._with(self.take())
+
+    def _with(self, content: Content) -> JsRequest:
+        request = JsRequest.received(self.method, self.url, (), content)
+        request.headers = Headers(self.headers)
+        request.cf, request.redirect = self.cf, self.redirect
+        return request
+
+    def __wakeful_transfer__(self) -> Request:
+        return Request(self.moved())
+
+    def __repr__(self) -> str:
+        return f"Request(method={self.method!r}, url={self.url!r})"
+
+
+class Request(BodyFace):
+    """A request, for Python code."""
+
+    __slots__ = ("js_object",)
+    js_object: JsRequest
+
+    def __init__(self, input: object, **options: Any) -> None:
+        if isinstance(input, JsRequest):
+            if options:
+                raise ValueError("Expected no options when constructing Request from a js.Request")
+            self.js_object = input
+        else:
+            if "headers" in options:
+                options["headers"] = given_headers(options["headers"])
+            self.js_object = JsRequest(input, options)
+        super().__init__(self.js_object)
+
+    @property
+    def method(self) -> HTTPMethod | str:
+        """The method; text where Python does not know it."""
+        return METHODS.get(self.js_object.method, self.js_object.method)
+
+    @property
+    def url(self) -> str:
+        """The whole URL."""
+        return self.js_object.url
+
+    @property
+    def headers(self) -> HeadersView:
+        """The headers, as they are now."""
+        return view(self.js_object.headers)
+
+    @property
+    def cf(self) -> JsDict | None:
+        """What is known of the connection."""
+        return self.js_object.cf
+
+    @property
+    def redirect(self) -> str:
+        """What is done with redirects when it is sent."""
+        return self.js_object.redirect
+
+    def clone(self) -> Request:
+        """The same request again; the bodies of both can be read."""
+        self.check_unused()
+        return Request(self.js_object.clone())
+
+    async def json(self, **options: Any) -> Any:
+        """The value that the body is JSON of; options are those of `json.loads`."""
+        return json.loads(await self.text(), **options)
+
+    def __wakeful_transfer__(self) -> Request:
+        return self.js_object.__wakeful_transfer__()
+
+    def __repr__(self) -> str:
+        return repr(self.js_object)
+
+
+def _request_in(input: object) -> JsRequest | None:
+    if isinstance(input, Request):
+        return input.js_object
+    return input if isinstance(input, JsRequest) else None
+
+
+def _method(value: object) -> str:
+    text = str(value.value) if isinstance(value, HTTPMethod) else js_string(value)
+    if not text or not TOKEN.issuperset(text.lower()):
+        raise JsTypeError(f"Invalid HTTP method string: {text}")
+    return text.upper() if text.upper() in UPPER else text

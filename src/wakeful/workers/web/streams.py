@@ -1,0 +1,132 @@
+"""A stream of bytes that is read once: the body of a request or response under way.
+
+Invariants: one reader at a time; a chunk is never lost and never read twice, also when two
+            branches of a tee read at different speeds.
+Source:     Streams standard; ReadableStream as bodies use it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+
+from wakeful.workers.proxies import JsBytes, JsDict, JsProxy, JsTypeError
+
+
+class ReadableStream(JsProxy):
+    """Chunks of bytes, as they come."""
+
+    __slots__ = ("_chunks", "disturbed", "locked")
+    js_name = "ReadableStream"
+
+    def __init__(self, chunks: AsyncIterator[bytes]) -> None:
+        self._chunks = chunks
+        self.disturbed = False
+        self.locked = False
+
+    @classmethod
+    def of(cls, data: bytes) -> ReadableStream:
+        """A stream of what is there already."""
+        return cls(_once([data] if data else []))
+
+    def getReader(self) -> Reader:
+        """A reader; nobody else can read until it is released.
+
+        Raises:
+            JsTypeError: somebody reads already.
+        """
+        self._lock()
+        return Reader(self)
+
+    def tee(self) -> tuple[ReadableStream, ReadableStream]:
+        """Two streams of the same chunks; this one is read by them alone."""
+        self._lock()
+        source = _Shared(self)
+        return ReadableStream(source.branch(0)), ReadableStream(source.branch(1))
+
+    async def read_all(self) -> bytes:
+        """All that is left."""
+        return b"".join([chunk async for chunk in self])
+
+    async def cancel(self, reason: object = None) -> None:
+        """Read no further; what the chunks come from may close."""
+        self.disturbed = True
+        close = getattr(self._chunks, "aclose", None)
+        if close is not None:
+            await close()
+        self._chunks = _once([])
+
+    async def next_chunk(self) -> bytes | None:
+        """The next chunk; None at the end."""
+        self.disturbed = True
+        return await anext(self._chunks, None)
+
+    async def __aiter__(self) -> AsyncIterator[JsBytes]:
+        self._lock()
+        while (chunk := await self.next_chunk()) is not None:
+            yield JsBytes(chunk)
+
+    def _lock(self) -> None:
+        if self.locked:
+            raise JsTypeError("This ReadableStream is currently locked to a reader.")
+        self.locked = True
+
+    def __wakeful_transfer__(self) -> ReadableStream:
+        return self
+
+
+class Reader(JsProxy):
+    """What `getReader()` gives."""
+
+    __slots__ = ("_stream",)
+    js_name = "ReadableStreamDefaultReader"
+
+    def __init__(self, stream: ReadableStream) -> None:
+        self._stream: ReadableStream | None = stream
+
+    async def read(self) -> JsDict:
+        """The next chunk as `value`, or `done`."""
+        chunk = await self._owned().next_chunk()
+        return JsDict(done=chunk is None, value=None if chunk is None else JsBytes(chunk))
+
+    async def cancel(self, reason: object = None) -> None:
+        """Read no further."""
+        await self._owned().cancel(reason)
+
+    def releaseLock(self) -> None:
+        """Let others read."""
+        if self._stream is not None:
+            self._stream.locked = False
+            self._stream = None
+
+    def _owned(self) -> ReadableStream:
+        if self._stream is None:
+            raise JsTypeError("This ReadableStream reader has been released.")
+        return self._stream
+
+
+class _Shared:
+    """One source, two readers: what one has read first waits for the other."""
+
+    def __init__(self, source: ReadableStream) -> None:
+        self._source = source
+        self._waiting: tuple[deque[bytes], deque[bytes]] = (deque(), deque())
+        self._reading = asyncio.Lock()
+
+    async def branch(self, side: int) -> AsyncIterator[bytes]:
+        mine, others = self._waiting[side], self._waiting[1 - side]
+        while True:
+            async with self._reading:
+                if not mine:
+                    chunk = await self._source.next_chunk()
+                    if chunk is None:
+                        return
+                    mine.append(chunk)
+                    others.append(chunk)
+            yield mine.popleft()
+
+
+async def _once(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk

@@ -1,0 +1,317 @@
+"""URLs: parsed, made absolute and written as the URL standard does for http, https, ws and wss.
+
+Errors:  JsTypeError "Invalid URL: ..." for text that is no absolute URL.
+Source:  URL standard, sections 3 (hosts), 4.4 (parsing), 5 (application/x-www-form-urlencoded).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+from wakeful.workers.proxies import JsArray, JsProxy, JsTypeError
+from wakeful.workers.values import js_string, utf8
+
+PORTS: Final = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
+ABSOLUTE: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL | re.ASCII)
+PARTS: Final = re.compile(r"([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
+AUTHORITY: Final = re.compile(r"[/\\]*([^/\\?#]*)(.*)", re.DOTALL)
+HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([0-9]*))?", re.ASCII)
+FORBIDDEN_IN_HOST: Final = re.compile(r"[\0-\x20#%/:<>?@\[\\\]^|\x7f]")
+
+# What stays as it is in each part; everything outside ASCII is percent-encoded as UTF-8.
+IN_PATH: Final = "!$%&'()*+,-./:;=@[\\]_|~"
+IN_QUERY: Final = "!$%&()*+,-./:;=?@[\\]^_`{|}~"
+IN_FRAGMENT: Final = "!#$%&'()*+,-./:;=?@[\\]^_{|}~"
+IN_USER: Final = "!$%&'()*+,-._~"
+
+
+class Parsed(NamedTuple):
+    """The parts of a URL, encoded; `query` and `fragment` have their sign, or are empty."""
+
+    scheme: str
+    user: str
+    password: str
+    host: str
+    port: str
+    path: str
+    query: str
+    fragment: str
+
+    def text(self) -> str:
+        """The whole URL."""
+        return f"{self.origin()}{self.path}{self.query}{self.fragment}"
+
+    def origin(self) -> str:
+        """Scheme, user and host: what comes before the path."""
+        user = f"{self.user}:{self.password}".rstrip(":") + "@" if self.user else ""
+        return f"{self.scheme}://{user}{self.netloc()}"
+
+    def netloc(self) -> str:
+        """Host and port."""
+        return f"{self.host}:{self.port}" if self.port else self.host
+
+
+def parse(url: object, base: str | None = None) -> Parsed:
+    """Parse a URL.
+
+    Args:
+        url: text, or anything whose text is one.
+        base: an absolute URL that a relative one starts from.
+
+    Raises:
+        JsTypeError: it is not absolute, and there is no base; or it is malformed.
+    """
+    given = js_string(url)
+    text = re.sub(r"[\t\n\r]", "", given.strip("".join(map(chr, range(33)))))
+    match = ABSOLUTE.fullmatch(text)
+    if match is None:
+        if base is None:
+            raise JsTypeError(f"Invalid URL: {given}")
+        return _relative(text, parse(base))
+    scheme = match[1].lower()
+    if scheme not in PORTS:
+        raise JsTypeError(f"Invalid URL: {given}")
+    authority = AUTHORITY.fullmatch(match[2])
+    assert authority is not None
+    user, password, host, port = _authority(authority[1], scheme, given)
+    path, query, fragment = _split(authority[2])
+    return Parsed(scheme, user, password, host, port, _path(path), query, fragment)
+
+
+def _split(rest: str) -> tuple[str, str, str]:
+    parts = PARTS.fullmatch(rest)
+    assert parts is not None
+    query, fragment = parts[2] or "", parts[3] or ""
+    return (
+        parts[1].replace("\\", "/"),
+        "?" + _encoded(query[1:], IN_QUERY) if len(query) > 1 else "",
+        "#" + _encoded(fragment[1:], IN_FRAGMENT) if len(fragment) > 1 else "",
+    )
+
+
+def _relative(text: str, base: Parsed) -> Parsed:
+    if text.startswith(("//", "\\\\", "/\\", "\\/")):
+        return parse(f"{base.scheme}:{text}")
+    path, query, fragment = _split(text)
+    if not path:
+        return base._replace(query=query or base.query, fragment=fragment)
+    if not path.startswith("/"):
+        path = base.path[: base.path.rfind("/") + 1] + path
+    return base._replace(path=_path(path), query=query, fragment=fragment)
+
+
+def _authority(text: str, scheme: str, given: str) -> tuple[str, str, str, str]:
+    credentials, _, rest = text.rpartition("@")
+    user, _, password = credentials.partition(":")
+    match = HOST.fullmatch(rest)
+    if match is None:
+        raise JsTypeError(f"Invalid URL: {given}")
+    port = (match[2] or "").lstrip("0") or ("0" if match[2] else "")
+    if port and int(port) > 65535:
+        raise JsTypeError(f"Invalid URL: {given}")
+    host = _host(match[1], given)
+    shown_port = "" if port == PORTS[scheme] else port
+    return _encoded(user, IN_USER), _encoded(password, IN_USER), host, shown_port
+
+
+def _host(text: str, given: str) -> str:
+    if text.startswith("["):
+        return text.lower()
+    host = unquote(text)
+    try:
+        host = host.lower() if host.isascii() else host.encode("idna").decode().lower()
+    except UnicodeError:
+        raise JsTypeError(f"Invalid URL: {given}") from None
+    if FORBIDDEN_IN_HOST.search(host):
+        raise JsTypeError(f"Invalid URL: {given}")
+    return host
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/"):
+        text = f"/{text}"
+    kept: list[str] = []
+    segments = text.split("/")[1:]
+    for segment in segments:
+        plain = segment.lower().replace("%2e", ".")
+        if plain == "..":
+            del kept[-1:]
+        elif plain != ".":
+            kept.append(segment)
+    if segments[-1].lower().replace("%2e", ".") in (".", ".."):
+        kept.append("")
+    return "/" + _encoded("/".join(kept), IN_PATH)
+
+
+def _encoded(text: str, safe: str) -> str:
+    return quote(utf8(text), safe=safe)
+
+
+class URLSearchParams(JsProxy):
+    """The names and values of a query."""
+
+    __slots__ = ("_pairs",)
+    js_name = "URLSearchParams"
+
+    def __init__(self, init: Any = "") -> None:
+        if isinstance(init, str):
+            self._pairs = parse_qsl(init.removeprefix("?"), keep_blank_values=True)
+        else:
+            pairs = init.items() if hasattr(init, "items") else init
+            self._pairs = [(js_string(name), js_string(value)) for name, value in pairs]
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return len(self._pairs)
+
+    def get(self, name: str) -> str | None:
+        """The first value of a name."""
+        return next((value for other, value in self._pairs if other == name), None)
+
+    def getAll(self, name: str) -> JsArray:
+        """The values of a name."""
+        return JsArray(value for other, value in self._pairs if other == name)
+
+    def has(self, name: str) -> bool:
+        """Is there a value?"""
+        return any(other == name for other, _ in self._pairs)
+
+    def append(self, name: str, value: object) -> None:
+        """Add a value."""
+        self._pairs.append((name, js_string(value)))
+
+    def set(self, name: str, value: object) -> None:
+        """Put a value in place of all values of a name."""
+        first = next((i for i, pair in enumerate(self._pairs) if pair[0] == name), self.size)
+        self.delete(name)
+        self._pairs.insert(first, (name, js_string(value)))
+
+    def delete(self, name: str) -> None:
+        """Remove all values of a name."""
+        self._pairs = [pair for pair in self._pairs if pair[0] != name]
+
+    def sort(self) -> None:
+        """Order by name."""
+        self._pairs.sort(key=lambda pair: pair[0])
+
+    def toString(self) -> str:
+        """As a query has it, without the question mark."""
+        return urlencode(self._pairs, safe="*")
+
+    def items(self) -> list[tuple[str, str]]:
+        """Names and values, in their order."""
+        return list(self._pairs)
+
+    def entries(self) -> list[tuple[str, str]]:
+        """The same as `items`."""
+        return self.items()
+
+    def keys(self) -> list[str]:
+        """The names, in their order."""
+        return [name for name, _ in self._pairs]
+
+    def values(self) -> list[str]:
+        """The values, in their order."""
+        return [value for _, value in self._pairs]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._pairs)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.has(name)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __str__(self) -> str:
+        return self.toString()
+
+
+class URL(JsProxy):
+    """An absolute URL, part by part; it does not change."""
+
+    __slots__ = ("_parsed", "searchParams")
+    js_name = "URL"
+
+    def __init__(self, url: object, base: object = None) -> None:
+        self._parsed = parse(url, None if base is None else js_string(base))
+        self.searchParams = URLSearchParams(self._parsed.query)
+
+    @property
+    def href(self) -> str:
+        """The whole URL."""
+        return self._parsed.text()
+
+    @property
+    def origin(self) -> str:
+        """Scheme and host."""
+        return f"{self._parsed.scheme}://{self._parsed.netloc()}"
+
+    @property
+    def protocol(self) -> str:
+        """The scheme, with its colon."""
+        return f"{self._parsed.scheme}:"
+
+    @property
+    def username(self) -> str:
+        """The user."""
+        return self._parsed.user
+
+    @property
+    def password(self) -> str:
+        """The password."""
+        return self._parsed.password
+
+    @property
+    def host(self) -> str:
+        """Host and port."""
+        return self._parsed.netloc()
+
+    @property
+    def hostname(self) -> str:
+        """The host without the port."""
+        return self._parsed.host
+
+    @property
+    def port(self) -> str:
+        """The port; empty if it is the scheme's own."""
+        return self._parsed.port
+
+    @property
+    def pathname(self) -> str:
+        """The path, percent-encoded."""
+        return self._parsed.path
+
+    @property
+    def search(self) -> str:
+        """The query, with its question mark."""
+        return self._parsed.query
+
+    @property
+    def hash(self) -> str:
+        """The fragment, with its sign."""
+        return self._parsed.fragment
+
+    def toString(self) -> str:
+        """The whole URL."""
+        return self.href
+
+    def toJSON(self) -> str:
+        """The whole URL."""
+        return self.href
+
+    def __str__(self) -> str:
+        return self.href
+
+    @classmethod
+    def canParse(cls, url: object, base: object = None) -> bool:
+        """Is it a URL?"""
+        try:
+            cls(url, base)
+        except JsTypeError:
+            return False
+        return True
