@@ -18,7 +18,7 @@ EFFORT: Final = settings(
 )
 SEARCH: Final = settings(  # for a machine that is known to be wrong: the same search every time
     EFFORT,
-    max_examples=200,
+    max_examples=500,
     derandomize=True,
     database=None,
     phases=[Phase.generate],

@@ -7,8 +7,8 @@ from typing import Final
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-
 from tests.core.proof import first_violation, prove
+
 from wakeful.core.commit import Batch, GroupCommit
 from wakeful.core.gates import OutputGate
 from wakeful.errors import StorageError, StorageFull

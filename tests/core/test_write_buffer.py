@@ -7,8 +7,8 @@ from typing import Final
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-
 from tests.core.proof import first_violation, prove
+
 from wakeful.core.write_buffer import WriteBuffer
 
 Cells = dict[str, bytes]
