@@ -30,6 +30,7 @@ class Disk(apsw.VFS):
         self.counts: Counter[str] = Counter()
         self.fault: Callable[[str], None] | None = None
         self.files: dict[str, Contents] = {}
+        self.deleted: dict[str, Contents] = {}  # until the directory is synced
         self.lock = threading.Lock()
         super().__init__(name, "")
 
@@ -45,7 +46,8 @@ class Disk(apsw.VFS):
 
     def xDelete(self, filename: str, syncdir: bool) -> None:
         with self.lock:
-            self.files.pop(filename, None)
+            if (contents := self.files.pop(filename, None)) is not None:
+                self.deleted[filename] = contents
         super().xDelete(filename, syncdir)
 
     def operate(self, what: str, path: str) -> None:
@@ -59,7 +61,8 @@ class Disk(apsw.VFS):
         """Write the files as a power cut now might leave them."""
         target.mkdir()
         with self.lock:
-            for path, contents in self.files.items():
+            undeleted = {p: c for p, c in self.deleted.items() if chance.random() < 0.5}
+            for path, contents in {**self.files, **undeleted}.items():
                 (target / Path(path).name).write_bytes(contents.after_power_cut(chance))
 
 
@@ -104,6 +107,8 @@ class DiskFile(apsw.VFSFile):
         self._disk = disk
         self._path = name.filename() if isinstance(name, apsw.URIFilename) else name or ""
         disk.operate("open", self._path)
+        # With the first sync of a new journal or log SQLite syncs the directory.
+        self._new = not self._path.endswith(".db") and not Path(self._path).exists()
         super().__init__("", name, flags)
         if self._path and self._path not in disk.files:
             path = Path(self._path)
@@ -124,6 +129,9 @@ class DiskFile(apsw.VFSFile):
         super().xSync(flags)
         with self._disk.lock:
             self._disk.files[self._path].sync()
+            if self._new:
+                self._disk.deleted.clear()
+                self._new = False
 
     def _note(self, offset: int, data: bytes | None) -> None:
         with self._disk.lock:
