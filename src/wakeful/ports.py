@@ -6,7 +6,7 @@ KV_PREFIX + key). Writes arrive as commit records in batches; a batch is atomic 
 when `done(None)` is called, in the loop's thread.
 
 Shapes:     a cell's value is bytes; None in `puts` deletes the cell.
-Units:      sizes are bytes.
+Units:      sizes are bytes; times are int nanoseconds since 1970.
 Invariants: at most one batch is in flight; batches become durable in the order given; every
             record's epoch is compared with the store's in the transaction that writes it.
 Source:     group commit, Helland et al. 1987; fencing tokens, Kleppmann 2016; value-or-awaitable
@@ -16,7 +16,7 @@ Source:     group commit, Helland et al. 1987; fencing tokens, Kleppmann 2016; v
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -25,6 +25,7 @@ from wakeful.ids import ActorId
 
 STATE_KEY: Final = "s"
 KV_PREFIX: Final = "k"
+ALARM_KEY: Final = "a"  # the one cell a store looks into: its first 8 bytes are when it is due
 
 Cells = dict[str, bytes]
 Done = Callable[[StorageError | None], None]
@@ -59,11 +60,28 @@ class Page(msgspec.Struct, frozen=True):
     cursor: str | None
 
 
+class Alarm(NamedTuple):
+    """An actor is to be woken at a time."""
+
+    due_ns: int
+    actor: ActorId
+
+
+def due_cell(due_ns: int, rest: bytes = b"") -> bytes:
+    """The value of an alarm cell: cells in order of their bytes are in order of time."""
+    return due_ns.to_bytes(8, "big") + rest
+
+
+def due_of(cell: bytes) -> int:
+    """When an alarm cell is due."""
+    return int.from_bytes(cell[:8], "big")
+
+
 class Store(Protocol):
     """Durable cells of actors, written by one owner at a time.
 
-    `load` and `list` are called in the loop's thread and must see every batch whose `done(None)`
-    has been called. They never see part of a batch.
+    `load`, `list` and `alarms` are called in the loop's thread. They see every batch whose
+    `done(None)` has been called, and never part of a batch.
     """
 
     def open(self) -> StoreInfo:
@@ -95,6 +113,12 @@ class Store(Protocol):
 
     def types(self) -> list[str]:
         """The actor types that have cells, in order."""
+
+    def alarms(self, until_ns: int, limit: int) -> Sequence[Alarm]:
+        """The first `limit` alarms due at or before a time, earliest first.
+
+        Found by an index: what it costs does not depend on how many there are.
+        """
 
     async def close(self) -> None:
         """Finish what is in flight and release ownership. Idempotent."""

@@ -12,9 +12,10 @@ from typing import Final, TypeAlias
 
 from wakeful.errors import Fenced, StorageClosed, StorageError
 from wakeful.ids import ActorId
-from wakeful.ports import Cells, CommitRecord, Done, Page, StoreInfo
+from wakeful.ports import ALARM_KEY, Alarm, Cells, CommitRecord, Done, Page, StoreInfo, due_of
 
 SHARDS: Final = 4096
+Alarms: TypeAlias = list[Alarm]
 Names: TypeAlias = list[str]  # inside the class, `list` is the port's method
 
 
@@ -73,6 +74,16 @@ class MemoryStore:
         """The actor types that have cells."""
         self._check_open()
         return sorted({kind for kind, _ in self._disk.cells})
+
+    def alarms(self, until_ns: int, limit: int) -> Alarms:
+        """The first alarms due at or before a time."""
+        self._check_open()
+        found = [
+            Alarm(due_of(cells[ALARM_KEY]), ActorId(*key))
+            for key, cells in self._disk.cells.items()
+            if ALARM_KEY in cells and due_of(cells[ALARM_KEY]) <= until_ns
+        ]
+        return sorted(found)[:limit]
 
     async def close(self) -> None:
         """Finish what is in flight."""

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 from wakeful.ids import ActorId
-from wakeful.ports import Cells, CommitRecord, Page
+from wakeful.ports import ALARM_KEY, Alarm, Cells, CommitRecord, Page, due_of
 
 Changes = dict[str, bytes | None]
 Key = tuple[str, str]
 StoredCells = Callable[[Key], Cells]
+StoredAlarms = Callable[[bytes], Iterator[tuple[bytes, Key]]]
 StoredNames = Callable[[str, str], Iterator[str]]
 
 
@@ -27,15 +29,17 @@ class Generation:
     """The changes of consecutive batches, the latest of each cell.
 
     Attributes:
+        alarms: the alarm cells among the changes; None marks one that is gone.
         changes: per actor, its changed cells; None marks a deleted one.
         wiped: the actors whose older cells are all gone.
         seq: the journal row of the last batch in it.
         size_bytes: the size of its journal rows.
     """
 
-    __slots__ = ("changes", "seq", "size_bytes", "wiped")
+    __slots__ = ("alarms", "changes", "seq", "size_bytes", "wiped")
 
     def __init__(self) -> None:
+        self.alarms: dict[Key, bytes | None] = {}
         self.changes: dict[Key, Changes] = {}
         self.wiped: set[Key] = set()
         self.seq = 0
@@ -53,6 +57,8 @@ class Generation:
                 changes[key] = record.puts.copy()
             else:
                 known.update(record.puts)
+            if record.wipe or ALARM_KEY in record.puts:
+                self.alarms[key] = record.puts.get(ALARM_KEY)
         self.seq = seq
         self.size_bytes += size_bytes
 
@@ -61,6 +67,7 @@ class Generation:
         for key in keys:
             self.changes.pop(key, None)
             self.wiped.discard(key)
+            self.alarms.pop(key, None)
 
 
 class Overlay:
@@ -98,6 +105,20 @@ class Overlay:
                 else:
                     cells[name] = value
         return cells
+
+    def alarms(self, until: bytes, limit: int, stored: StoredAlarms) -> list[Alarm]:
+        """The first alarms due by a time, stored and overlaid.
+
+        Args:
+            until: an alarm cell's value that is later than all that are due.
+            stored: the stored alarm cells with a lesser value, in order.
+        """
+        frozen = self.frozen.alarms if self.frozen is not None else {}
+        changed = {**frozen, **self.active.alarms}
+        ours = [(cell, key) for key, cell in changed.items() if cell is not None and cell < until]
+        kept = ((cell, key) for cell, key in stored(until) if key not in changed)
+        first = islice(heapq.merge(sorted(ours), kept), limit)
+        return [Alarm(due_of(cell), ActorId(*key)) for cell, key in first]
 
     def changed_names(self, type: str) -> set[str]:
         """The names of a type's actors that a read has to overlay."""

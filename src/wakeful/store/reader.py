@@ -33,6 +33,11 @@ WITH RECURSIVE found(type) AS (
     FROM found WHERE found.type IS NOT NULL
 ) SELECT type FROM found WHERE type IS NOT NULL
 """
+_ALARMS: Final = (
+    "SELECT value, type, name FROM cells WHERE key = 'a' AND value < ?"
+    " AND (value, type, name) > (?, ?, ?) ORDER BY value, type, name LIMIT ?"
+)
+_ALARMS_AT_ONCE: Final = 256
 _NAMES_AT_ONCE: Final = 128
 
 
@@ -63,6 +68,18 @@ class Reader:
     def types(self) -> list[str]:
         """The types that have cells."""
         return [str(type) for (type,) in self._connection.execute(_TYPES)]
+
+    def alarms(self, until: bytes) -> Iterator[tuple[bytes, tuple[str, str]]]:
+        """The alarm cells with a lesser value, in order."""
+        after: tuple[object, ...] = (b"", "", "")
+        while True:
+            bounds = (until, *after, _ALARMS_AT_ONCE)
+            rows = self._connection.execute(_ALARMS, bounds).fetchall()
+            for cell, type, name in rows:
+                yield bytes(cell), (str(type), str(name))
+            if len(rows) < _ALARMS_AT_ONCE:
+                return
+            after = rows[-1]
 
     def check(self) -> None:
         """Read the whole file and compare it with itself.

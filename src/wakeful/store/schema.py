@@ -28,7 +28,10 @@ INSERT INTO meta VALUES
     ('shard_first', 0), ('shard_last', 0);
 """
 
-MIGRATIONS: Final[tuple[tuple[int, str], ...]] = ((1, _FIRST),)
+# Alarms by due time; other cells are not in it.
+_ALARMS: Final = "CREATE INDEX alarms ON cells(value) WHERE key = 'a'"
+
+MIGRATIONS: Final[tuple[tuple[int, str], ...]] = ((1, _FIRST), (2, _ALARMS))
 FORMAT_VERSION: Final = MIGRATIONS[-1][0]
 
 

@@ -24,7 +24,7 @@ import msgspec
 
 from wakeful.errors import StorageClosed, StorageError
 from wakeful.ids import ActorId
-from wakeful.ports import Cells, CommitRecord, Done, Page, StoreInfo
+from wakeful.ports import Alarm, Cells, CommitRecord, Done, Page, StoreInfo, due_cell
 from wakeful.store import journal
 from wakeful.store.failures import storage_error, strangers
 from wakeful.store.flusher import Batch, Flusher, Fold, Stop
@@ -36,6 +36,7 @@ from wakeful.store.reader import Reader
 from wakeful.store.writer import Writer
 
 SHARDS: Final = 4096
+Alarms: TypeAlias = list[Alarm]
 Names: TypeAlias = list[str]  # inside the class, `list` is the port's method
 
 
@@ -155,6 +156,14 @@ class SQLiteStore:
         reader = self._reader
         try:
             return self._overlay.types(reader.types(), reader.names, reader.cells)
+        except apsw.Error as error:
+            raise storage_error(error, self._file) from error
+
+    def alarms(self, until_ns: int, limit: int) -> Alarms:
+        """The first alarms due at or before a time."""
+        self._check_open()
+        try:
+            return self._overlay.alarms(due_cell(until_ns + 1), limit, self._reader.alarms)
         except apsw.Error as error:
             raise storage_error(error, self._file) from error
 

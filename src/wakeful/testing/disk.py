@@ -28,11 +28,12 @@ from wakeful.errors import (
     UnknownOutcome,
 )
 from wakeful.ids import ActorId
-from wakeful.ports import Cells, CommitRecord, Done, Page, StoreInfo
+from wakeful.ports import ALARM_KEY, Alarm, Cells, CommitRecord, Done, Page, StoreInfo, due_of
 from wakeful.store import journal
 from wakeful.testing.faults import FaultPlan
 
 SHARDS: Final = 16
+Alarms: TypeAlias = list[Alarm]
 Names: TypeAlias = list[str]  # inside the class, `list` is the port's method
 Landed = Callable[[Sequence[CommitRecord], int], None]
 
@@ -117,6 +118,7 @@ class SimStore:
         self._closing = False
         self._flight: _Flight | None = None
         self._landed: asyncio.Event | None = None
+        self._sent: asyncio.Future[None] | None = None
 
     @property
     def epoch(self) -> int:
@@ -133,7 +135,9 @@ class SimStore:
         """All cells of an actor, now or a little later."""
         self._check_open()
         plan = self._disk.plan
-        failed = StorageError(f"{actor}: a page could not be read") if plan.hit("load_fails") else None
+        failed = (
+            StorageError(f"{actor}: a page could not be read") if plan.hit("load_fails") else None
+        )
         if not plan.hit("load_slow"):
             if failed is not None:
                 raise failed
@@ -159,6 +163,8 @@ class SimStore:
             delay_s += self._disk.random.uniform(0.5, 5.0)
         # In a context of its own: what the hardware does goes on while the process is paused.
         flight.timer = loop.call_later(delay_s, self._land, loop, flight, context=Context())
+        if self._sent is not None and not self._sent.done():
+            self._sent.set_result(None)
 
     def list(
         self, type: str, prefix: str = "", cursor: str | None = None, limit: int = 100
@@ -182,6 +188,16 @@ class SimStore:
         self._check_open()
         return sorted({actor.type for actor in self._disk.cells})
 
+    def alarms(self, until_ns: int, limit: int) -> Alarms:
+        """The first alarms due at or before a time."""
+        self._check_open()
+        found = [
+            Alarm(due_of(cells[ALARM_KEY]), actor)
+            for actor, cells in self._disk.cells.items()
+            if ALARM_KEY in cells and due_of(cells[ALARM_KEY]) <= until_ns
+        ]
+        return sorted(found)[:limit]
+
     async def close(self) -> None:
         """Finish what is in flight."""
         self._closing = True
@@ -189,6 +205,11 @@ class SimStore:
             self._landed = asyncio.Event()
             await self._landed.wait()
         self._epoch = 0
+
+    async def sent(self) -> None:
+        """Return when the next batch has been sent on its way."""
+        self._sent = asyncio.get_running_loop().create_future()
+        await self._sent
 
     def crash(self) -> None:
         """The node is gone: what was on its way is there, in part, or not at all."""
@@ -206,7 +227,11 @@ class SimStore:
         error = self._fate(flight)
         if self._disk.plan.hit("thread_late"):
             loop.call_later(
-                self._disk.random.uniform(0.0, 0.05), self._tell, flight, error, context=flight.context
+                self._disk.random.uniform(0.0, 0.05),
+                self._tell,
+                flight,
+                error,
+                context=flight.context,
             )
         else:
             loop.call_soon(self._tell, flight, error, context=flight.context)

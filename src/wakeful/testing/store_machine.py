@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 
 from wakeful.errors import Fenced
 from wakeful.ids import ActorId
-from wakeful.ports import Cells, CommitRecord
+from wakeful.ports import ALARM_KEY, Cells, CommitRecord, due_cell, due_of
 from wakeful.testing.store_suite import Owner, Place
 
 TYPES: Final = ("A", "B")
@@ -37,8 +37,14 @@ def _value(start: bytes, large: bool) -> bytes:
     return start.ljust(70_000 if large else 0, b"x")
 
 
-_puts: Final = st.dictionaries(
+_cells: Final = st.dictionaries(
     st.sampled_from(KEYS), st.none() | st.builds(_value, st.binary(max_size=3), st.booleans())
+)
+_alarms: Final = st.none() | st.builds(due_cell, st.integers(0, 5), st.binary(max_size=2))
+_puts: Final = st.builds(
+    lambda cells, alarms: {**cells, **alarms},
+    _cells,
+    st.dictionaries(st.just(ALARM_KEY), _alarms),
 )
 _change: Final = st.tuples(
     st.sampled_from(TYPES), st.sampled_from(NAMES), _puts, st.integers(0, 4).map(lambda n: n == 0)
@@ -118,6 +124,18 @@ class StoreMachine(RuleBasedStateMachine):
             if kind == type_ and cells and name.startswith(prefix)
         )
         assert self.owner.names(type_, prefix=prefix, limit=limit) == expected
+
+    @rule(until_ns=st.integers(0, 6), limit=st.integers(1, 4))
+    def due(self, until_ns: int, limit: int) -> None:
+        """Alarms come in order of time, those of one time in any order."""
+        expected = sorted(
+            (due_of(cells[ALARM_KEY]), actor)
+            for actor, cells in self.model.items()
+            if ALARM_KEY in cells and due_of(cells[ALARM_KEY]) <= until_ns
+        )
+        found = self.owner.read(lambda: self.owner.store.alarms(until_ns, limit))
+        assert [alarm.due_ns for alarm in found] == [due for due, _ in expected[:limit]]
+        assert {(due, tuple(actor)) for due, actor in found} <= set(expected)
 
     @invariant()
     def reads_agree(self) -> None:

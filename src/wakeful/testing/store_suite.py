@@ -21,7 +21,7 @@ import pytest
 
 from wakeful.errors import Fenced, StorageClosed, StorageError
 from wakeful.ids import ActorId, shard_of
-from wakeful.ports import Cells, CommitRecord, Store
+from wakeful.ports import ALARM_KEY, Cells, CommitRecord, Store, due_cell
 
 T = TypeVar("T")
 
@@ -75,6 +75,11 @@ class Owner:
             wipe=wipe,
             puts=puts,
         )
+
+    def due(self, until_ns: int, limit: int = 100) -> list[tuple[int, str]]:
+        """The alarms due by a time."""
+        alarms = self.read(lambda: self.store.alarms(until_ns, limit))
+        return [(alarm.due_ns, alarm.actor.name) for alarm in alarms]
 
     def commit(self, *records: CommitRecord) -> None:
         """Commit a batch and wait for it.
@@ -310,6 +315,40 @@ class ListingCases(Suite):
         assert [actor.name for actor in rest.actors] == ["c"]
 
 
+class AlarmCases(Suite):
+    """Who is due."""
+
+    def test_alarms_come_in_order_of_time(self, owner: Owner) -> None:
+        """Earliest first, up to a time and a number."""
+        for name, due_ns in (("a", 30), ("b", 10), ("c", 20), ("d", 2**62)):
+            owner.put(name, {ALARM_KEY: due_cell(due_ns), "s": b"1"})
+        assert owner.due(30) == [(10, "b"), (20, "c"), (30, "a")]
+        assert owner.due(29) == [(10, "b"), (20, "c")]
+        assert owner.due(30, limit=1) == [(10, "b")]
+        assert owner.due(2**62, limit=9)[-1] == (2**62, "d")
+
+    def test_many_alarms_of_one_time_are_all_found(self, owner: Owner) -> None:
+        """However many share a nanosecond, also after a reopen."""
+        names = {f"n{number}" for number in range(600)}
+        owner.commit(*(owner.record(name, {ALARM_KEY: due_cell(7)}) for name in names))
+        assert {name for _, name in owner.due(7, limit=1000)} == names
+
+    def test_a_moved_or_deleted_alarm_is_not_due(self, place: Place) -> None:
+        """Also when it was stored before the last opening."""
+        with Owner(place) as owner:
+            for name in "abc":
+                owner.put(name, {ALARM_KEY: due_cell(5), "s": b"1"})
+        with Owner(place) as owner:
+            assert owner.due(5) == [(5, "a"), (5, "b"), (5, "c")]
+            owner.put("a", {ALARM_KEY: None})
+            owner.put("b", {ALARM_KEY: due_cell(9)})
+            owner.commit(owner.record("c", {}, wipe=True))
+            assert owner.due(5) == []
+            assert owner.due(9) == [(9, "b")]
+        with Owner(place) as owner:
+            assert owner.due(9) == [(9, "b")]
+
+
 class LifeCases(Suite):
     """Open and close."""
 
@@ -399,5 +438,5 @@ class FencingCases(Suite):
             assert last.names() == ["a", "b"]
 
 
-class StoreSuite(CellCases, ListingCases, LifeCases, FencingCases):
+class StoreSuite(CellCases, ListingCases, AlarmCases, LifeCases, FencingCases):
     """All cases."""
