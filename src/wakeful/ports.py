@@ -28,6 +28,7 @@ KV_PREFIX: Final = "k"
 ALARM_KEY: Final = "a"  # the one cell a store looks into: its first 8 bytes are when it is due
 
 Cells = dict[str, bytes]
+Names = list[str]
 Done = Callable[[StorageError | None], None]
 
 
@@ -111,7 +112,7 @@ class Store(Protocol):
     ) -> Page:
         """Actors of a type that have cells, ordered by the UTF-8 bytes of their names."""
 
-    def types(self) -> list[str]:
+    def types(self) -> Names:
         """The actor types that have cells, in order."""
 
     def alarms(self, until_ns: int, limit: int) -> Sequence[Alarm]:

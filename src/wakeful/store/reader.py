@@ -76,7 +76,8 @@ class Reader:
             bounds = (until, *after, _ALARMS_AT_ONCE)
             rows = self._connection.execute(_ALARMS, bounds).fetchall()
             for cell, type, name in rows:
-                yield bytes(cell), (str(type), str(name))
+                assert isinstance(cell, bytes)
+                yield cell, (str(type), str(name))
             if len(rows) < _ALARMS_AT_ONCE:
                 return
             after = rows[-1]
