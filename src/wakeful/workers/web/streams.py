@@ -115,16 +115,20 @@ class _Shared:
         self._reading = asyncio.Lock()
 
     async def branch(self, side: int) -> AsyncIterator[bytes]:
-        mine, others = self._waiting[side], self._waiting[1 - side]
-        while True:
-            async with self._reading:
-                if not mine:
-                    chunk = await self._source.next_chunk()
-                    if chunk is None:
-                        return
-                    mine.append(chunk)
-                    others.append(chunk)
+        mine = self._waiting[side]
+        while mine or await self._pull(mine):
             yield mine.popleft()
+
+    async def _pull(self, mine: deque[bytes]) -> bool:
+        async with self._reading:
+            if mine:
+                return True  # the other branch has read meanwhile
+            chunk = await self._source.next_chunk()
+            if chunk is None:
+                return False
+            for waiting in self._waiting:
+                waiting.append(chunk)
+            return True
 
 
 async def _once(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:

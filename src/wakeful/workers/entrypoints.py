@@ -1,0 +1,192 @@
+"""The base classes of a Worker, and what of a class can be called from outside.
+
+Rules:  handlers (`fetch`, `alarm`, ...) are called by the platform, with as many arguments as they
+        take: surplus ones are dropped. Every other function of the class is a method that others
+        may call, inherited and mixed-in ones included, unless its name starts with an underscore.
+        Attributes of an instance are never reachable.
+Errors: the texts of workerd, so that callers see what they see on Cloudflare.
+Source: Cloudflare docs on Workers RPC; the Workers SDK; workerd, worker-rpc.c++.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final
+
+from wakeful.errors import ActivationAborted
+from wakeful.workers.proxies import JsTypeError
+from wakeful.workers.web.requests import JsRequest, Request
+
+HANDLERS: Final = frozenset(
+    {
+        *("fetch", "alarm", "webSocketMessage", "webSocketClose", "webSocketError"),
+        *("scheduled", "queue", "email", "tail", "trace", "connect", "test"),
+    }
+)
+RESERVED: Final = frozenset(
+    {
+        *("fetch", "connect", "alarm", "dup", "constructor"),
+        *("webSocketMessage", "webSocketClose", "webSocketError"),
+    }
+)
+NO_RPC: Final = (
+    "The receiving Durable Object does not support RPC, because its class was not declared with "
+    "`extends DurableObject`. In order to enable RPC, make sure your class extends the special "
+    'class `DurableObject`, which can be imported from the module "cloudflare:workers".'
+)
+
+
+class DurableObjectAbort(ActivationAborted):
+    """Raised by `ctx.abort()`; `except Exception` does not catch it."""
+
+
+class DurableObject:
+    """Base of the classes whose objects live once, by id."""
+
+    ctx: Any
+    env: Any
+
+    def __init__(self, ctx: Any, env: Any) -> None:
+        self.ctx = ctx
+        self.env = env
+
+
+class WorkerEntrypoint:
+    """Base of the classes that handle a Worker's own events; `Default` is the one by default."""
+
+    ctx: Any
+    env: Any
+
+    def __init__(self, ctx: Any, env: Any) -> None:
+        self.ctx = ctx
+        self.env = env
+
+
+BASES: Final = (DurableObject, WorkerEntrypoint, object)
+
+
+class Exported:
+    """A class of a Worker, made ready for calls.
+
+    Attributes:
+        cls: the class.
+        supports_rpc: it derives from DurableObject or WorkerEntrypoint.
+        handlers: the handlers it has, each with the number of arguments it takes; None: any.
+        methods: the names that others may call.
+    """
+
+    __slots__ = ("cls", "handlers", "methods", "supports_rpc")
+
+    def __init__(self, cls: type) -> None:
+        self.cls = cls
+        self.supports_rpc = issubclass(cls, DurableObject | WorkerEntrypoint)
+        found = _functions(cls)
+        self.handlers = {
+            name: arguments_taken(getattr(cls, name), bound=not isinstance(raw, staticmethod))
+            for name, raw in found.items()
+            if name in HANDLERS
+        }
+        self.methods = frozenset(
+            name for name in found if name not in RESERVED and name not in self.handlers
+        )
+
+    def handler(self, instance: object, name: str) -> Callable[..., Any] | None:
+        """A handler of an instance, which takes surplus arguments and drops them; or None."""
+        if name not in self.handlers:
+            return None
+        function = _bound(instance, self.cls, name)
+        taken = self.handlers[name]
+        if taken is None:
+            return function
+
+        def relaxed(*args: Any) -> Any:
+            return function(*args[:taken])
+
+        return relaxed
+
+    def method(self, instance: object, name: str) -> Callable[..., Any]:
+        """A method of an instance, as others may call it.
+
+        Raises:
+            JsTypeError: there is no such method, or it cannot be called from outside.
+        """
+        self.check_callable(name)
+        return _bound(instance, self.cls, name)
+
+    def check_callable(self, name: str) -> None:
+        """Refuse what cannot be called from outside.
+
+        Raises:
+            JsTypeError: says why.
+        """
+        if not self.supports_rpc:
+            raise _remote(NO_RPC)
+        if name in RESERVED:
+            raise _remote(f"'{name}' is a reserved method and cannot be called over RPC.")
+        if name not in self.methods:
+            raise _remote(f'The RPC receiver does not implement the method "{name}".')
+
+    def __repr__(self) -> str:
+        return f"Exported({self.cls.__name__})"
+
+
+def arguments_taken(function: Callable[..., Any], *, bound: bool = False) -> int | None:
+    """How many positional arguments a function takes; None: any number.
+
+    Args:
+        function: what is called.
+        bound: it has a first parameter, `self`, that callers do not give.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        return None
+    positional = sum(
+        parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        for parameter in parameters
+    )
+    return positional - 1 if bound and positional else positional
+
+
+def handler(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give an old-style `on_fetch` Python's Request in place of JavaScript's."""
+
+    @wraps(function)
+    def wrapper(*args: Any, **named: Any) -> Any:
+        if args and isinstance(args[0], JsRequest):
+            args = (Request(args[0]), *args[1:])
+        return function(*args, **named)
+
+    return wrapper
+
+
+def _functions(cls: type) -> dict[str, object]:
+    """The functions of a class by name, as they stand in it or in what it derives from."""
+    found: dict[str, object] = {}
+    for base in reversed(cls.__mro__):
+        if base in BASES:
+            continue
+        for name, raw in vars(base).items():
+            if name.startswith("_"):
+                continue
+            # A class may also take away what it inherits: `method = None`.
+            found.pop(name, None)
+            target = raw.__func__ if isinstance(raw, staticmethod | classmethod) else raw
+            if callable(target) and not isinstance(target, type):
+                found[name] = raw
+    return found
+
+
+def _bound(instance: object, cls: type, name: str) -> Callable[..., Any]:
+    # From the class: an attribute of the instance must not come in its place.
+    raw = inspect.getattr_static(cls, name)
+    bind = getattr(type(raw), "__get__", None)
+    bound: Callable[..., Any] = raw if bind is None else bind(raw, instance, cls)
+    return bound
+
+
+def _remote(message: str) -> JsTypeError:
+    error = JsTypeError(message)
+    error.remote = True
+    return error

@@ -1,0 +1,48 @@
+"""`env`: what a Worker's configuration binds to names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from wakeful.workers.proxies import JsDict
+from wakeful.workers.wrangler import WranglerConfig
+
+
+class Env:
+    """Variables, secrets and namespaces, by attribute."""
+
+    def __init__(self, bindings: Mapping[str, object]) -> None:
+        vars(self).update(bindings)
+
+    @contextmanager
+    def patched(self, changes: Mapping[str, object]) -> Iterator[None]:
+        """Other values for some names, for as long as a test needs them."""
+        before = dict(vars(self))
+        vars(self).update(changes)
+        try:
+            yield
+        finally:
+            vars(self).clear()
+            vars(self).update(before)
+
+    def __repr__(self) -> str:
+        return f"Env({', '.join(sorted(vars(self)))})"
+
+
+def make_env(config: WranglerConfig, namespaces: Mapping[str, object]) -> Env:
+    """The `env` of a Worker.
+
+    Args:
+        config: its variables and secrets; a secret counts before a variable of its name.
+        namespaces: what each Durable Object binding stands for, by its name.
+    """
+    variables = {name: _member(value) for name, value in config.vars.items()}
+    return Env({**variables, **config.secrets, **namespaces})
+
+
+def _member(value: Any) -> Any:
+    if isinstance(value, dict):
+        return JsDict({key: _member(item) for key, item in value.items()})
+    return [_member(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,235 @@
+"""A Worker's own code: imported with the modules only Workers have, and taken away again.
+
+While a Worker is loaded, its source directory and `python_modules` are first on Python's path,
+and `workers`, `js`, `pyodide` and `asgi` are importable. One Worker at a time: those names can mean
+one Worker only.
+
+Invariants: after `unload`, sys.path and sys.modules are as before, but for modules that are not
+            the Worker's own (the standard library, installed packages): these stay imported.
+Errors:     ConfigError says which file, what is missing and what to write.
+Source:     Cloudflare docs on Python Workers: the directory of `main` is on the path, only classes
+            of the main module are exported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from wakeful.errors import ConfigError
+from wakeful.workers.entrypoints import DurableObject, Exported, WorkerEntrypoint
+from wakeful.workers.shims.workers_module import MARK
+from wakeful.workers.wrangler import WranglerConfig
+
+VENDORED: Final = "python_modules"
+_PYTHONS_OWN: Final = sys.stdlib_module_names | {"wakeful"}
+EXAMPLE: Final = (
+    "Write `class Default(WorkerEntrypoint)` with `async def fetch(self, request)` in it"
+)
+
+
+class LoadedWorker:
+    """What a Worker's main module has.
+
+    Attributes:
+        config: its configuration.
+        module: the main module.
+        default: the class `Default`, or None if it has old-style handlers.
+        handlers: the old-style handlers `on_fetch` and the like, by the name of their event.
+        classes: its Durable Object classes, by name.
+    """
+
+    __slots__ = ("classes", "config", "default", "handlers", "module")
+
+    def __init__(self, config: WranglerConfig, module: ModuleType) -> None:
+        self.config = config
+        self.module = module
+        self.default = _default(config, module)
+        self.handlers = {
+            name.removeprefix("on_"): value
+            for name, value in vars(module).items()
+            if name.startswith("on_") and callable(value)
+        }
+        if self.default is None and "fetch" not in self.handlers:
+            raise ConfigError(f"{config.main} has no `Default` to handle requests. {EXAMPLE}")
+        self.classes = {name: _object_class(config, module, name) for name in config.own_classes()}
+
+
+@contextmanager
+def loaded(config: WranglerConfig, shims: Mapping[str, ModuleType]) -> Iterator[LoadedWorker]:
+    """Import a Worker; it is unloaded at the end of the block.
+
+    Args:
+        config: its configuration.
+        shims: the modules only Workers have, from `shim_modules`.
+
+    Raises:
+        ConfigError: it cannot be imported, lacks a class, or another Worker is loaded.
+    """
+    present = sys.modules.get("workers")
+    if present is not None and hasattr(present, MARK):
+        raise ConfigError(
+            f"{config.main} cannot be loaded: another Worker is, and a process has room for one. "
+            "Unload it first, or start a second process"
+        )
+    place = _Place(config, shims)
+    place.enter()
+    try:
+        yield LoadedWorker(config, _imported(config))
+    finally:
+        place.leave()
+
+
+class _Place:
+    """Python's path and modules, with a Worker in them and without it."""
+
+    def __init__(self, config: WranglerConfig, shims: Mapping[str, ModuleType]) -> None:
+        source = config.main.parent
+        vendored = (source / VENDORED, config.directory.resolve() / VENDORED)
+        self._own = tuple(dict.fromkeys([source, *(path for path in vendored if path.is_dir())]))
+        self._source = source
+        self._shims = shims
+        self._path: list[str] = []
+        self._aside: dict[str, ModuleType] = {}
+        self._before: frozenset[str] = frozenset()
+
+    def enter(self) -> None:
+        """Put the Worker's directories and modules first; what they hide is kept aside."""
+        self._path = list(sys.path)
+        self._before = frozenset(sys.modules)
+        hidden = {*self._shims, *self._top_names()}
+        for name in list(sys.modules):
+            if name in hidden or name.partition(".")[0] in hidden:
+                self._aside[name] = sys.modules.pop(name)
+        sys.modules.update(self._shims)
+        sys.path[:0] = [str(path) for path in self._own]
+        importlib.invalidate_caches()
+
+    def leave(self) -> None:
+        """Take away what is the Worker's, and put back what was there before."""
+        for name, module in list(sys.modules.items()):
+            if self._is_own(name, module):
+                del sys.modules[name]
+        sys.modules.update(self._aside)
+        self._aside = {}
+        sys.path[:] = self._path
+        for path in self._own:
+            sys.path_importer_cache.pop(str(path), None)
+        importlib.invalidate_caches()
+
+    def _top_names(self) -> Iterator[str]:
+        """The names of the modules in the source directory, so far as they can be imported."""
+        for entry in self._source.iterdir():
+            is_module = entry.suffix == ".py" or (entry / "__init__.py").is_file()
+            if is_module and entry.stem.isidentifier() and entry.stem not in _PYTHONS_OWN:
+                yield entry.stem
+
+    def _is_own(self, name: str, module: ModuleType) -> bool:
+        if self._shims.get(name) is module:
+            return True
+        if name in self._before and name not in self._aside:
+            return False
+        places = [getattr(module, "__file__", None), *_package_path(module)]
+        return any(self._is_below(Path(place)) for place in places if isinstance(place, str))
+
+    def _is_below(self, place: Path) -> bool:
+        """Is it in the Worker's directories, but not in a virtual environment among them?"""
+        others = (Path(entry) for entry in self._path)
+        return any(
+            place.is_relative_to(own)
+            and not any(
+                place.is_relative_to(o) for o in others if o != own and o.is_relative_to(own)
+            )
+            for own in self._own
+        )
+
+
+def _package_path(module: ModuleType) -> Iterable[object]:
+    try:
+        return list(getattr(module, "__path__", ()))
+    except Exception:  # a namespace package whose parent is gone
+        return ()
+
+
+def _imported(config: WranglerConfig) -> ModuleType:
+    name = config.main.stem
+    if name in _PYTHONS_OWN or not name.isidentifier():
+        raise ConfigError(
+            f"{config.main}: {name!r} cannot be the name of the main module: Python has a module "
+            "of that name, or it is no name. Rename the file"
+        )
+    try:
+        return importlib.import_module(name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # user code: SystemExit and the like included
+        where = _line_of(error, config.main.parent)
+        raise ConfigError(
+            f"{config.main} cannot be imported: {where}{type(error).__name__}: {error}"
+        ) from error
+
+
+def _line_of(error: BaseException, directory: Path) -> str:
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}: "
+    where = ""
+    trace = error.__traceback__
+    while trace is not None:
+        file = Path(trace.tb_frame.f_code.co_filename)
+        if file.is_relative_to(directory):
+            where = f"{file}:{trace.tb_lineno}: "
+        trace = trace.tb_next
+    return where
+
+
+def _default(config: WranglerConfig, module: ModuleType) -> Exported | None:
+    value = getattr(module, "Default", None)
+    if value is None:
+        return None
+    if not isinstance(value, type) or not issubclass(value, WorkerEntrypoint):
+        raise ConfigError(
+            f"{config.main}: `Default` does not derive from WorkerEntrypoint. {EXAMPLE}"
+        )
+    return Exported(value)
+
+
+def _object_class(config: WranglerConfig, module: ModuleType, name: str) -> Exported:
+    value = getattr(module, name, None)
+    asked = f"{config.file} {_asks_for(config, name)}"
+    if value is None:
+        there = ", ".join(_object_classes(module)) or "none"
+        raise ConfigError(
+            f"{config.main} has no class {name}, which {asked}. Its Durable Object classes: "
+            f"{there}. Define or import {name} there, or correct class_name"
+        )
+    if not isinstance(value, type):
+        raise ConfigError(
+            f"{config.main}: {name} is not a class, and {asked}. Write "
+            f"`class {name}(DurableObject)`"
+        )
+    if issubclass(value, WorkerEntrypoint):
+        raise ConfigError(
+            f"{config.main}: {name} is a WorkerEntrypoint, and {asked} as a Durable Object. Derive "
+            "it from DurableObject"
+        )
+    return Exported(value)
+
+
+def _asks_for(config: WranglerConfig, name: str) -> str:
+    bound = [b.name for b in config.bindings if b.class_name == name and config.is_own(b)]
+    return f"binds as {bound[0]}" if bound else "lists in exports"
+
+
+def _object_classes(module: ModuleType) -> list[str]:
+    return [
+        name
+        for name, value in vars(module).items()
+        if isinstance(value, type)
+        and issubclass(value, DurableObject)
+        and value is not DurableObject
+    ]

@@ -1,0 +1,210 @@
+"""`asgi.fetch(app, request, env)`: an ASGI application as the handler of a Worker.
+
+The application runs in a task of its own, so that a response may go on streaming after the
+handler has returned; the lifespan of the application is that of the one request, as on Cloudflare.
+
+Source:  ASGI specification, HTTP and Lifespan; the Workers SDK.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future, Queue
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from types import ModuleType
+from typing import Any, Final, TypeAlias
+from urllib.parse import unquote
+
+from wakeful.workers.proxies import JsException
+from wakeful.workers.shims.environment import Environment
+from wakeful.workers.web.requests import JsRequest, Request
+from wakeful.workers.web.responses import NO_BODY, JsResponse
+from wakeful.workers.web.streams import ReadableStream
+from wakeful.workers.web.urls import URL
+
+Message: TypeAlias = MutableMapping[str, Any]
+App: TypeAlias = Callable[..., Awaitable[None]]
+
+VERSIONS: Final = {"version": "3.0", "spec_version": "2.3"}
+CHUNKS_WAITING_MAX: Final = 16  # an application ahead of its reader waits
+
+
+def asgi_module(environment: Environment) -> ModuleType:
+    """The module `workers.asgi`, which is `asgi` too."""
+
+    async def fetch(app: App, req: Any, env: Any, ctx: Any = None) -> JsResponse:
+        """The response of an application to a request; its body streams."""
+        request = req.js_object if isinstance(req, Request) else req
+        if (request.headers.get("upgrade") or "").lower() == "websocket":
+            raise JsException(
+                "asgi.fetch of wakeful does not serve WebSockets. Accept the socket in the "
+                "Worker's own fetch handler: js.WebSocketPair.new()"
+            )
+        exchange = Exchange(app, request, env)
+        environment.wait_until(asyncio.ensure_future(exchange.run()))
+        return await exchange.response()
+
+    module = ModuleType("workers.asgi", __doc__)
+    vars(module).update(fetch=fetch)
+    return module
+
+
+class Exchange:
+    """One request to an application, and its response."""
+
+    def __init__(self, app: App, request: JsRequest, env: Any) -> None:
+        self._app = app
+        self._env = env
+        self._request = request
+        self._incoming = _chunks(request)
+        self._head: Future[Message] = asyncio.get_running_loop().create_future()
+        self._pipe = Pipe()
+        self._over = asyncio.Event()
+
+    async def run(self) -> None:
+        """Run the application to its end."""
+        state: dict[str, Any] = {}
+        lifespan = Lifespan(self._app, state)
+        try:
+            await lifespan.start()
+            await self._app(self._scope(state), self._receive, self._send)
+            if not self._head.done():
+                raise RuntimeError("The application returned without a response.")
+        except Exception as error:
+            if self._head.done():
+                await self._pipe.put(error)
+                raise
+            self._head.set_exception(error)
+        finally:
+            self._over.set()
+            await self._pipe.put(None)
+            await lifespan.stop()
+
+    async def response(self) -> JsResponse:
+        """The response, as soon as its head is there."""
+        head = await self._head
+        pairs = [
+            (name.decode("latin-1").lower(), value.decode("latin-1"))
+            for name, value in head["headers"]
+        ]
+        status = head["status"]
+        if status in NO_BODY:
+            await self._pipe.aclose()
+            return JsResponse.received(status, pairs, None)
+        return JsResponse.received(status, pairs, ReadableStream(self._pipe))
+
+    def _scope(self, state: dict[str, Any]) -> dict[str, Any]:
+        url = URL(self._request.url)
+        return {
+            "type": "http",
+            "asgi": VERSIONS,
+            "http_version": "1.1",
+            "method": self._request.method,
+            "scheme": url.protocol[:-1],
+            "path": unquote(url.pathname),
+            "raw_path": url.pathname.encode(),
+            "root_path": "",
+            "query_string": url.search[1:].encode(),
+            "headers": [
+                (k.encode("latin-1"), v.encode("latin-1", "replace"))
+                for k, v in self._request.headers.raw()
+            ],
+            "server": (url.hostname, int(url.port or (443 if url.protocol == "https:" else 80))),
+            "client": None,
+            "state": state,
+            "env": self._env,
+        }
+
+    async def _receive(self) -> Message:
+        chunk = await anext(self._incoming, None)
+        if chunk is None:
+            await self._over.wait()
+            return {"type": "http.disconnect"}
+        data, more = chunk
+        return {"type": "http.request", "body": data, "more_body": more}
+
+    async def _send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._head.set_result({"headers": (), **message})
+        elif message["type"] == "http.response.body":
+            if data := message.get("body"):
+                await self._pipe.put(bytes(data))
+            if not message.get("more_body"):
+                self._over.set()
+                await self._pipe.put(None)
+
+
+class Pipe:
+    """From the application to whoever reads the response; nothing is kept for a reader who left."""
+
+    def __init__(self) -> None:
+        self._queue: Queue[bytes | Exception | None] = Queue(CHUNKS_WAITING_MAX)
+        self._closed = False
+
+    async def put(self, chunk: bytes | Exception | None) -> None:
+        """Hand over a chunk, an error, or the end; waits while the reader is behind."""
+        if not self._closed:
+            await self._queue.put(chunk)
+
+    async def aclose(self) -> None:
+        """Take no more, and let go who waits."""
+        self._closed = True
+        while not self._queue.empty():
+            self._queue.get_nowait()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        chunk = None if self._closed else await self._queue.get()
+        if isinstance(chunk, bytes):
+            return chunk
+        await self.aclose()
+        if chunk is None:
+            raise StopAsyncIteration
+        raise chunk
+
+
+class Lifespan:
+    """Start and stop of an application; one that knows nothing of it is served all the same."""
+
+    def __init__(self, app: App, state: dict[str, Any]) -> None:
+        self._to_app: Queue[Message] = Queue()
+        self._from_app: Queue[Message] = Queue()
+        scope = {"type": "lifespan", "asgi": VERSIONS, "state": state}
+        self._task = asyncio.ensure_future(app(scope, self._to_app.get, self._from_app.put))
+
+    async def start(self) -> None:
+        """Let the application prepare.
+
+        Raises:
+            RuntimeError: it says that it cannot.
+        """
+        answer = await self._ask("startup")
+        if answer is not None and answer["type"] == "lifespan.startup.failed":
+            raise RuntimeError(f"The application did not start: {answer.get('message', '')}")
+
+    async def stop(self) -> None:
+        """Let the application clean up."""
+        await self._ask("shutdown")
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _ask(self, what: str) -> Message | None:
+        self._to_app.put_nowait({"type": f"lifespan.{what}"})
+        answer = asyncio.ensure_future(self._from_app.get())
+        await asyncio.wait({answer, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            return answer.result()
+        answer.cancel()
+        return None
+
+
+async def _chunks(request: JsRequest) -> AsyncIterator[tuple[bytes, bool]]:
+    """The body's chunks, each with whether another one comes."""
+    content = request.take()
+    if isinstance(content, ReadableStream):
+        async for chunk in content:
+            yield bytes(chunk), True
+        content = b""
+    yield content or b"", False

@@ -1,0 +1,371 @@
+"""The plain objects of the module `js`: Object, JSON, Date, Map, Set, console, crypto.
+
+Source:  ECMAScript standard, as far as Workers written in Python use it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, Final, Self
+from uuid import UUID
+
+from wakeful.workers.ids import DurableObjectId
+from wakeful.workers.proxies import (
+    Constructor,
+    JsArray,
+    JsBytes,
+    JsDict,
+    JsProxy,
+    JsRangeError,
+    JsSyntaxError,
+)
+from wakeful.workers.values import copied, from_milliseconds, js_string, milliseconds, utf8
+
+
+class Object(JsProxy):
+    """`js.Object`."""
+
+    @classmethod
+    def new(cls, *args: Any, **members: Any) -> Any:
+        """An object with some members."""
+        return JsDict(*args, **members)
+
+    @staticmethod
+    def fromEntries(entries: Any) -> JsDict:
+        """An object from names and values."""
+        pairs = entries.items() if isinstance(entries, dict) else entries
+        return JsDict((js_string(name), value) for name, value in pairs)
+
+    @staticmethod
+    def keys(value: dict[str, Any]) -> JsArray:
+        """The names of an object's members."""
+        return JsArray(value)
+
+    @staticmethod
+    def values(value: Any) -> JsArray:
+        """The values of an object's members."""
+        return JsArray(value.object_values() if isinstance(value, Pair) else value.values())
+
+    @staticmethod
+    def entries(value: dict[str, Any]) -> JsArray:
+        """Names and values of an object's members."""
+        return JsArray(JsArray(pair) for pair in value.items())
+
+    @staticmethod
+    def assign(target: dict[str, Any], *sources: dict[str, Any]) -> dict[str, Any]:
+        """Copy the members of objects into one."""
+        for source in sources:
+            target.update(source)
+        return target
+
+
+class Pair(JsProxy):
+    """`WebSocketPair.new()`: two sockets, by place, by number, or one after the other."""
+
+    __slots__ = ("_sockets",)
+    js_name = "WebSocketPair"
+
+    def __init__(self, client: Any, server: Any) -> None:
+        self._sockets = (client, server)
+
+    def object_values(self) -> JsArray:
+        """Client and server."""
+        return JsArray(self._sockets)
+
+    def values(self) -> JsArray:
+        """Client and server."""
+        return JsArray(self._sockets)
+
+    def __iter__(self) -> Any:
+        return iter(self._sockets)
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, place: int | str) -> Any:
+        return self._sockets[int(place)]
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("0", "1"):
+            return self._sockets[int(name)]
+        raise AttributeError(name)
+
+
+class JsMap(dict[Any, Any]):
+    """A map, with JavaScript's names beside those of dict."""
+
+    @classmethod
+    def new(cls, entries: Iterable[Any] = ()) -> Self:
+        """A map of pairs."""
+        return cls(entries)
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return len(self)
+
+    def has(self, key: object) -> bool:
+        """Is there a value?"""
+        return key in self
+
+    def set(self, key: object, value: object) -> Self:
+        """Put a value."""
+        self[key] = value
+        return self
+
+    def delete(self, key: object) -> bool:
+        """Remove a value; whether there was one."""
+        found = key in self
+        self.pop(key, None)
+        return found
+
+    def entries(self) -> Any:
+        """Keys and values."""
+        return self.items()
+
+    def to_py(self, **_: object) -> dict[Any, Any]:
+        """A plain dict."""
+        return dict(self)
+
+
+class JsSet(set[Any]):
+    """A set, with JavaScript's names beside those of set."""
+
+    @classmethod
+    def new(cls, values: Iterable[Any] = ()) -> Self:
+        """A set of values."""
+        return cls(values)
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return len(self)
+
+    def has(self, value: object) -> bool:
+        """Is it in the set?"""
+        return value in self
+
+    def delete(self, value: object) -> bool:
+        """Remove a value; whether it was there."""
+        found = value in self
+        self.discard(value)
+        return found
+
+    def to_py(self, **_: object) -> set[Any]:
+        """A plain set."""
+        return set(self)
+
+
+class Array(JsProxy):
+    """`js.Array`."""
+
+    @classmethod
+    def new(cls, *items: Any, **_: Any) -> Any:
+        """An array of items."""
+        return JsArray(items)
+
+    @staticmethod
+    def of(*items: Any) -> JsArray:
+        """An array of items."""
+        return JsArray(items)
+
+    @staticmethod
+    def isArray(value: object) -> bool:
+        """Is it an array?"""
+        return isinstance(value, list)
+
+
+class Buffer(JsProxy):
+    """`js.ArrayBuffer` and `js.Uint8Array`: bytes, or a number of zeros."""
+
+    @classmethod
+    def new(cls, source: Any = 0, *_: Any, **__: Any) -> Any:
+        """The bytes of a source."""
+        return JsBytes(source)
+
+
+class Number(JsProxy):
+    """`js.Number`."""
+
+    @classmethod
+    def new(cls, value: Any = 0, *_: Any, **__: Any) -> Any:
+        """The number that a value is."""
+        try:
+            return copied(float(value))
+        except (TypeError, ValueError):
+            return math.nan
+
+
+class JsDate(datetime):
+    """A date: Python's, with JavaScript's names beside."""
+
+    @property
+    def constructor(self) -> Constructor:
+        """What JavaScript says it is."""
+        return Constructor("Date")
+
+    @classmethod
+    def at(cls, value: object) -> JsDate:
+        """The date that a number of milliseconds, a date or an ISO text says.
+
+        Raises:
+            JsRangeError: it says none.
+        """
+        try:
+            moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+            there = from_milliseconds(milliseconds(moment))
+        except (TypeError, ValueError, OverflowError):
+            raise JsRangeError("Invalid Date") from None
+        return cls.fromtimestamp(there.timestamp())
+
+    def getTime(self) -> int:
+        """Milliseconds since 1970."""
+        return int(milliseconds(self))
+
+    def valueOf(self) -> int:
+        """Milliseconds since 1970."""
+        return self.getTime()
+
+    def toISOString(self) -> str:
+        """As ISO 8601 has it, in UTC."""
+        return iso(self)
+
+    def toJSON(self) -> str:
+        """As ISO 8601 has it, in UTC."""
+        return iso(self)
+
+
+def iso(moment: datetime) -> str:
+    """A date as JavaScript writes it."""
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
+
+
+def make_date(now_ms: Callable[[], int]) -> type[JsDate]:
+    """`js.Date`, by a clock."""
+
+    class Date(JsDate):
+        @classmethod
+        def new(cls, value: object = None, **_: object) -> JsDate:
+            """A date; now, if nothing is given."""
+            return cls.at(now_ms() if value is None else value)
+
+        @staticmethod
+        def now() -> int:  # type: ignore[override]
+            """Milliseconds since 1970."""
+            return now_ms()
+
+    return Date
+
+
+class JSON(JsProxy):
+    """`js.JSON`."""
+
+    @staticmethod
+    def stringify(value: Any, replacer: object = None, indent: int | str | None = None) -> str:
+        """A value as JSON text, written as JavaScript writes it."""
+        separators = (",", ": ") if indent else (",", ":")
+        return json.dumps(
+            _json_form(value), ensure_ascii=False, separators=separators, indent=indent or None
+        )
+
+    @staticmethod
+    def parse(text: str) -> Any:
+        """The value of a JSON text.
+
+        Raises:
+            JsSyntaxError: it is none.
+        """
+        try:
+            return copied(json.loads(text))
+        except json.JSONDecodeError as error:
+            raise JsSyntaxError(f"{error.msg} in JSON at position {error.pos}") from None
+
+
+def _json_form(value: Any) -> Any:
+    match value:
+        case dict():
+            return {js_string(key): _json_form(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_json_form(item) for item in value]
+        case float():
+            return copied(value) if math.isfinite(value) else None
+        case datetime():
+            return iso(value)
+        case DurableObjectId():
+            return {} if value.name is None else {"name": value.name}
+        case None | bool() | int() | str():
+            return value
+        case _ if hasattr(value, "toJSON"):
+            return _json_form(value.toJSON())
+        case _:
+            return {}
+
+
+class Console(JsProxy):
+    """`js.console`: lines of text to the runtime's log."""
+
+    LEVELS: Final = {
+        "log": "info",
+        "info": "info",
+        "debug": "debug",
+        "warn": "warning",
+        "error": "error",
+        "trace": "debug",
+    }
+
+    def __init__(self, log: Callable[[str, str], None]) -> None:
+        self._log = log
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        level = Console.LEVELS.get(name)
+        if level is None:
+            raise AttributeError(name)
+
+        def write(*values: object) -> None:
+            self._log(level, " ".join(map(_shown, values)))
+
+        return write
+
+
+def _shown(value: object) -> str:
+    return JSON.stringify(value) if isinstance(value, dict | list) else js_string(value)
+
+
+class Crypto(JsProxy):
+    """`js.crypto`."""
+
+    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
+        self._random_bytes = random_bytes
+
+    def randomUUID(self) -> str:
+        """A random UUID."""
+        return str(UUID(bytes=self._random_bytes(16), version=4))
+
+
+class WebSocketRequestResponsePair(JsProxy):
+    """A message that is answered without waking the object, and the answer."""
+
+    __slots__ = ("request", "response")
+    js_name = "WebSocketRequestResponsePair"
+
+    def __init__(self, request: object, response: object) -> None:
+        self.request = js_string(request)
+        self.response = js_string(response)
+
+    def getRequest(self) -> str:
+        """The message."""
+        return self.request
+
+    def getResponse(self) -> str:
+        """The answer."""
+        return self.response
+
+
+def encode_uri_component(value: object) -> str:
+    """`encodeURIComponent`: text as a part of a URL."""
+    kept = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()"
+    return "".join(chr(b) if b in kept else f"%{b:02X}" for b in utf8(js_string(value)))

@@ -1,0 +1,125 @@
+"""The modules `pyodide`, `pyodide.ffi` and `pyodide.http`: values need no conversion here.
+
+`to_js` copies all the same, since code may change the value afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any, Final
+
+from wakeful.workers.proxies import JsArray, JsBytes, JsDict, JsException, JsProxy
+from wakeful.workers.shims.environment import Environment
+from wakeful.workers.shims.objects import JsMap
+from wakeful.workers.web.outgoing import make_fetch
+from wakeful.workers.web.responses import FetchResponse
+
+VERSION: Final = "0.28.2"  # of the series whose interface this is
+
+
+class PyProxy(JsProxy):
+    """A Python object handed to JavaScript: it is called and asked as the object itself."""
+
+    js_name = "PyProxy"
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        """Call the object."""
+        return self._target(*args, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._target, name)
+
+    def unwrap(self) -> Any:
+        """The object."""
+        return self._target
+
+
+def to_js(
+    obj: Any,
+    /,
+    *,
+    depth: int = -1,
+    dict_converter: Callable[[Iterable[Any]], Any] | None = None,
+    default_converter: Callable[[Any, Callable[[Any], Any], Callable[..., None]], Any]
+    | None = None,
+    **_: object,
+) -> Any:
+    """A copy with JavaScript's names on its containers.
+
+    Args:
+        obj: any value.
+        depth: how many levels of containers are copied; all, if negative.
+        dict_converter: makes an object of the names and values of a dict.
+        default_converter: converts what is not one of the plain types.
+    """
+
+    def convert(value: Any, level: int) -> Any:
+        if level == 0 or isinstance(value, JsProxy | JsBytes):
+            return value
+        match value:
+            case dict():
+                pairs = [(key, convert(item, level - 1)) for key, item in value.items()]
+                return JsDict(pairs) if dict_converter is None else dict_converter(pairs)
+            case list() | tuple():
+                return JsArray(convert(item, level - 1) for item in value)
+            case set() | frozenset():
+                return {convert(item, level - 1) for item in value}
+            case bytes() | bytearray() | memoryview():
+                return JsBytes(value)
+            case None | bool() | int() | float() | str():
+                return value
+        if default_converter is not None:
+            return default_converter(value, lambda inner: convert(inner, level - 1), _forget)
+        return value
+
+    return convert(obj, depth)
+
+
+def _forget(original: object, converted: object) -> None:
+    """Take note of a conversion: no value here contains itself."""
+
+
+def create_proxy(obj: Any, /, **_: object) -> PyProxy:
+    """The object, with `destroy()`."""
+    return obj if isinstance(obj, PyProxy) else PyProxy(obj)
+
+
+def destroy_proxies(proxies: Iterable[Any], /) -> None:
+    """Do nothing: Python's garbage collector looks after them."""
+
+
+def pyodide_modules(environment: Environment) -> dict[str, ModuleType]:
+    """The modules of one Worker, by name."""
+    ffi = _module(
+        "pyodide.ffi",
+        to_js=to_js,
+        create_proxy=create_proxy,
+        create_once_callable=create_proxy,
+        destroy_proxies=destroy_proxies,
+        run_sync=environment.run_sync,
+        can_run_sync=lambda: True,
+        jsnull=None,
+        JsProxy=JsProxy,
+        JsException=JsException,
+        JsArray=JsArray,
+        JsBuffer=JsBytes,
+        JsMap=JsMap,
+        JsCallable=JsProxy,
+        JsPromise=JsProxy,
+    )
+    http = _module(
+        "pyodide.http", pyfetch=make_fetch(environment.fetch), FetchResponse=FetchResponse
+    )
+    package = _module("pyodide", __version__=VERSION, ffi=ffi, http=http)
+    return {"pyodide": package, "pyodide.ffi": ffi, "pyodide.http": http}
+
+
+def _module(name: str, **members: object) -> ModuleType:
+    module = ModuleType(name, __doc__)
+    vars(module).update(members)
+    vars(module)["__path__"] = []  # what is not here is missing, not a fault of the package
+    return module
