@@ -169,3 +169,14 @@ def test_handler_gives_the_python_request() -> None:
 
 def test_abort_is_no_exception() -> None:
     assert not issubclass(DurableObjectAbort, Exception)
+
+
+def test_handlers_of_one_kind_are_methods_of_the_other() -> None:
+    class Queue(DurableObject):
+        def queue(self, item: object) -> None: ...
+
+    class Default(WorkerEntrypoint):
+        def queue(self, batch: object) -> None: ...
+
+    assert (Exported(Queue).methods, Exported(Queue).handlers) == ({"queue"}, {})
+    assert (Exported(Default).methods, Exported(Default).handlers) == (set(), {"queue": 1})

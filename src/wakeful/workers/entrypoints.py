@@ -19,11 +19,11 @@ from wakeful.errors import ActivationAborted
 from wakeful.workers.proxies import JsTypeError
 from wakeful.workers.web.requests import JsRequest, Request
 
-HANDLERS: Final = frozenset(
-    {
-        *("fetch", "alarm", "webSocketMessage", "webSocketClose", "webSocketError"),
-        *("scheduled", "queue", "email", "tail", "trace", "connect", "test"),
-    }
+OBJECT_HANDLERS: Final = frozenset(
+    {"fetch", "alarm", "webSocketMessage", "webSocketClose", "webSocketError"}
+)
+WORKER_HANDLERS: Final = frozenset(
+    {"fetch", "scheduled", "queue", "email", "tail", "trace", "test"}
 )
 RESERVED: Final = frozenset(
     {
@@ -83,10 +83,11 @@ class Exported:
         self.cls = cls
         self.supports_rpc = issubclass(cls, DurableObject | WorkerEntrypoint)
         found = _functions(cls)
+        events = WORKER_HANDLERS if issubclass(cls, WorkerEntrypoint) else OBJECT_HANDLERS
         self.handlers = {
             name: arguments_taken(getattr(cls, name), bound=not isinstance(raw, staticmethod))
             for name, raw in found.items()
-            if name in HANDLERS
+            if name in events
         }
         self.methods = frozenset(
             name for name in found if name not in RESERVED and name not in self.handlers
