@@ -60,11 +60,11 @@ class Admin:
     def _list(self, request: Request) -> Answer:
         query = _query(request.query)
         store = self._host.store
-        if "type" not in query:
-            return json_answer({"types": store.types()})
         limit = query.get("limit", str(LIMIT))
         if not (limit.isascii() and limit.isdecimal() and 1 <= int(limit[:9]) <= LIMIT_MAX):
             raise InvalidArguments(f"limit is a number from 1 to {LIMIT_MAX}", field="limit")
+        if "type" not in query:
+            return json_answer({"types": store.types()})
         page = store.list(query["type"], query.get("prefix", ""), query.get("cursor"), int(limit))
         actors = [{"type": actor.type, "name": actor.name} for actor in page.actors]
         return json_answer({"actors": actors, "cursor": page.cursor})

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from wakeful.actor_type import ActorType, MethodPlan, Parameter
+from wakeful.actor_type import EMPTY, ActorType, MethodPlan, Parameter
 from wakeful.codec import to_json
 from wakeful.errors import (
     DeadlineExceeded,
@@ -53,12 +53,13 @@ _decode: Final = msgspec.json.Decoder().decode
 class Endpoint:
     """One method that can be called: found by type and name, once for all calls."""
 
-    __slots__ = ("actor_type", "ask", "plan", "readonly")
+    __slots__ = ("actor_type", "ask", "needs_arguments", "plan", "readonly")
 
     def __init__(self, host: Host, actor_type: ActorType, plan: MethodPlan) -> None:
         self.actor_type = actor_type
         self.plan = plan
         self.readonly = plan.readonly
+        self.needs_arguments = any(parameter.default is EMPTY for parameter in plan.parameters)
         self.ask = host.delivery.asking(plan)
 
 
@@ -112,6 +113,8 @@ class Calls:
             raise _not_allowed(endpoint, verb)
         elif query := request.query:
             args, kwargs = from_query(endpoint.plan, query)
+        if endpoint.needs_arguments and not args and not kwargs:
+            endpoint.plan.from_json([], {})  # raises, and says which
         address = Address(endpoint.actor_type, actor, self._active.get(actor))
         work = endpoint.ask(address, *args, **kwargs)
         try:
@@ -146,7 +149,7 @@ class Calls:
             return UnknownActorType(
                 f"no actor type {type_name!r} is registered; registered: {known}"
             )
-        if not name:
+        if not name or not method:
             return NoSuchPath(f"an actor's path is /actors/{type_name}/<name>/<method>")
         return UnknownMethod(actor_type.why_no_method(method))
 

@@ -21,8 +21,8 @@ REPLACEMENT: Final = "\ufffd"
 def actor_call(path: str) -> tuple[str, str, str]:
     """Type, name and method of a decoded path below ACTORS; what is missing is empty."""
     type_name, _, rest = path[len(ACTORS) :].partition("/")
-    name, _, method = rest.rpartition("/")
-    return type_name, name, method
+    name, slash, method = rest.rpartition("/")
+    return (type_name, name, method) if slash else (type_name, rest, "")
 
 
 def stored_actor(path: str) -> tuple[str, str]:

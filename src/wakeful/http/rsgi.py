@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
+from wakeful.errors import MalformedRequest
 from wakeful.http.invoke import too_large
 from wakeful.http.message import Answering, ClientGone, Headers
 
@@ -69,12 +70,20 @@ class RsgiRequest:
             raise ClientGone from error
 
     async def _collect(self, limit: int) -> bytes:
-        chunks, size = [], 0
+        """A body of unknown length.
+
+        A good one ends with one empty chunk. One that broke off has another before it, which is all
+        that granian tells; trailers do the same, and so are refused with it.
+        """
+        chunks, size, empty = [], 0, 0
         async for chunk in self._proto:
             size += len(chunk)
             if size > limit:
                 raise too_large(limit)
+            empty += not chunk
             chunks.append(chunk)
+        if empty != 1:
+            raise MalformedRequest("the body broke off, or has trailers")
         return b"".join(chunks)
 
 

@@ -1,0 +1,150 @@
+"""The same handler as an ASGI application: mounted in Starlette, and alone under a server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, MutableMapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+from tests.http.actors import Counter, Probe, waiter
+
+from wakeful import Config, Limits, Runtime
+from wakeful.http.settings import HttpSettings
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[TestClient]:
+    """A Starlette application with the actors below /live; its lifespan runs the runtime."""
+    config = Config(limits=Limits(request_bytes=1000))
+    runtime = Runtime(tmp_path, actors=[Counter, Probe], config=config)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with runtime:
+            yield
+
+    settings = HttpSettings(admin_token="a token of some length")
+    app = Starlette(routes=[Mount("/live", app=runtime.asgi(settings))], lifespan=lifespan)
+    with TestClient(app) as client:
+        yield client
+
+
+def test_mounted_calls_and_problems(mounted: TestClient) -> None:
+    assert mounted.post("/live/actors/Counter/a%2Fb/increment", json={"by": 2}).json() == 2
+    assert mounted.post("/live/actors/Counter/a%2Fb/increment").json() == 3
+    assert mounted.get("/live/actors/Counter/a%2Fb/get").json() == 3
+    refused = mounted.post("/live/actors/Counter/c/increment", json=["x"])
+    assert (refused.status_code, refused.json()["field"]) == (422, "by")
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert mounted.get("/live/_wakeful/health").json() == {"live": True, "ready": True}
+    assert "/actors/Counter/{name}/increment" in mounted.get("/live/openapi.json").json()["paths"]
+    assert b"wakeful_calls_total" in mounted.get("/live/_wakeful/metrics").content
+
+
+def test_mounted_limits_and_bad_paths(mounted: TestClient) -> None:
+    assert mounted.post("/live/actors/Counter/c/increment", content=b" " * 1001).status_code == 413
+    chunks = (b" " * 400 for _ in range(3))
+    assert mounted.post("/live/actors/Counter/c/increment", content=chunks).status_code == 413
+    assert mounted.post("/live/actors/Counter/%FF/increment").status_code == 400
+
+
+def test_mounted_admin_needs_a_token(mounted: TestClient) -> None:
+    """A mounted application cannot know who can reach it."""
+    assert mounted.get("/live/_wakeful/actors").status_code == 403
+    headers = {"authorization": "Bearer a token of some length"}
+    assert mounted.get("/live/_wakeful/actors", headers=headers).status_code == 200
+
+
+def test_alone_it_opens_and_closes_the_runtime(tmp_path: Path) -> None:
+    runtime = Runtime(tmp_path, actors=[Counter])
+    with TestClient(runtime.asgi()) as client:
+        assert client.post("/actors/Counter/c/increment").json() == 1
+    with TestClient(Runtime(tmp_path, actors=[Counter]).asgi()) as client:
+        assert client.get("/actors/Counter/c/get").json() == 1
+
+
+async def test_while_the_runtime_is_not_running_it_says_so(tmp_path: Path) -> None:
+    runtime = Runtime(tmp_path, actors=[Counter])
+    transport = httpx2.ASGITransport(app=runtime.asgi())
+    async with httpx2.AsyncClient(transport=transport, base_url="http://app") as client:
+        refused = await client.post("/actors/Counter/c/increment")
+        assert (refused.status_code, refused.json()["code"]) == (503, "shutting_down")
+        async with runtime:
+            assert (await client.post("/actors/Counter/c/increment")).json() == 1
+
+
+async def test_a_runtime_that_cannot_start_is_told_to_the_server(tmp_path: Path) -> None:
+    async with Runtime(tmp_path, actors=[Counter]):
+        sent = await _lifespan(Runtime(tmp_path, actors=[Counter]))
+    assert [event["type"] for event in sent] == ["lifespan.startup.failed"]
+    assert "another process" in sent[0]["message"] or "in use" in sent[0]["message"]
+
+
+async def _lifespan(runtime: Runtime) -> list[MutableMapping[str, Any]]:
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "lifespan.startup"}
+
+    async def send(event: MutableMapping[str, Any]) -> None:
+        sent.append(event)
+
+    await runtime.asgi()({"type": "lifespan"}, receive, send)
+    return sent
+
+
+async def test_a_client_that_leaves_during_its_body_calls_nobody(tmp_path: Path) -> None:
+    events = [
+        {"type": "http.request", "body": b"[1", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return events.pop(0)
+
+    async def send(event: MutableMapping[str, Any]) -> None:
+        sent.append(event)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/actors/Counter/c/increment",
+        "query_string": b"",
+        "headers": [(b"transfer-encoding", b"chunked")],
+    }
+    async with Runtime(tmp_path, actors=[Counter]) as runtime:
+        await runtime.asgi()(scope, receive, send)
+        assert sent == []
+        assert await runtime.get(Counter, "c").get() == 0
+
+
+async def test_a_cancelled_request_is_cancelled_and_its_turn_goes_on(tmp_path: Path) -> None:
+    actor, gate = waiter()
+    async with Runtime(tmp_path, actors=[actor]) as runtime:
+        transport = httpx2.ASGITransport(app=runtime.asgi())
+        async with httpx2.AsyncClient(transport=transport, base_url="http://app") as client:
+            call = asyncio.ensure_future(client.post("/actors/Waiting/w/wait"))
+            await gate.entered.wait()
+            call.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            gate.open.set()
+            assert (await client.get("/actors/Waiting/w/get")).json() == 1
+
+
+async def test_websockets_are_refused(tmp_path: Path) -> None:
+    with (
+        TestClient(Runtime(tmp_path, actors=[Counter]).asgi()) as client,
+        pytest.raises(WebSocketDisconnect),
+        client.websocket_connect("/actors/Counter/c"),
+    ):
+        pass

@@ -1,0 +1,158 @@
+"""Foreign pages and foreign names stay out; programs that are no browsers come in."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import pytest
+
+from wakeful.errors import ConfigError, WakefulError
+from wakeful.http.guard import Guard, is_loopback
+from wakeful.http.refusals import AdminRefused
+from wakeful.http.settings import HttpSettings
+
+TOKEN = "a token of some length"
+
+
+class Head:
+    """A request of which only the head matters."""
+
+    path = "/"
+    query = ""
+
+    def __init__(self, method: str = "POST", **headers: str) -> None:
+        self.method = method
+        self._headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def header(self, name: str, /) -> str | None:
+        return self._headers.get(name)
+
+    async def body(self, limit: int) -> bytes:
+        raise AssertionError("nobody may read it here")
+
+
+def code(guard: Guard, head: Head) -> str | None:
+    """The code of the refusal, or None if it comes in."""
+    try:
+        guard.admit(head)
+    except WakefulError as error:
+        return error.code
+    return None
+
+
+HERE = "127.0.0.1:8787"
+
+
+@pytest.mark.parametrize(
+    ("headers", "refusal"),
+    [
+        ({"host": HERE}, None),
+        ({}, None),
+        ({"host": "localhost"}, None),
+        ({"host": "LocalHost:1"}, None),
+        ({"host": "[::1]:8787"}, None),
+        ({"host": "evil.example"}, "host_not_allowed"),
+        ({"host": "127.0.0.1.evil.example"}, "host_not_allowed"),
+        ({"host": "localhost.evil.example:8787"}, "host_not_allowed"),
+        ({"host": ""}, "host_not_allowed"),
+        ({"host": HERE, "origin": f"http://{HERE}"}, None),
+        ({"host": HERE, "origin": "http://localhost:3000"}, "cross_origin"),
+        ({"host": HERE, "origin": "https://evil.example"}, "cross_origin"),
+        ({"host": HERE, "origin": f"https://evil.example/{HERE}"}, "cross_origin"),
+        ({"host": HERE, "origin": "null"}, "cross_origin"),
+        ({"host": HERE, "origin": ""}, "cross_origin"),
+        ({"origin": "https://evil.example"}, "cross_origin"),
+        ({"host": HERE, "sec_fetch_site": "same-origin"}, None),
+        ({"host": HERE, "sec_fetch_site": "none"}, None),
+        ({"host": HERE, "sec_fetch_site": "cross-site"}, "cross_origin"),
+        ({"host": HERE, "sec_fetch_site": "same-site"}, "cross_origin"),
+        (
+            {"host": HERE, "sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"},
+            "cross_origin",
+        ),
+    ],
+)
+def test_on_loopback(headers: dict[str, str], refusal: str | None) -> None:
+    guard = Guard(HttpSettings(), loopback=True)
+    assert code(guard, Head(**headers)) == refusal
+    assert code(guard, Head(**headers)) == refusal, "nor is it let in when it has been seen"
+
+
+def test_a_link_may_be_followed_from_anywhere() -> None:
+    guard = Guard(HttpSettings(), loopback=True)
+    link = {"host": HERE, "sec_fetch_site": "cross-site", "sec_fetch_mode": "navigate"}
+    assert code(guard, Head("GET", **link)) is None
+
+
+def test_where_others_can_reach_it_any_name_will_do_unless_there_is_a_list() -> None:
+    assert code(Guard(HttpSettings(), loopback=False), Head(host="actors.example")) is None
+    listed = Guard(HttpSettings(allowed_hosts=("Actors.example",)), loopback=False)
+    assert code(listed, Head(host="actors.example:443")) is None
+    assert code(listed, Head(host="evil.example")) == "host_not_allowed"
+    assert code(listed, Head(host="localhost:8787")) is None
+
+
+def test_an_allowed_origin_comes_in_and_may_read_the_answer() -> None:
+    guard = Guard(HttpSettings(allowed_origins=("https://app.example",)), loopback=True)
+    head = Head(host=HERE, origin="https://app.example", sec_fetch_site="cross-site")
+    assert guard.admit(head) == "https://app.example"
+    assert ("access-control-allow-origin", "https://app.example") in guard.preflight(head)
+    assert code(guard, Head(host=HERE, origin="https://app.example.evil")) == "cross_origin"
+
+
+def test_what_has_been_seen_is_not_kept_without_end() -> None:
+    guard = Guard(HttpSettings(), loopback=False)
+    for number in range(1000):
+        guard.admit(Head(host=f"host-{number}.example"))
+    assert len(guard._known) <= 64
+
+
+@pytest.mark.parametrize(
+    ("settings", "loopback", "headers", "open_"),
+    [
+        (HttpSettings(), True, {}, True),
+        (HttpSettings(), False, {}, False),
+        (HttpSettings(), True, {"x_forwarded_for": "10.0.0.1"}, False),
+        (HttpSettings(admin_token=TOKEN), True, {}, False),
+        (HttpSettings(admin_token=TOKEN), False, {"authorization": f"Bearer {TOKEN}"}, True),
+        (HttpSettings(admin_token=TOKEN), False, {"authorization": f"bearer {TOKEN}"}, True),
+        (HttpSettings(admin_token=TOKEN), False, {"authorization": f"Bearer {TOKEN}x"}, False),
+        (HttpSettings(admin_token=TOKEN), False, {"authorization": f"Basic {TOKEN}"}, False),
+        (HttpSettings(admin_token=TOKEN), False, {"authorization": "Bearer"}, False),
+    ],
+)
+def test_admin(
+    settings: HttpSettings, loopback: bool, headers: dict[str, str], open_: bool
+) -> None:
+    guard = Guard(settings, loopback=loopback)
+    with nullcontext() if open_ else pytest.raises(AdminRefused):
+        guard.admit_admin(Head(**headers))
+
+
+@pytest.mark.parametrize(
+    ("addresses", "expected"),
+    [
+        (["127.0.0.1"], True),
+        (["127.9.9.9", "::1"], True),
+        (["0.0.0.0"], False),
+        (["::"], False),
+        (["127.0.0.1", "10.0.0.1"], False),
+    ],
+)
+def test_is_loopback(addresses: list[str], expected: bool) -> None:
+    assert is_loopback(addresses) is expected
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"connections": 0},
+        {"header_seconds": -1.0},
+        {"close_seconds": 0.0},
+        {"header_bytes": 100},
+        {"admin_token": "short"},
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ConfigError, match=f"http.{next(iter(wrong))}"):
+        HttpSettings(**wrong)  # type: ignore[arg-type]
