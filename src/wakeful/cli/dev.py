@@ -68,10 +68,9 @@ def command(target: str, **chosen: object) -> None:
     options = settings(**chosen)  # type: ignore[arg-type]
     sys.dont_write_bytecode = True  # two edits within a second may have the same time stamp
     found = Target.parse(target)
-    served = found.load(traceback=options.traceback)
     errors = Errors(found.root)
     _log_for_people(errors)
-    run(_develop(found, served, options, errors))
+    run(_develop(found, options, errors))
 
 
 class Switch:
@@ -131,25 +130,28 @@ class Development:
         self._admission = admission
         self._errors = errors
         self._broken = False
+        self._started = Event()
         self.runtime: Runtime
 
-    async def start(self, served: tuple[Served, ...]) -> None:
-        """Start the first runtime.
+    async def start(self) -> None:
+        """Import the target and start the first runtime.
 
         Raises:
             Failure: it cannot start.
         """
+        served = self._target.load(traceback=self._chosen.traceback)
         with start_errors():
             runtime = self._build(served)
             await runtime.__aenter__()
         self._use(runtime)
+        self._started.set()
 
     async def stop(self) -> None:
         """Stop the runtime that runs."""
         await self.runtime.__aexit__(None, None, None)
 
     async def watch(self, stop: Event) -> None:
-        """Reload at every change, until stopped."""
+        """Reload at every change, until stopped; begin before `start`, so that none is missed."""
         from watchfiles import Change, DefaultFilter, awatch
 
         class Sources(DefaultFilter):
@@ -162,8 +164,13 @@ class Development:
             debounce=DEBOUNCE_MS,
             stop_event=stop,
         )
-        async for change in changes:
-            await self.reload({path for _, path in change})
+        try:
+            async for change in changes:
+                await self._started.wait()
+                await self.reload({path for _, path in change})
+        except (OSError, RuntimeError) as error:  # the system watches no more files, or none here
+            click.secho(f"warning: changes are not noticed: {error}", fg="yellow", err=True)
+            await stop.wait()
 
     async def reload(self, paths: set[str]) -> None:
         """Change to the new code, if these files are part of it and it can be used."""
@@ -225,16 +232,17 @@ class Development:
         click.echo(f"{mark}{text} (the code before it goes on serving)", err=True)
 
 
-async def _develop(
-    target: Target, served: tuple[Served, ...], chosen: Settings, errors: Errors
-) -> None:
+async def _develop(target: Target, chosen: Settings, errors: Errors) -> None:
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
         server = listen(chosen)
         stack.push_async_callback(server.close)
         switch, admission = Switch(), Admission.of(server)
         development = Development(target, chosen, switch, admission, errors)
-        await development.start(served)
+        watching = asyncio.create_task(development.watch(stop))
+        stack.callback(watching.cancel)
+        await asyncio.sleep(0)  # the first step of the task: from here on changes are noticed
+        await development.start()
         stack.push_async_callback(development.stop)
         stack.push_async_callback(server.close)
         server.start(switch)
@@ -244,14 +252,13 @@ async def _develop(
             for line in _to_try(runtime.host.types.values(), server.url):
                 click.echo(line)
             click.echo(f"changes of {target.text} and its neighbours are reloaded; Ctrl-C stops")
-            await _until_stopped_or_broken(development, stop, server)
+            await _until_stopped_or_broken(watching, stop, server)
 
 
 async def _until_stopped_or_broken(
-    development: Development, stop: Event, server: HttpServer
+    watching: asyncio.Task[None], stop: Event, server: HttpServer
 ) -> None:
-    """Watch and serve, until either ends."""
-    watching = asyncio.create_task(development.watch(stop))
+    """Return when it is to stop; raise what ended the watching or the serving."""
     serving = asyncio.create_task(until_stopped(stop, server))
     await asyncio.wait({watching, serving}, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
