@@ -56,6 +56,7 @@ class Errors:
     def log(self, file: TextIO, info: object) -> None:
         """An error that was logged: structlog's exception formatter."""
         if isinstance(info, tuple) and isinstance(info[1], BaseException):
+            file.write("\n")
             self._print(info[1], file)
 
     def _print(self, error: BaseException, file: TextIO | None) -> None:

@@ -22,7 +22,7 @@ from wakeful.cli.process import (
     until_stopped,
 )
 from wakeful.cli.target import Served, Target
-from wakeful.errors import WakefulError
+from wakeful.errors import CallError, WakefulError
 from wakeful.http.message import Request
 from wakeful.node import Runtime
 
@@ -62,11 +62,18 @@ async def _serve(chosen: Settings, served: tuple[Served, ...]) -> None:
 
 
 def _log(request: Request, error: WakefulError) -> None:
-    """What is not the caller's fault, for whoever runs the server."""
-    if error.http < 500:
+    """What an actor or the store is to blame for, for whoever runs the server.
+
+    Refused calls are counted, not logged: a line for each would add to the load that caused them.
+    """
+    if isinstance(error, CallError):
         return
     import structlog
 
-    cause = error.__cause__ or error
-    log = structlog.get_logger("wakeful")
-    log.error("call failed", path=request.path, code=error.code, error=str(error), exc_info=cause)
+    structlog.get_logger("wakeful").error(
+        "call failed",
+        path=request.path,
+        code=error.code,
+        error=str(error),
+        exc_info=error.__cause__,  # what user code raised
+    )
