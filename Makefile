@@ -35,9 +35,6 @@ setup: .venv/.installed ## create .venv and install wakeful with its development
 	@touch $@
 
 run: setup ## serve the counter example on http://127.0.0.1:8787
-	@echo "try, in another terminal:"
-	@echo "  curl -X POST localhost:8787/actors/Counter/counter-1/increment"
-	@echo "  curl -X POST localhost:8787/actors/Counter/counter-1/increment -d '{\"by\": 5}'"
 	@exec $(BIN)/wakeful dev examples/counter/app.py
 
 # The core is gated by its own tests alone, so the rest of the suite runs without a tracer.
