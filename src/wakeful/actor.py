@@ -24,6 +24,7 @@ V = TypeVar("V")
 A = TypeVar("A")
 
 HOOKS: Final = frozenset({"on_activate", "on_deactivate", "handle_message", "migrate"})
+RESERVED: Final = frozenset({"ctx", "facets", "schema_version", "removed_fields"})
 
 
 class Storage(Protocol):
@@ -135,8 +136,10 @@ class Actor:
         super().__init_subclass__(**kwargs)
         if "__wakeful_base__" in vars(cls):
             return
-        for name, member in vars(cls).items():
-            _check_member(cls, name, member)
+        for base in cls.__mro__:
+            if base is not object and "__wakeful_base__" not in vars(base):
+                for name, member in vars(base).items():
+                    _check_member(cls, name, member)
 
     async def on_activate(self) -> None:
         """Called when the actor has woken, before its first message."""
@@ -220,7 +223,16 @@ def _check_member(cls: type, name: str, member: object) -> None:
             f"{cls.__name__}.{name} yields: an actor's method returns one value. "
             f"Return a list, or rename it _{name} to use it inside the actor only."
         )
-    if not inspect.iscoroutinefunction(inspect.unwrap(member)) and name not in HOOKS:
+    if name in RESERVED:
+        raise ConfigError(
+            f"{cls.__name__}.{name} belongs to the framework: give the method another name"
+        )
+    if name == "migrate":
+        raise ConfigError(
+            f"{cls.__name__}.migrate must be a classmethod: "
+            "@classmethod def migrate(cls, version, state) returns the new state"
+        )
+    if not inspect.iscoroutinefunction(inspect.unwrap(member)):
         raise ConfigError(
             f"{cls.__name__}.{name} must be `async def`, since callers await it. "
             f"Write `async def {name}(...)`, or rename it _{name} to use it inside the actor only."

@@ -13,8 +13,8 @@ from typing import Final
 
 from wakeful import codec
 from wakeful.actor import HOOKS, Actor
-from wakeful.errors import ConfigError, InvalidArguments, UnknownMethod
-from wakeful.facet import Chain, Facet, Method
+from wakeful.errors import ConfigError, InvalidArguments, StateInvalid, UnknownMethod
+from wakeful.facet import Chain, Facet, Lifetime, Method, Persistence
 from wakeful.state import StateSchema
 
 EMPTY: Final = inspect.Parameter.empty
@@ -44,6 +44,8 @@ class MethodPlan:
     Attributes:
         function: what runs: the plain function, or its facet chain around it.
         calls: how often it was called.
+        positional: how many arguments may be given by position.
+        required: it cannot be called without arguments.
         straight: the code has no await, so it never suspends: it runs in the caller's task and
             context, without any of the machinery that a suspended turn needs.
     """
@@ -56,7 +58,9 @@ class MethodPlan:
         "interleave",
         "name",
         "parameters",
+        "positional",
         "readonly",
+        "required",
         "result_types",
         "returns",
         "straight",
@@ -75,7 +79,9 @@ class MethodPlan:
         hints = _hints(cls, name, raw)
         parameters = list(inspect.signature(raw).parameters.values())[1:]
         self.parameters = tuple(_parameter(cls, name, p, hints) for p in parameters)
-        self.returns = codec.typed(hints.get("return", object))
+        self.positional = sum(p.by_position for p in self.parameters)
+        self.required = any(p.default is EMPTY for p in self.parameters)
+        self.returns = _returns(cls, name, hints)
         self.result_types: frozenset[type] = self.returns.types or frozenset()
 
     def compile(self, chain: Chain) -> None:
@@ -92,16 +98,25 @@ class MethodPlan:
             InvalidArguments: they do not fit the signature; names the parameter.
         """
         parameters = self.parameters
-        if len(args) > len(parameters):
-            raise InvalidArguments(
-                f"{self.name}() takes at most {len(parameters)} arguments, {len(args)} were given"
-            )
+        if len(args) > self.positional:
+            raise self._too_many(len(args))
         copied = tuple(
             _copied(parameter, value) for parameter, value in zip(parameters, args, strict=False)
         )
         named = {name: _copied(self._named(name), value) for name, value in kwargs.items()}
         self._check_complete(len(args), named)
         return copied, named
+
+    def copy_result(self, result: object) -> object:
+        """What a turn returns, by value.
+
+        Raises:
+            StateInvalid: it is not what the signature says, or nothing that can be sent.
+        """
+        try:
+            return self.returns.copy(result)
+        except StateInvalid as error:
+            raise StateInvalid(f"{self._type_name}.{self.name} returned a value: {error}") from None
 
     def from_json(
         self, args: list[object], kwargs: Mapping[str, object]
@@ -112,16 +127,22 @@ class MethodPlan:
             InvalidArguments: they do not fit; names the parameter and what is wrong with it.
         """
         parameters = self.parameters
-        if len(args) > len(parameters):
-            raise InvalidArguments(
-                f"{self.name}() takes at most {len(parameters)} arguments, {len(args)} were given"
-            )
+        if len(args) > self.positional:
+            raise self._too_many(len(args))
         converted = tuple(
             _from_json(parameter, value) for parameter, value in zip(parameters, args, strict=False)
         )
         named = {name: _from_json(self._named(name), value) for name, value in kwargs.items()}
         self._check_complete(len(args), named)
         return converted, named
+
+    def _too_many(self, given: int) -> InvalidArguments:
+        by_name = [p.name for p in self.parameters if not p.by_position]
+        hint = f" (by name only: {', '.join(by_name)})" if by_name else ""
+        return InvalidArguments(
+            f"{self.name}() takes at most {self.positional} positional arguments{hint}, "
+            f"{given} were given"
+        )
 
     def _named(self, name: str) -> Parameter:
         for parameter in self.parameters:
@@ -160,23 +181,38 @@ class ActorType:
         "schema",
     )
 
+    chain: Chain
+    lifetime: Lifetime | None
+    persistence: Persistence | None
+    schema: StateSchema
+
     def __init__(self, cls: type[Actor], facets: Iterable[Facet], name: str | None = None) -> None:
         self.cls = cls
         self.name = name or cls.__name__
-        self.schema = StateSchema.of(cls)
         self.methods = {name: MethodPlan(cls, name) for name in _method_names(cls)}
         self.on_activate = cls.on_activate is not Actor.on_activate
         self.on_deactivate = cls.on_deactivate is not Actor.on_deactivate
         self.compile(facets)
 
     def compile(self, facets: Iterable[Facet]) -> None:
-        """(Re)compile the chain; running turns go on with what they started with."""
-        self.chain = Chain(facets)
-        plan = self.chain.plan(self.name)
+        """(Re)compile the chain; running turns and activations go on with what they began with.
+
+        Raises:
+            ConfigError: a facet, or the declared state, is wrong; nothing was changed.
+        """
+        chain = Chain(facets)
+        plan = chain.plan(self.name)
+        self.schema = StateSchema.of(self.cls, durable=plan.persistence is not None)
+        self.chain = chain
         self.lifetime = plan.lifetime
         self.persistence = plan.persistence
         for method in self.methods.values():
-            method.compile(self.chain)
+            method.compile(chain)
+
+    def never_straight(self) -> None:
+        """From now on no call takes the straight path, which asks for nothing."""
+        for method in self.methods.values():
+            method.straight = False
 
     def method(self, name: str) -> MethodPlan:
         """The method of a name.
@@ -205,8 +241,9 @@ class ActorType:
 def _method_names(cls: type[Actor]) -> list[str]:
     names: dict[str, None] = {}
     for base in reversed(cls.__mro__):
-        for name, member in vars(base).items():
-            if not name.startswith("_") and name not in HOOKS and inspect.isfunction(member):
+        for name in vars(base):
+            public = not name.startswith("_") and name not in HOOKS
+            if public and inspect.isfunction(inspect.getattr_static(cls, name)):
                 names[name] = None
     return list(names)
 
@@ -215,9 +252,17 @@ def _hints(cls: type[Actor], name: str, raw: Callable[..., object]) -> dict[str,
     try:
         return typing.get_type_hints(inspect.unwrap(raw), include_extras=True)
     except NameError as error:
-        raise ConfigError(
-            f"{cls.__name__}.{name}: an annotation names something that does not exist: {error}"
-        ) from None
+        why = f"names something that does not exist: {error}"
+    except Exception as error:  # whatever evaluating the text of an annotation may raise
+        why = f"cannot be resolved: {type(error).__name__}: {error}"
+    raise ConfigError(f"{cls.__name__}.{name}: an annotation {why}")
+
+
+def _returns(cls: type[Actor], name: str, hints: dict[str, object]) -> codec.Typed[typing.Any]:
+    try:
+        return codec.typed(hints.get("return", object))
+    except ConfigError as error:
+        raise ConfigError(f"{cls.__name__}.{name}: what it returns: {error}") from None
 
 
 def _parameter(
@@ -236,8 +281,7 @@ def _parameter(
 
 
 def _copied(parameter: Parameter, value: object) -> object:
-    types = parameter.typed.types
-    if types is not None and type(value) in types:
+    if type(value) in parameter.typed.types:
         return value
     try:
         return parameter.typed.copy(value)

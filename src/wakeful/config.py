@@ -5,9 +5,21 @@ Errors: ConfigError names the setting, the value, and what would be right.
 
 from __future__ import annotations
 
+import math
+from typing import cast
+
 import msgspec
 
 from wakeful.errors import ConfigError
+
+
+def _check_number(name: str, value: object, kind: type) -> None:
+    whole = type(value) is int
+    if not whole and (kind is int or type(value) is not float):
+        what = "a whole number" if kind is int else "a number"
+        raise ConfigError(f"{name} must be {what}, not {value!r}")
+    if not 0 < cast("float", value) < math.inf:
+        raise ConfigError(f"{name} must be more than 0 and finite, not {value!r}")
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,10 +49,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     request_seconds: float = 60.0
 
     def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if not value > 0:
-                raise ConfigError(f"limits.{name} must be more than 0, not {value!r}")
+        for field in msgspec.structs.fields(self):
+            _check_number(f"limits.{field.name}", getattr(self, field.name), field.type)
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -56,5 +66,4 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
-        if not self.idle_seconds > 0:
-            raise ConfigError(f"idle_seconds must be more than 0, not {self.idle_seconds!r}")
+        _check_number("idle_seconds", self.idle_seconds, float)

@@ -31,7 +31,6 @@ Source: classes sorted by blame as in h11 and httpx; callers decide by retry cla
 
 from __future__ import annotations
 
-import copy
 from enum import Enum
 from typing import ClassVar
 
@@ -57,7 +56,8 @@ def again(error: WakefulError) -> WakefulError:
 
     One instance raised in many tasks would collect the traceback of each.
     """
-    twin = copy.copy(error)
+    twin = type(error).__new__(type(error), *error.args)  # its constructor may take others
+    vars(twin).update(vars(error))
     twin.__cause__ = error.__cause__
     return twin
 

@@ -12,18 +12,21 @@ found when the chain is compiled, so a type without facets has no chain and pays
 
 Hooks are plain functions or `async def`. Lower `priority` is further out: its `before` runs
 first and its `after` last. A reply from `before` still passes the `after` hooks of the facets
-further out. Facets never know each other, and the runtime never asks what a facet is.
+further out. A reply from `failed` replaces the error, not its consequence: the turn is undone.
+Facets never know each other, and the runtime never asks what a facet is.
 
 Source: PlexSpaces facets (comparison.md); a processor is a function, as in structlog.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import ClassVar, Final, cast
 
 import msgspec
 
+from wakeful.errors import ConfigError
 from wakeful.ids import ActorId
 
 
@@ -61,10 +64,18 @@ class Reply(msgspec.Struct, frozen=True):
     value: object = None
 
 
+class Replaced(Exception):
+    """The turn failed and is to be undone, but its caller gets an answer all the same."""
+
+    def __init__(self, answer: object) -> None:
+        super().__init__(answer)
+        self.answer = answer
+
+
 class Call:
     """One call as the hooks see it; `args` and `kwargs` may be replaced by `before`."""
 
-    __slots__ = ("actor", "args", "kwargs", "method", "scratch")
+    __slots__ = ("actor", "args", "has_failed", "kwargs", "method", "scratch")
 
     def __init__(
         self, actor: ActorId, method: str, args: tuple[object, ...], kwargs: dict[str, object]
@@ -73,6 +84,7 @@ class Call:
         self.method = method
         self.args = args
         self.kwargs = kwargs
+        self.has_failed = False
         self.scratch: dict[object, object] = {}
 
 
@@ -122,11 +134,19 @@ def overridden(facet: Facet, hook: str) -> bool:
 
 
 class Chain:
-    """The facets of one type, outermost first, compiled for calls."""
+    """The facets of one type, outermost first, compiled for calls.
+
+    Raises:
+        ConfigError: one of them is not a facet.
+    """
 
     __slots__ = ("_links", "facets", "may_suspend", "on_activated", "on_deactivated")
 
     def __init__(self, facets: Iterable[Facet]) -> None:
+        facets = tuple(facets)
+        for facet in facets:
+            if not isinstance(facet, Facet):
+                raise ConfigError(f"a facet is an instance of a subclass of Facet, not {facet!r}")
         self.facets = tuple(sorted(facets, key=lambda facet: facet.priority))
         around = [f for f in self.facets if any(overridden(f, hook) for hook in HOOKS[:3])]
         self._links = tuple((f.before, f.after, f.failed) for f in around)
@@ -149,10 +169,13 @@ class Chain:
             return method
         links = self._links
 
-        async def chained(instance: object, *args: object, **kwargs: object) -> object:
+        async def chained(instance: object, /, *args: object, **kwargs: object) -> object:
             actor = cast("ActorId", instance.ctx.id)  # type: ignore[attr-defined]
             call = Call(actor, name, args, kwargs)
-            return await _run(links, method, instance, call)
+            result = await _run(links, method, instance, call)
+            if call.has_failed:
+                raise Replaced(result)
+            return result
 
         chained.__name__ = name
         chained.__qualname__ = f"{type_name}.{name}"
@@ -166,31 +189,43 @@ async def _run(links: tuple[Link, ...], method: Method, instance: object, call: 
     if not links:
         return await method(instance, *call.args, **call.kwargs)
     (before, after, failed), inner = links[0], links[1:]
-    reply = await _settle(before(call))
+    reply = await _settle(before(call), before)
     if reply is not None:
         return _value(reply, before)
     try:
         result = await _run(inner, method, instance, call)
     except Exception as error:
-        reply = await _settle(failed(call, error))
+        call.has_failed = True
+        reply = await _settle(failed(call, error), failed)
         if reply is None:
             raise
         return _value(reply, failed)
-    return await _settle(after(call, result))
+    return await _settle(after(call, result), after)
 
 
-async def _settle(value: object) -> object:
-    return await value if isinstance(value, Awaitable) else value
+async def _settle(value: object, hook: Callable[..., object]) -> object:
+    """What a hook answers, awaited if it is an `async def`."""
+    if not isinstance(value, Awaitable):
+        return value
+    if not _is_async(hook):
+        # The type was compiled for hooks that do not wait, so waiting here would let the next
+        # message into the middle of this one.
+        if inspect.iscoroutine(value):
+            value.close()
+        raise TypeError(f"{_name(hook)} returned something to be awaited: make it `async def`")
+    return await value
 
 
 def _value(reply: object, hook: Callable[..., object]) -> object:
     if not isinstance(reply, Reply):
-        name = getattr(hook, "__qualname__", repr(hook))
-        raise TypeError(f"{name} must return a Reply or None, not {type(reply).__name__}")
+        raise TypeError(f"{_name(hook)} must return a Reply or None, not {type(reply).__name__}")
     return reply.value
 
 
+def _name(hook: Callable[..., object]) -> str:
+    return getattr(hook, "__qualname__", repr(hook))
+
+
 def _is_async(hook: Callable[..., object]) -> bool:
-    code = getattr(hook, "__code__", None)
-    coroutine_flag = 0x80  # inspect.CO_COROUTINE
-    return code is None or bool(code.co_flags & coroutine_flag)
+    """Whether a hook may have to be awaited; what is no plain function may."""
+    return not hasattr(hook, "__code__") or inspect.iscoroutinefunction(inspect.unwrap(hook))

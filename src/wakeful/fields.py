@@ -37,6 +37,8 @@ _COPIED: Final = (
     *(defaultdict, OrderedDict, Counter),
 )
 _ABSENT: Final[Any] = object()
+_SMALL: Final = frozenset({NoneType, bool, int, float})
+SMALL_BYTES: Final = 16  # more than MessagePack needs for any of these, or for a header
 
 
 class Field:
@@ -47,15 +49,17 @@ class Field:
         typed: its annotation, compiled.
         mutable: its values can change in place, so a snapshot holds them packed.
         packs_alone: the stored form takes it packed; others are packed along with the whole.
+        grows: its values can be of more than a few bytes.
     """
 
-    __slots__ = ("_constant", "_factory", "mutable", "name", "packs_alone", "typed")
+    __slots__ = ("_constant", "_factory", "grows", "mutable", "name", "packs_alone", "typed")
 
     def __init__(self, name: str, annotation: Typed[Any], factory: Callable[[], object]) -> None:
         self.name = name
         self.typed = annotation
         self.mutable = not annotation.immutable
         self.packs_alone = self.mutable or annotation.loose
+        self.grows = self.mutable or not annotation.types or not annotation.types <= _SMALL
         self._factory = factory
         # Shared by all instances' snapshots while they hold the default.
         self._constant = annotation.pack(factory()) if self.mutable else None
@@ -72,6 +76,16 @@ class Field:
         packed = self.typed.pack(value)
         return self._constant if packed == self._constant else packed
 
+    def bytes_max(self, held: Any) -> int:
+        """As many bytes as what a snapshot holds can take in the stored form, or more."""
+        if not self.grows or held is None:
+            return SMALL_BYTES
+        if self.mutable or type(held) is bytes:
+            return len(held) + SMALL_BYTES
+        if type(held) is str:
+            return 4 * len(held) + SMALL_BYTES
+        return len(self.typed.pack(held)) + SMALL_BYTES
+
 
 class Declaration(NamedTuple):
     """All that a class says about its state."""
@@ -84,9 +98,13 @@ class Declaration(NamedTuple):
     memory: tuple[tuple[str, Callable[[], object]], ...]
 
     def set_memory(self, instance: dict[str, object]) -> None:
-        """Give an instance its own copies of the memory-only attributes' mutable defaults."""
+        """Give an instance its own copies of the memory-only attributes' mutable defaults.
+
+        What its constructor has set already stays.
+        """
         for name, make in self.memory:
-            instance[name] = make()
+            if name not in instance:
+                instance[name] = make()
 
 
 def declaration_of(actor: type, base: type | None) -> Declaration:
@@ -114,6 +132,12 @@ def declaration_of(actor: type, base: type | None) -> Declaration:
         ),
         memory=tuple(_memory(actor, [name for name in annotations if name.startswith("_")])),
     )
+
+
+def volatile_declaration_of(actor: type, base: type | None) -> Declaration:
+    """What a class declares if nothing of it is kept: every attribute is memory only."""
+    names = dict(_annotations(actor, _framework(actor, base)))
+    return Declaration(actor.__name__, 1, False, None, (), tuple(_memory(actor, list(names))))
 
 
 def _framework(actor: type, base: type | None) -> frozenset[type]:
@@ -248,6 +272,8 @@ def _memory(actor: type, names: list[str]) -> Iterator[tuple[str, Callable[[], o
         default, factory = _unfolded(_default(actor, name))
         if factory is not None:
             yield name, factory
+        elif default is not _default(actor, name) and default is not _ABSENT:
+            yield name, partial(copy.deepcopy, default)  # an immutable one, out of its field(...)
         elif type(default) in _COPIED or _is_mutable_record(default):
             yield name, partial(copy.deepcopy, default)
 

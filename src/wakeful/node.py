@@ -26,6 +26,7 @@ from wakeful.http.asgi import AsgiApplication
 from wakeful.http.gateway import Gateway, Report
 from wakeful.http.server import HttpServer
 from wakeful.http.settings import HttpSettings
+from wakeful.ids import check_name
 from wakeful.ports import Clock, Page, Store
 from wakeful.runtime.host import Host
 from wakeful.store.sqlite import SQLiteStore
@@ -140,7 +141,7 @@ class Runtime:
             *args: passed to its constructor.
             name: its name; by default a new unique one.
         """
-        return self.host.spawn(actor, name or uuid.uuid4().hex, args)
+        return self.host.spawn(actor, uuid.uuid4().hex if name is None else name, args)
 
     async def stop(self, ref: object) -> None:
         """Put a running actor to sleep (a volatile one ends); durable state stays."""
@@ -152,7 +153,7 @@ class Runtime:
         Turns under way fail with ActorAborted; a later call starts from nothing.
         """
         host = self.host
-        ref = host.ref(host.type_of(actor), name)
+        ref = host.ref(host.type_of(actor), check_name(name))
         await host.life.delete(ref._type, ref._id)
 
     def list(
@@ -221,10 +222,16 @@ class Runtime:
 
 def _actor_type(actor: type[Actor] | ActorSpec, config: Config) -> ActorType:
     if isinstance(actor, ActorSpec):
-        return ActorType(actor.cls, actor.facets, actor.name)
-    if not issubclass(actor, Actor):
+        return ActorType(actor.cls, _facets(actor.cls, actor.facets, config), actor.name)
+    given: object = actor
+    if not (isinstance(given, type) and issubclass(given, Actor)):
         raise ConfigError(f"actors are subclasses of wakeful.Actor, not {actor!r}")
-    facets: list[Facet] = list(actor.facets)
+    return ActorType(actor, _facets(actor, actor.facets, config))
+
+
+def _facets(actor: type[Actor], attached: Iterable[Facet], config: Config) -> list[Facet]:
+    """What is attached, and what makes a DurableObject one if that is not."""
+    facets = list(attached)
     if issubclass(actor, DurableObject):
         kinds = {type(facet) for facet in facets}
         if VirtualActorFacet not in kinds:
@@ -232,4 +239,4 @@ def _actor_type(actor: type[Actor] | ActorSpec, config: Config) -> ActorType:
             facets.append(VirtualActorFacet(idle))
         if DurabilityFacet not in kinds:
             facets.append(DurabilityFacet())
-    return ActorType(actor, facets)
+    return facets

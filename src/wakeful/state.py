@@ -22,7 +22,13 @@ from typing import Any, Final
 import msgspec
 
 from wakeful.errors import SchemaMismatch, StateInvalid, StorageCorrupt
-from wakeful.fields import Declaration, Field, declaration_of
+from wakeful.fields import (
+    SMALL_BYTES,
+    Declaration,
+    Field,
+    declaration_of,
+    volatile_declaration_of,
+)
 from wakeful.packing import VERSION, body, encode, pack_native, type_name, unpack
 
 Instance = dict[str, object]  # an actor's __dict__
@@ -46,6 +52,7 @@ class StateSchema:
             that does not fit its annotation and for a deleted attribute.
         changed: the same question without an answer's consequences: nothing is checked or kept.
         encode: (snapshot) -> the stored form.
+        grows: some field can hold more than a few bytes.
     """
 
     __slots__ = (
@@ -55,6 +62,7 @@ class StateSchema:
         "changed",
         "encode",
         "fields",
+        "grows",
         "name",
         "version",
     )
@@ -66,20 +74,24 @@ class StateSchema:
         self.fields = declaration.fields
         self.capture, self.changed = _watch(self.name, self.fields)
         self.encode = _encoder(self.version, self.fields)
+        self.grows = any(field.grows for field in self.fields)
 
     @classmethod
-    def of(cls, actor: type, base: type | None = None) -> StateSchema:
+    def of(cls, actor: type, base: type | None = None, *, durable: bool = True) -> StateSchema:
         """The schema of an actor class.
 
         Args:
             actor: the class.
             base: the framework's class: what it and its bases declare is no state. Classes whose
                 own body sets `__wakeful_base__` are left out as well.
+            durable: False for a class that keeps nothing: it has no durable fields, and may
+                annotate what cannot be stored.
 
         Raises:
             ConfigError: a field has no usable annotation or no fitting default.
         """
-        return cls(declaration_of(actor, base))
+        declaration = declaration_of if durable else volatile_declaration_of
+        return cls(declaration(actor, base))
 
     def fresh(self, instance: Instance) -> Snapshot:
         """Give a new instance its defaults; returns its first snapshot."""
@@ -112,6 +124,16 @@ class StateSchema:
             # Copies: a Raw keeps the whole buffer it was cut from alive.
             snapshot.append({name: raw.copy() for name, raw in stored.items()})
         return snapshot[:]
+
+    def bytes_max(self, snapshot: Snapshot) -> int:
+        """As many bytes as the stored form of a snapshot can take, or more; cheaply."""
+        total = SMALL_BYTES
+        for field, held in zip(self.fields, snapshot, strict=False):
+            total += 4 * len(field.name) + field.bytes_max(held)
+        if len(snapshot) > len(self.fields):
+            removed: dict[str, msgspec.Raw] = snapshot[-1]
+            total += sum(4 * len(name) + len(bytes(raw)) for name, raw in removed.items())
+        return total
 
     def _place(self, field: Field, raw: msgspec.Raw, instance: Instance) -> object:
         try:

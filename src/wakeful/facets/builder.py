@@ -25,7 +25,8 @@ class ActorBuilder:
     """Collects facets for an actor class; `build()` gives the spec."""
 
     def __init__(self, cls: type[Actor], name: str | None = None) -> None:
-        if not issubclass(cls, Actor):
+        given: object = cls
+        if not (isinstance(given, type) and issubclass(given, Actor)):
             raise ConfigError(f"ActorBuilder takes a subclass of Actor, not {cls!r}")
         self._cls = cls
         self._name = name or cls.__name__

@@ -21,10 +21,12 @@ class DurabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
     state_bytes_max: int = 64 * 1024 * 1024
 
     def __post_init__(self) -> None:
-        if self.state_bytes_max <= 0:
-            raise ConfigError(
-                f"DurabilityConfig.state_bytes_max must be more than 0: {self.state_bytes_max!r}"
-            )
+        confirm: object = self.confirm
+        if not isinstance(confirm, bool):
+            raise ConfigError(f"DurabilityConfig.confirm is True or False: {confirm!r}")
+        limit: object = self.state_bytes_max
+        if not isinstance(limit, int) or limit <= 0:
+            raise ConfigError(f"DurabilityConfig.state_bytes_max is bytes, more than 0: {limit!r}")
 
 
 class DurabilityFacet(Facet):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 from wakeful.errors import ConfigError, Overloaded
 from wakeful.facet import Call, Facet
 from wakeful.ids import ActorId
+
+SWEEP_MIN: Final = 64  # buckets that are kept without looking which are full
 
 
 class RateLimit(Facet):
@@ -30,15 +33,17 @@ class RateLimit(Facet):
         if not per_second > 0:
             raise ConfigError(f"RateLimit.per_second must be more than 0: {per_second!r}")
         self._per_ns = per_second / 1e9
+        if burst is not None and burst < 1:
+            raise ConfigError(f"RateLimit.burst must be at least 1: {burst!r}")
         self._burst = float(burst if burst is not None else max(1, round(per_second)))
         self._now_ns = now_ns
         self._buckets: dict[ActorId, tuple[float, int]] = {}
+        self._sweep_at = SWEEP_MIN
 
     def before(self, call: Call) -> None:
         """Take a token, or refuse."""
         now_ns = self._now_ns()
-        tokens, since_ns = self._buckets.get(call.actor, (self._burst, now_ns))
-        tokens = min(self._burst, tokens + (now_ns - since_ns) * self._per_ns)
+        tokens = self._tokens(call.actor, now_ns)
         if tokens < 1:
             self._buckets[call.actor] = (tokens, now_ns)
             wait_ns = round((1 - tokens) / self._per_ns)
@@ -46,5 +51,15 @@ class RateLimit(Facet):
         self._buckets[call.actor] = (tokens - 1, now_ns)
 
     def deactivated(self, actor: ActorId) -> None:
-        """A sleeping actor costs nothing here either."""
-        self._buckets.pop(actor, None)
+        """A sleeping actor costs nothing here either, once it has all its tokens again."""
+        if len(self._buckets) < self._sweep_at:
+            return
+        now_ns = self._now_ns()
+        for other in list(self._buckets):
+            if self._tokens(other, now_ns) >= self._burst:
+                del self._buckets[other]
+        self._sweep_at = max(SWEEP_MIN, 2 * len(self._buckets))
+
+    def _tokens(self, actor: ActorId, now_ns: int) -> float:
+        tokens, since_ns = self._buckets.get(actor, (self._burst, now_ns))
+        return min(self._burst, tokens + (now_ns - since_ns) * self._per_ns)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
 from wakeful.errors import ConfigError
@@ -18,9 +20,10 @@ class VirtualActorConfig(msgspec.Struct, frozen=True, kw_only=True):
     idle_timeout: float = 10.0
 
     def __post_init__(self) -> None:
-        if not self.idle_timeout > 0:
+        seconds: object = self.idle_timeout
+        if not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
             raise ConfigError(
-                f"VirtualActorConfig.idle_timeout is seconds, more than 0: {self.idle_timeout!r}"
+                f"VirtualActorConfig.idle_timeout is seconds, more than 0: {seconds!r}"
             )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from asyncio import Future, Task
 from collections.abc import Mapping
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from wakeful.actor_type import ActorType, MethodPlan
@@ -16,20 +17,21 @@ from wakeful.core.idle import NOWHERE
 from wakeful.core.lifecycle import Lifecycle, State
 from wakeful.core.mailbox import Mailbox
 from wakeful.core.write_buffer import WriteBuffer
-from wakeful.errors import LimitExceeded
+from wakeful.errors import ActorAborted, LimitExceeded, again
 from wakeful.ids import ActorId
 from wakeful.ports import STATE_KEY, Cells, CommitRecord
 
 if TYPE_CHECKING:
     from wakeful.actor import Actor
+    from wakeful.runtime.transaction import Transaction
     from wakeful.runtime.turn import Turn
     from wakeful.state import Snapshot
 
 
 class Envelope:
-    """One call that waits in a mailbox."""
+    """One call that waits in a mailbox, with the context variables of its caller."""
 
-    __slots__ = ("args", "kwargs", "plan", "reply")
+    __slots__ = ("args", "context", "kwargs", "plan", "reply")
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class Envelope:
         self.args = args
         self.kwargs = kwargs
         self.reply = reply
+        self.context = copy_context()
 
 
 class Activation:
@@ -61,11 +64,13 @@ class Activation:
         "instance",
         "life",
         "mailbox",
+        "schema",
         "seq",
         "shard",
         "snapshot",
         "stale",
-        "transactions",
+        "stopping",
+        "transaction",
         "turns",
         "type",
         "used_ns",
@@ -78,11 +83,13 @@ class Activation:
     def __init__(self, actor_type: ActorType, actor: ActorId, shard: int) -> None:
         self.type = actor_type
         self.id = actor
+        self.schema = actor_type.schema  # that of the type may change when facets come and go
         self.durable = actor_type.persistence is not None
         self.confirm = actor_type.persistence is not None and actor_type.persistence.confirm
         self.idle_ns = actor_type.lifetime.idle_ns if actor_type.lifetime is not None else 0
         self.shard = shard
         self.stale = False
+        self.stopping = False
         self.free = False
         self.input = InputGate()
         self.gate = OutputGate(self)
@@ -91,7 +98,7 @@ class Activation:
         self.buffer: WriteBuffer | None = None
         self.background: set[Task[object]] | None = None
         self.turns: tuple[Turn, ...] = ()
-        self.transactions = 0
+        self.transaction: Transaction | None = None
         self.used_ns = 0
         self.bucket = NOWHERE
         self.seq = 0
@@ -99,7 +106,7 @@ class Activation:
 
     def wake(self, instance: Actor, cells: Cells, args: tuple[object, ...]) -> None:
         """Fill the instance with defaults, its constructor, and what is stored; the last wins."""
-        schema, attributes = self.type.schema, vars(instance)
+        schema, attributes = self.schema, vars(instance)
         stored = cells.pop(STATE_KEY, None)
         self.snapshot = schema.fresh(attributes)
         type(instance).__init__(instance, *args)
@@ -108,6 +115,20 @@ class Activation:
         if cells:
             self.buffer = WriteBuffer(cells)
         self.instance = instance
+
+    def check_here(self) -> None:
+        """Refuse what code of an activation that has gone still asks for.
+
+        Raises:
+            WakefulError: why it has gone.
+        """
+        if self.life.cause is not None:
+            raise again(self.life.cause)
+        if self.life.state is State.GONE:
+            raise ActorAborted(
+                f"{self.id} has gone to sleep: work that goes on after a call belongs in "
+                "ctx.wait_until(...), which keeps the actor awake"
+            )
 
     def writes(self) -> WriteBuffer:
         """The buffer of user cells, made when first needed."""
@@ -123,34 +144,65 @@ class Activation:
 
     def refresh(self) -> None:
         """Work out `free` after anything it depends on has changed."""
-        self.free = self.life.state is State.ACTIVE and self.input.free and not self.mailbox
+        self.free = (
+            self.life.state is State.ACTIVE
+            and self.input.free
+            and not self.mailbox
+            and not self.stopping
+        )
+
+    def admits(self, plan: MethodPlan) -> bool:
+        """Whether a turn of this method may start now."""
+        return (
+            self.life.state is State.ACTIVE
+            and self.input.admits(interleave=plan.interleave)
+            and (plan.interleave or not self.stopping)
+        )
 
     def quiet(self) -> bool:
         """Nothing is queued, running or owed by user code: it may sleep."""
         return self.free and not self.background
+
+    def at_rest(self) -> bool:
+        """It is awake, and nothing is running or owed by user code, whatever is queued."""
+        return self.life.state is State.ACTIVE and self.input.free and not self.background
 
     def save(self) -> bool:
         """Make what the turn has changed part of the next record; whether there was anything.
 
         Raises:
             StateInvalid: a durable attribute holds what it must not; nothing was taken over.
-            LimitExceeded: the actor would keep more than its limit.
+            LimitExceeded: the actor would keep more than its limit; nothing was taken over.
         """
-        changed = self.type.schema.capture(self.instance.__dict__, self.snapshot)
+        buffer, schema = self.buffer, self.schema
+        touched = buffer is not None and buffer.touched
+        if not touched and not schema.grows:
+            changed = schema.capture(self.instance.__dict__, self.snapshot)
+        else:
+            before = self.snapshot[:]
+            changed = schema.capture(self.instance.__dict__, self.snapshot)
+            if touched or changed:
+                try:
+                    self._check_size()
+                except LimitExceeded:
+                    self.snapshot[:] = before
+                    raise
         if changed:
             self.stale = True  # the stored state, until the next record
-        buffer = self.buffer
-        if buffer is not None and buffer.touched:
-            self._check_size(buffer)
+        if buffer is not None and touched:
             buffer.commit_point()
-            changed = True
-        return changed
+        return changed or touched
 
     def undo(self) -> None:
         """Back to the last commit point."""
         if self.buffer is not None:
             self.buffer.undo()
-        self.type.schema.restore(vars(self.instance), self.snapshot)
+        self.schema.restore(vars(self.instance), self.snapshot)
+
+    def release(self) -> None:
+        """Let go of what a sleeping actor needs no more, whoever may still hold a ref to it."""
+        del self.instance, self.snapshot
+        self.buffer = self.mailbox = None
 
     def record(self, epoch: int) -> CommitRecord:
         """Everything saved since the last record, as one."""
@@ -160,7 +212,7 @@ class Activation:
             if self.buffer is not None:
                 puts = self.buffer.take()
             if self.stale:
-                puts[STATE_KEY] = self.type.schema.encode(self.snapshot)
+                puts[STATE_KEY] = self.schema.encode(self.snapshot)
                 self.stale = False
         type_name, name = self.id
         return CommitRecord(type_name, name, self.shard, epoch, self.seq, self.wiped, puts)
@@ -171,10 +223,17 @@ class Activation:
         self.free = False
         return section
 
-    def _check_size(self, buffer: WriteBuffer) -> None:
+    def _check_size(self) -> None:
         persistence = self.type.persistence
-        if persistence is not None and buffer.size_bytes > persistence.state_bytes_max:
+        if persistence is None:
+            return
+        kept_bytes = self.buffer.size_bytes if self.buffer is not None else 0
+        limit_bytes = persistence.state_bytes_max
+        if kept_bytes + self.schema.bytes_max(self.snapshot) <= limit_bytes:
+            return
+        kept_bytes += len(self.schema.encode(self.snapshot))
+        if kept_bytes > limit_bytes:
             raise LimitExceeded(
-                f"{self.id} would keep {buffer.size_bytes} bytes; its limit is "
-                f"{persistence.state_bytes_max} (DurabilityConfig.state_bytes_max)"
+                f"{self.id} would keep {kept_bytes} bytes; its limit is {limit_bytes} "
+                "(DurabilityConfig.state_bytes_max)"
             )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from wakeful.core.idle import IdleWheel
+from wakeful.core.lifecycle import State
 from wakeful.ids import ActorId
 from wakeful.runtime.activation import Activation
 
@@ -21,7 +22,10 @@ ROOM_TRIES: Final = 8  # busy actors passed over before a new one is refused
 class Catalog:
     """Activations by actor id, and the one timer that watches the idle ones."""
 
-    __slots__ = ("_loop", "_now_ns", "_retire", "_timer", "_wheel", "active_max", "actors")
+    __slots__ = (
+        *("_due_ns", "_loop", "_now_ns", "_retire", "_timer", "_wheel"),
+        *("active_max", "actors"),
+    )
 
     def __init__(
         self,
@@ -37,6 +41,7 @@ class Catalog:
         self._retire = retire
         self._wheel: IdleWheel[Activation] = IdleWheel(TICK_NS)
         self._timer: TimerHandle | None = None
+        self._due_ns = 0
 
     def __len__(self) -> int:
         return len(self.actors)
@@ -50,8 +55,14 @@ class Catalog:
         self.actors[activation.id] = activation
 
     def full(self) -> bool:
-        """Whether there is no room, even after putting the least recently used to sleep."""
-        return len(self.actors) >= self.active_max and not self._make_room()
+        """Whether there is no room, even after putting the least recently used to sleep.
+
+        One that is on its way to sleep has made room; of those there may be as many again.
+        """
+        count = len(self.actors)
+        if count < self.active_max:
+            return False
+        return count >= 2 * self.active_max or not self._make_room()
 
     def remove(self, activation: Activation) -> None:
         """Forget an activation."""
@@ -68,7 +79,8 @@ class Catalog:
         if activation.idle_ns <= 0:
             return
         self._wheel.add(activation)
-        if self._timer is None:
+        if self._timer is None or activation.bucket * TICK_NS < self._due_ns:
+            self.close()
             self._arm()
 
     def close(self) -> None:
@@ -84,7 +96,7 @@ class Catalog:
                 return False
             self._wheel.discard(oldest)
             self._retire(oldest)
-            if len(self.actors) < self.active_max:
+            if len(self.actors) < self.active_max or oldest.life.state is State.DEACTIVATING:
                 return True
         return False
 
@@ -93,11 +105,14 @@ class Catalog:
         if due_ns is None:
             self._timer = None
             return
+        self._due_ns = due_ns
         delay_s = max(0.0, (due_ns - self._now_ns()) / 1e9)
         self._timer = self._loop.call_later(delay_s, self._expire)
 
     def _expire(self) -> None:
+        self._timer = None
         now_ns = self._now_ns()
         for activation in self._wheel.expire(now_ns):
             self._retire(activation)
-        self._arm()
+        if self._timer is None:
+            self._arm()

@@ -33,6 +33,7 @@ class StorageFace:
 
     async def get(self, key: str, default: object = None) -> object:
         """The value (a copy), or default."""
+        self._activation.check_here()
         buffer = self._activation.buffer
         stored = buffer.get(_cell(key)) if buffer is not None else None
         return default if stored is None else codec.decode(stored)
@@ -44,6 +45,7 @@ class StorageFace:
 
     async def delete(self, key: str) -> bool:
         """Remove a value; whether there was one."""
+        self._activation.check_here()
         buffer = self._activation.buffer
         return buffer.delete(_cell(key)) if buffer is not None else False
 
@@ -66,12 +68,14 @@ class StorageFace:
 
     async def delete_all(self) -> None:
         """Remove all keys; declared state stays."""
+        self._activation.check_here()
         buffer = self._activation.buffer
         for key in list(buffer.cells) if buffer is not None else ():
             self._activation.writes().delete(key)
 
     async def transaction(self, work: Callable[[], Coroutine[object, object, V]]) -> V:
         """Run work in a critical section; if it raises, state and storage are as before it."""
+        self._check_durable()
         return await self._host.transaction(self._activation, work)
 
     async def sync(self) -> None:
@@ -79,6 +83,7 @@ class StorageFace:
         await self._host.commit_point(self._activation)
 
     def _keys(self, prefix: str, start: str | None, end: str | None) -> Keys:
+        self._activation.check_here()
         buffer = self._activation.buffer
         if buffer is None:
             return []
@@ -91,6 +96,7 @@ class StorageFace:
         ]
 
     def _check_durable(self) -> None:
+        self._activation.check_here()
         # A volatile actor's storage would vanish with it: say so at the first write.
         if not self._activation.durable:
             raise InvalidArguments(
@@ -155,4 +161,9 @@ class Context:
 def _cell(key: str) -> str:
     if not isinstance(key, str):
         raise InvalidArguments(f"a storage key is text, not {type(key).__name__}: {key!r}")
+    if not key.isascii():
+        try:
+            key.encode()
+        except UnicodeEncodeError:
+            raise InvalidArguments(f"a storage key is valid Unicode: {key!r}") from None
     return KV_PREFIX + key

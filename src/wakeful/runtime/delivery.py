@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop, CancelledError, Future, TimerHandle
 from collections.abc import Mapping
+from contextvars import Context
+from functools import partial
 from typing import Final
 
 from wakeful.actor_type import MethodPlan
@@ -23,13 +25,13 @@ from wakeful.errors import (
     ActivationAborted,
     ActorRaised,
     CallCycle,
-    CallError,
     DeadlineExceeded,
     Overloaded,
     RuntimeOverloaded,
     ShuttingDown,
     again,
 )
+from wakeful.facet import Replaced
 from wakeful.ids import ActorId
 from wakeful.ports import Clock
 from wakeful.runtime.activation import Activation, Envelope
@@ -48,14 +50,19 @@ class Delivery:
     """From a call to its answer."""
 
     def __init__(
-        self, loop: AbstractEventLoop, clock: Clock, config: Config, life: Life, flusher: Flusher
+        self,
+        *,
+        loop: AbstractEventLoop,
+        context: Context,
+        clock: Clock,
+        config: Config,
+        life: Life,
+        flusher: Flusher,
     ) -> None:
         self.flusher = flusher
         self.waits: WaitGraph[ActorId] = WaitGraph()
-        self.pool = RunnerPool(loop, self._finish)
         self.failures = 0
         self.shed = 0
-        self.waiting = 0
         self._loop = loop
         self._new_future = loop.create_future
         self._suspended: dict[Turn, float] = {}
@@ -63,7 +70,12 @@ class Delivery:
         self._now_ns = clock.monotonic_ns
         self._limits = config.limits
         self._life = life
-        self._quiet: Future[None] | None = None
+        self.pool = RunnerPool(loop, context, self._finish)
+
+    @property
+    def waiting(self) -> int:
+        """Calls that wait in mailboxes."""
+        return self._life.waiting
 
     def asking(self, plan: MethodPlan) -> Asking:
         """The function a ref has for a method: a call goes in, its answer comes out.
@@ -74,11 +86,11 @@ class Delivery:
         commit, new_future, in_turn = flusher.commit, self._loop.create_future, current.get
 
         async def ask(ref: Ref, /, *args: object, **kwargs: object) -> object:
+            if args or kwargs or plan.required:
+                args, kwargs = plan.copy_arguments(args, kwargs)
             activation = ref._activation
             if activation is None or not activation.free:
                 activation = ref._activation = find(ref._type, ref._id)
-            if args or kwargs:
-                args, kwargs = plan.copy_arguments(args, kwargs)
             plan.calls += 1
             if not plan.straight or not activation.free or in_turn() is not None:
                 return await self._ask_slowly(activation, plan, args, kwargs)
@@ -87,11 +99,11 @@ class Delivery:
             try:
                 result = await plan.function(activation.instance, *args, **kwargs)
                 if type(result) not in plan.result_types:
-                    result = plan.returns.copy(result)
+                    result = plan.copy_result(result)
                 if activation.durable and activation.save():
                     flusher.wrote(activation)
             except BaseException as error:
-                return await self._straight_failed(activation, error)
+                return await self._straight_failed(activation, plan, error)
             if activation.confirm and activation.gate.batch > commit.settled:
                 durable = new_future()
                 commit.wait(activation.gate, (durable, None, None))
@@ -101,75 +113,61 @@ class Delivery:
         return ask
 
     def pump(self, activation: Activation) -> None:
-        """Start what waits in the mailbox, as far as the input gate admits it."""
+        """Start what waits in the mailbox, as far as the actor admits it."""
         mailbox = activation.mailbox
         if mailbox is not None and activation.life.state is State.ACTIVE:
             budget = STRAIGHT_RUN_MAX
-            while (event := mailbox.peek()) is not None:
-                if not activation.input.admits(interleave=event.plan.interleave):
-                    break
+            while (event := mailbox.peek()) is not None and activation.admits(event.plan):
                 if budget == 0:
                     self._loop.call_soon(self.pump, activation)
                     break
                 budget -= 1
                 mailbox.take()
-                self.waiting -= 1
+                self._life.waiting -= 1
                 if not event.reply.done():
                     self._run_queued(activation, event)
         activation.refresh()
-        if self._quiet is not None:
-            self._tell_quiet()
+        self._life.tell_watchers()
 
     def _run_queued(self, activation: Activation, event: Envelope) -> None:
-        turn = self._start(activation, event.plan, event.args, event.kwargs)
+        turn = self._start(activation, event.plan, event.args, event.kwargs, event.context)
         if turn.ended:
             self.flusher.deliver(activation, event.reply, turn.result, turn.error)
         else:
             turn.reply = event.reply
 
-    async def commit_point(self, activation: Activation) -> None:
-        """What the turn has done so far is committed; return when it is durable."""
-        if activation.life.cause is not None:
-            raise activation.life.cause
-        if activation.transactions:
-            raise CallError(
-                f"{activation.id}: inside a transaction nothing can leave the actor; "
-                "call other actors before or after it"
-            )
-        if activation.durable and activation.save():
-            self.flusher.wrote(activation)
-        if activation.confirm:
-            await self.flusher.durable(activation)
+    async def close(self, seconds: float) -> None:
+        """End what is left of turns; wait so long for those that do not want to."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await self.pool.close(seconds)
 
-    async def quiet(self) -> None:
-        """Return when no turn runs and none waits."""
-        while any(a.turns or a.mailbox for a in self._life.catalog):
-            self._quiet = self._loop.create_future()
-            await self._quiet
-        self._quiet = None
-
-    async def _straight_failed(self, activation: Activation, error: BaseException) -> object:
+    async def _straight_failed(
+        self, activation: Activation, plan: MethodPlan, error: BaseException
+    ) -> object:
         self.failures += 1
         if isinstance(error, ActivationAborted):
             await self.flusher.durable(activation)
-            raise error.cause from None
+            raise again(error.cause) from None
         if activation.durable:
             activation.undo()
             if activation.confirm:
                 await self.flusher.durable(activation)
-        raise error
+        if isinstance(error, Replaced):
+            return plan.copy_result(error.answer)
+        raise _told(error)
 
     async def _ask_slowly(
         self, activation: Activation, plan: MethodPlan, args: Args, kwargs: Kwargs
     ) -> object:
         turn = current.get()
-        if turn is None:
-            if self._life.closing:
-                raise ShuttingDown("the runtime is shutting down")
-            return await self._deliver(activation, plan, args, kwargs)
-        await self.commit_point(turn.activation)
-        activation = self._life.find(activation.type, activation.id)
-        if not turn.holds or turn.ended:
+        if turn is not None:
+            await turn.home.commit_point(turn.activation)
+            activation = self._life.find(activation.type, activation.id)
+        inside = turn is not None and not turn.ended and turn.home is self.flusher
+        if self._life.closing and not inside:
+            raise ShuttingDown("the runtime is shutting down")
+        if turn is None or not inside or not turn.holds:
             return await self._deliver(activation, plan, args, kwargs)
         return await self._ask_and_wait(turn, activation, plan, args, kwargs)
 
@@ -178,7 +176,7 @@ class Delivery:
     ) -> object:
         """A turn asks another actor: it will wait, and must not wait for itself."""
         asker, target = turn.activation.id, activation.id
-        if not activation.input.admits(interleave=plan.interleave):
+        if not activation.admits(plan):
             self._check_cycle(turn, target, plan)
         mark = object()
         self.waits.add(asker, target, turn.what, id(mark))
@@ -202,9 +200,8 @@ class Delivery:
         self, activation: Activation, plan: MethodPlan, args: Args, kwargs: Kwargs
     ) -> object:
         """Run the turn now if the actor is free for it, else queue it; returns its answer."""
-        ready = activation.life.state is State.ACTIVE
         first = plan.interleave or not activation.mailbox
-        if not (ready and first and activation.input.admits(interleave=plan.interleave)):
+        if not (first and activation.admits(plan)):
             return await self._queue(activation, Envelope(plan, args, kwargs, self._new_future()))
         turn = self._start(activation, plan, args, kwargs)
         if not turn.ended:
@@ -218,29 +215,43 @@ class Delivery:
         return turn.result
 
     def _queue(self, activation: Activation, event: Envelope) -> Future[object]:
-        if self.waiting >= self._limits.calls_waiting:
+        waiting = self._life.waiting
+        if waiting >= self._limits.calls_waiting:
             self.shed += 1
-            raise RuntimeOverloaded(f"{self.waiting} calls are waiting (limits.calls_waiting)")
+            raise RuntimeOverloaded(f"{waiting} calls are waiting (limits.calls_waiting)")
         if not activation.queue(self._limits.mailbox).offer(event):
             self.shed += 1
             raise Overloaded(
                 f"{activation.id} has {self._limits.mailbox} calls waiting (limits.mailbox)"
             )
-        self.waiting += 1
+        self._life.waiting += 1
         activation.free = False
         return event.reply
 
-    def _start(self, activation: Activation, plan: MethodPlan, args: Args, kwargs: Kwargs) -> Turn:
+    def _start(
+        self,
+        activation: Activation,
+        plan: MethodPlan,
+        args: Args,
+        kwargs: Kwargs,
+        context: Context | None = None,
+    ) -> Turn:
         """Start a turn; when it has ended already, its outcome is in it."""
         activation.used_ns = self._now_ns()
-        if activation.turns and activation.durable and activation.save():
-            self.flusher.wrote(activation)  # joining another turn is a commit point of it
-        turn = Turn(activation, plan.name, plan)
+        turn = Turn(self.flusher, activation, plan.name, plan)
+        if activation.turns and activation.durable:
+            try:
+                if activation.save():  # joining another turn is a commit point of it
+                    self.flusher.wrote(activation)
+            except Exception as refused:
+                turn.ended, turn.error = True, refused
+                return turn
         activation.input.enter()
         activation.free = False
         activation.turns = (*activation.turns, turn)
         try:
-            result = self.pool.start(turn, plan.function(activation.instance, *args, **kwargs))
+            work = plan.function(activation.instance, *args, **kwargs)
+            result = self.pool.start(turn, work, context)
         except BaseException as error:
             self._conclude(turn, None, error)
             return turn
@@ -252,14 +263,18 @@ class Delivery:
 
     def _finish(self, turn: Turn, result: object, error: BaseException | None) -> None:
         """A suspended turn has ended, in its runner."""
+        activation = turn.activation
         self._suspended.pop(turn, None)
+        if activation.transaction is not None:  # another turn's: not to be committed by half
+            activation.transaction.when_over(partial(self._finish, turn, result, error))
+            return
         self._conclude(turn, result, error)
         assert turn.reply is not None
-        self.flusher.deliver(turn.activation, turn.reply, turn.result, turn.error)
-        self._after_turn(turn.activation)
+        self.flusher.deliver(activation, turn.reply, turn.result, turn.error)
+        self._after_turn(activation)
 
     def _after_turn(self, activation: Activation) -> None:
-        if activation.mailbox or self._quiet is not None:
+        if activation.mailbox or self._life.watchers:
             self.pump(activation)
         else:
             activation.refresh()
@@ -274,28 +289,27 @@ class Delivery:
         activation.turns = () if len(turns) == 1 else tuple(t for t in turns if t is not turn)
         cause = activation.life.cause or turn.cause
         error = again(cause) if cause is not None else error
-        if error is None:
-            try:
+        try:
+            if error is None:
                 if type(result) not in plan.result_types:
-                    result = plan.returns.copy(result)
+                    result = plan.copy_result(result)
                 if activation.durable and activation.save():
                     self.flusher.wrote(activation)
-            except Exception as refused:
-                error = refused
+            elif isinstance(error, Replaced):
+                self._undo(activation)
+                result, error = plan.copy_result(error.answer), None
+        except Exception as refused:
+            error = refused
         if error is None:
             turn.result = result
         else:
-            turn.error = self._undo(activation, error)
+            self._undo(activation)
+            turn.error = _told(error)
 
-    def _undo(self, activation: Activation, error: BaseException) -> BaseException:
+    def _undo(self, activation: Activation) -> None:
         self.failures += 1
         if activation.durable and activation.life.cause is None:
             activation.undo()
-        if isinstance(error, ActivationAborted):
-            return error.cause
-        if isinstance(error, CancelledError):
-            return ActorRaised("CancelledError", "the method was cancelled from inside")
-        return error
 
     def _watch(self, turn: Turn) -> None:
         """Bound a turn's time: turns end in about the order they began, one timer serves all."""
@@ -327,9 +341,14 @@ class Delivery:
         """It did not stop when cancelled: the actor goes on without it, in a new activation."""
         if not turn.ended and turn.cause is not None:
             if turn.reply is not None and not turn.reply.done():
-                turn.reply.set_exception(turn.cause)
+                turn.reply.set_exception(again(turn.cause))
             self._life.discard(turn.activation, turn.cause)
 
-    def _tell_quiet(self) -> None:
-        if self._quiet is not None and not self._quiet.done():
-            self._quiet.set_result(None)
+
+def _told(error: BaseException) -> BaseException:
+    """An error as the caller is to see it; its own cancellation is another thing."""
+    if isinstance(error, ActivationAborted):
+        return again(error.cause)
+    if isinstance(error, CancelledError):
+        return ActorRaised("CancelledError", "the method was cancelled from inside")
+    return error

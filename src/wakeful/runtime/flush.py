@@ -7,23 +7,34 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable
+from contextvars import Context
 from typing import cast
 
 from wakeful.core.commit import GroupCommit
 from wakeful.core.lease import Lease
-from wakeful.errors import Fenced, StorageError, again
+from wakeful.errors import CallError, Fenced, StorageError, UnknownOutcome, again
 from wakeful.ports import Store
 from wakeful.runtime.activation import Activation
+from wakeful.runtime.transaction import in_transaction
 
 Ticket = tuple["Future[object]", object, "BaseException | None"]
 Broken = Callable[[Activation, StorageError], None]
 
 
 class Flusher:
-    """The loop's side of group commit; the store's side is a thread or a database."""
+    """The loop's side of group commit; the store's side is a thread or a database.
+
+    Args:
+        loop: the loop.
+        context: what it works in: nobody's, whoever wrote first.
+        store: where batches go.
+        lease: the epoch they carry.
+        broken: is told of each activation whose writes are lost.
+    """
 
     __slots__ = (
         "_broken",
+        "_context",
         "_idle",
         "_loop",
         "_scheduled",
@@ -34,12 +45,20 @@ class Flusher:
         "records",
     )
 
-    def __init__(self, loop: AbstractEventLoop, store: Store, lease: Lease, broken: Broken) -> None:
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        context: Context,
+        store: Store,
+        lease: Lease,
+        broken: Broken,
+    ) -> None:
         self.commit: GroupCommit[Ticket] = GroupCommit()
         self.lease = lease
         self.batches = 0
         self.records = 0
         self._loop = loop
+        self._context = context
         self._store = store
         self._broken = broken
         self._scheduled = False
@@ -68,6 +87,28 @@ class Flusher:
         elif gate.broken is not None:
             raise gate.broken
 
+    async def commit_point(self, activation: Activation) -> None:
+        """What a turn has done so far is committed; return when it is durable.
+
+        Raises:
+            CallError: the code that asks is a transaction's.
+            StateInvalid, LimitExceeded: what it has done cannot be kept.
+            StorageError: it will not be durable.
+            WakefulError: the activation has gone; its cause.
+        """
+        while activation.transaction is not None:
+            if in_transaction(activation):
+                raise CallError(
+                    f"{activation.id}: inside a transaction nothing can leave the actor; "
+                    "call other actors before or after it"
+                )
+            await activation.transaction.over(self._loop)
+        activation.check_here()
+        if activation.durable and activation.save():
+            self.wrote(activation)
+        if activation.confirm:
+            await self.durable(activation)
+
     def deliver(
         self,
         activation: Activation,
@@ -94,7 +135,7 @@ class Flusher:
     def _schedule(self) -> None:
         if self.commit.in_flight is None:
             self._scheduled = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._flush, context=self._context)
 
     def _flush(self) -> None:
         self._scheduled = False
@@ -103,13 +144,17 @@ class Flusher:
             self._tell_idle()
             return
         epoch = self.lease.epoch
-        records = [cast("Activation", gate.owner).record(epoch) for gate in batch.writers]
-        self.batches += 1
-        self.records += len(records)
         try:
+            records = [cast("Activation", gate.owner).record(epoch) for gate in batch.writers]
+            self.batches += 1
+            self.records += len(records)
             self._store.commit(records, self._done)
         except StorageError as error:
             self._loop.call_soon(self._done, error)
+        except Exception as error:  # a fault of ours or of the store: nobody may wait for ever
+            lost = UnknownOutcome(f"the batch could not be handed to the store: {error!r}")
+            lost.__cause__ = error
+            self._loop.call_soon(self._done, lost)
 
     def _done(self, error: StorageError | None) -> None:
         if error is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import AbstractEventLoop
+from asyncio import AbstractEventLoop, CancelledError, Task
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import copy_context
 from typing import TypeVar, cast
@@ -13,12 +13,10 @@ import structlog
 from wakeful.actor_type import ActorType
 from wakeful.config import Config
 from wakeful.core.lease import Lease
-from wakeful.core.lifecycle import State
 from wakeful.errors import (
-    ActorNotFound,
     ConfigError,
+    Fenced,
     InvalidArguments,
-    ShuttingDown,
     StorageError,
     UnknownActorType,
     WakefulError,
@@ -32,6 +30,7 @@ from wakeful.runtime.delivery import Delivery
 from wakeful.runtime.flush import Flusher
 from wakeful.runtime.life import Life
 from wakeful.runtime.refs import Ref, ref_class
+from wakeful.runtime.transaction import transact
 from wakeful.runtime.turn import Turn, current
 
 A = TypeVar("A")
@@ -49,7 +48,9 @@ class Host:
         self.config = config
         self.store = store
         self.types: dict[str, ActorType] = {}
-        self.flusher = Flusher(loop, store, Lease(info.epoch), self._broken)
+        context = copy_context()
+        context.run(current.set, None)  # it may be started by a turn of another runtime
+        self.flusher = Flusher(loop, context, store, Lease(info.epoch), self._broken)
         self.life = Life(
             loop=loop,
             store=store,
@@ -60,7 +61,14 @@ class Host:
             make_context=self._make_context,
             deliver=self._deliver,
         )
-        self.delivery = Delivery(loop, clock, config, self.life, self.flusher)
+        self.delivery = Delivery(
+            loop=loop,
+            context=context,
+            clock=clock,
+            config=config,
+            life=self.life,
+            flusher=self.flusher,
+        )
         self._classes: dict[type, ActorType] = {}
         self._refs: dict[str, type[Ref]] = {}
 
@@ -101,19 +109,14 @@ class Host:
         """Wake an actor explicitly; it lives until it is stopped."""
         actor_type = self.type_of(actor)
         ref = self.ref(actor_type, check_name(name))
-        if ref._id in self.life.catalog.actors:
-            raise InvalidArguments(f"{ref._id} is running already", field="name")
-        ref._activation = self.life.wake(actor_type, ref._id, args)
+        ref._activation = self.life.spawn(actor_type, ref._id, args)
         return cast("A", ref)
 
     async def stop(self, ref: object) -> None:
         """Put a running actor to sleep; what is durable stays."""
         if not isinstance(ref, Ref):
             raise InvalidArguments(f"stop() takes a ref, not {type(ref).__name__}", field="ref")
-        activation = self.life.catalog.actors.get(ref._id)
-        if activation is None:
-            raise ActorNotFound(f"{ref._id} is not running")
-        await self.life.stop(activation)
+        await self.life.stop(ref._id)
 
     def attach(self, actor: type, facet: Facet) -> None:
         """Add a facet to a type from now on; lifetime and persistence count at the next waking."""
@@ -135,7 +138,7 @@ class Host:
 
     async def commit_point(self, activation: Activation) -> None:
         """Commit what the turn has done so far; return when it is durable."""
-        await self.delivery.commit_point(activation)
+        await self.flusher.commit_point(activation)
 
     async def in_section(self, activation: Activation, work: Callable[[], Awaitable[V]]) -> V:
         """Run work in a critical section of an actor."""
@@ -148,70 +151,81 @@ class Host:
 
     async def transaction(self, activation: Activation, work: Callable[[], Awaitable[V]]) -> V:
         """Run work in a critical section; undo what it did if it raises."""
-        schema, attributes = activation.type.schema, vars(activation.instance)
-        before = list(activation.snapshot)
-        schema.capture(attributes, before)
-        buffer = activation.writes()
-        savepoint = buffer.savepoint()
-        activation.transactions += 1
-        try:
-            return await self.in_section(activation, work)
-        except BaseException:
-            buffer.undo(savepoint)
-            schema.restore(attributes, before)
-            raise
-        finally:
-            activation.transactions -= 1
+        return await transact(self.loop, activation, lambda: self.in_section(activation, work))
 
     def start_background(
         self, activation: Activation, work: Coroutine[object, object, object]
     ) -> None:
         """Run work beside the turns of an actor; it stays awake until that ends."""
+        try:
+            activation.check_here()
+        except WakefulError:
+            work.close()
+            raise
+        turn = Turn(self.flusher, activation, "background work")
+        turn.holds = False
         context = copy_context()
-        context.run(current.set, Turn(activation, "background work"))
-        task = self.loop.create_task(self._background(activation, work), context=context)
+        context.run(current.set, turn)
+        task = self.loop.create_task(self._background(turn, work), context=context)
         if activation.background is None:
             activation.background = set()
-        activation.background.add(task)
-        task.add_done_callback(activation.background.discard)
+        background = activation.background
+        background.add(task)
+
+        def ended(task: Task[object]) -> None:
+            background.discard(task)
+            work.close()  # in case it was cancelled before it began
+            self.delivery.pump(activation)
+
+        task.add_done_callback(ended)
 
     async def close(self) -> None:
         """Stop admitting, let turns finish, put everyone to sleep, flush."""
         self.life.closing = True
+        for actor_type in self.types.values():
+            actor_type.never_straight()  # so that every call finds out
+        seconds = self.config.limits.shutdown_seconds
         try:
-            async with asyncio.timeout(self.config.limits.shutdown_seconds):
-                await self.delivery.quiet()
+            async with asyncio.timeout(seconds):
+                await self.life.quiet()
         except TimeoutError:
             pass
-        for activation in self.life.catalog:
-            await self._end(activation)
-        await self.life.finished()
+        await self.life.close()
         await self.flusher.settled()
-        self.life.catalog.close()
-        await self.delivery.pool.close()
+        await self.delivery.close(seconds)
 
-    async def _end(self, activation: Activation) -> None:
-        await self.flusher.settled()
-        if activation.life.state is not State.ACTIVE:
-            return
-        if activation.quiet():
-            self.life.retire(activation)
-        else:
-            cause = ShuttingDown(f"{activation.id} was still busy when the runtime was closed")
-            self.life.discard(activation, cause)
-
-    async def _background(
-        self, activation: Activation, work: Coroutine[object, object, object]
-    ) -> object:
+    async def _background(self, turn: Turn, work: Coroutine[object, object, object]) -> object:
+        activation = turn.activation
+        result: object = None
         try:
-            return await work
-        except Exception as error:
-            log = structlog.get_logger("wakeful")
-            log.exception("background work failed", actor=str(activation.id), error=str(error))
-            return None
+            result = await work
+        except (Exception, CancelledError) as error:
+            self._background_failed(activation, error)
+        try:
+            if activation.life.cause is None:
+                await self.flusher.commit_point(activation)
+        except (Exception, CancelledError) as error:
+            self._background_failed(activation, error)
         finally:
-            if activation.life.state is State.ACTIVE and not activation.transactions:
-                await self.delivery.commit_point(activation)
+            turn.ended = True
+        return result
+
+    def _background_failed(self, activation: Activation, error: BaseException) -> None:
+        cause = activation.life.cause
+        if cause is None:
+            if activation.durable and not activation.turns and activation.transaction is None:
+                activation.undo()
+        elif isinstance(cause, StorageError):
+            error = cause
+        else:
+            return  # it was thrown away on purpose
+        log = structlog.get_logger("wakeful")
+        log.error(
+            "background work failed",
+            actor=str(activation.id),
+            error=f"{type(error).__name__}: {error}",
+            exc_info=error,
+        )
 
     def _make_context(self, activation: Activation) -> Context:
         return Context(self, activation)
@@ -221,3 +235,5 @@ class Host:
 
     def _broken(self, activation: Activation, error: StorageError) -> None:
         self.life.discard(activation, error)
+        if isinstance(error, Fenced):
+            self.life.discard_all(error)  # a newer owner serves them all

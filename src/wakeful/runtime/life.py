@@ -8,9 +8,10 @@ Invariants: concurrent first messages share one activation; a message that waits
 from __future__ import annotations
 
 import asyncio
-from asyncio import AbstractEventLoop, Future, Task
+from asyncio import AbstractEventLoop, CancelledError, Future, Task
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import cast
+from contextlib import suppress
+from typing import Final
 
 import structlog
 
@@ -19,12 +20,15 @@ from wakeful.actor_type import ActorType
 from wakeful.config import Config
 from wakeful.core.lifecycle import State
 from wakeful.errors import (
+    ActivationAborted,
     ActivationFailed,
     ActorAborted,
     ActorNotFound,
     Fenced,
+    InvalidArguments,
     RuntimeOverloaded,
     ShuttingDown,
+    StorageError,
     WakefulError,
     again,
 )
@@ -39,8 +43,17 @@ MakeContext = Callable[[Activation], object]
 Deliver = Callable[[Activation], None]
 
 
+CLOSE_ROUNDS: Final = 8  # an actor that goes to sleep may wake another, which goes to sleep, ...
+
+
 class Life:
-    """The only one that changes an activation's lifecycle."""
+    """The only one that changes an activation's lifecycle.
+
+    Attributes:
+        closing: nothing is admitted any more but what turns under way need.
+        waiting: calls that wait in mailboxes.
+        watchers: those who wait for something to end.
+    """
 
     def __init__(
         self,
@@ -60,6 +73,8 @@ class Life:
         self.activations = 0
         self.deactivations = 0
         self.discards = 0
+        self.waiting = 0
+        self.watchers: list[Future[None]] = []
         self._loop = loop
         self._store = store
         self._shards = shards
@@ -67,7 +82,8 @@ class Life:
         self._config = config
         self._make_context = make_context
         self._deliver = deliver
-        self._tasks: set[Task[None]] = set()
+        self._tasks: dict[Activation, Task[None]] = {}
+        self._spawned: dict[ActorId, tuple[object, ...]] = {}
 
     def find(self, actor_type: ActorType, actor: ActorId) -> Activation:
         """The activation of an actor, woken if need be (it may still be waking)."""
@@ -75,11 +91,28 @@ class Life:
         if activation is not None:
             return activation
         if actor_type.lifetime is None:
-            raise ActorNotFound(
-                f"{actor} is not running, and {actor_type.name} does not wake by itself: "
-                "spawn it, or attach a VirtualActorFacet"
-            )
+            args = self._spawned.get(actor)
+            if args is None:
+                raise ActorNotFound(
+                    f"{actor} is not running, and {actor_type.name} does not wake by itself: "
+                    "spawn it, or attach a VirtualActorFacet"
+                )
+            return self.wake(actor_type, actor, args)
         return self.wake(actor_type, actor)
+
+    def spawn(self, actor_type: ActorType, actor: ActorId, args: tuple[object, ...]) -> Activation:
+        """Wake an actor explicitly; if its activation breaks it wakes again, until it is stopped.
+
+        Raises:
+            InvalidArguments: it is running already.
+            WakefulError: as `wake`.
+        """
+        if actor in self.catalog.actors:
+            raise InvalidArguments(f"{actor} is running already", field="name")
+        activation = self.wake(actor_type, actor, args)
+        if actor_type.lifetime is None:
+            self._spawned[actor] = args
+        return activation
 
     def wake(
         self, actor_type: ActorType, actor: ActorId, args: tuple[object, ...] = ()
@@ -102,11 +135,11 @@ class Life:
                 self._fill(activation, cells, args)
                 self._ready(activation)
                 return activation
-        except Exception as error:
+        except BaseException as error:
             failure = _why(activation, error)
             self._lose(activation, failure)
             raise failure from error
-        self._spawn(self._wake_slowly(activation, cells, args))
+        self._spawn(activation, self._wake_slowly(activation, cells, args))
         return activation
 
     def retire(self, activation: Activation) -> None:
@@ -116,15 +149,16 @@ class Life:
             activation.used_ns = self._clock.monotonic_ns()
             self.catalog.watch(activation)
             return
-        activation.life.retire()
-        activation.refresh()
-        if activation.type.on_deactivate:
-            self._spawn(self._retire_slowly(activation))
-        else:
-            self._gone(activation)
+        self._sleep(activation)
 
     def discard(self, activation: Activation, cause: WakefulError) -> None:
-        """Throw an activation away: turns under way get the cause, waiting messages do not."""
+        """Throw an activation away: turns under way get the cause, waiting messages do not.
+
+        If it was waking they do, for it is why they wait; but a deletion is no reason not to wake.
+        """
+        if activation.life.state is State.ACTIVATING and not activation.wiped:
+            self._lose(activation, cause)
+            return
         if not activation.life.fail(cause):
             return
         self.discards += 1
@@ -135,37 +169,106 @@ class Life:
             turn.interrupt(cause)
         for task in list(activation.background or ()):
             task.cancel()
+        self._cancel_hook(activation)
+        self._tell_deactivated(activation)
         self._forget_when_settled(activation)
+
+    def discard_all(self, cause: WakefulError) -> None:
+        """Throw everything away."""
+        for activation in self.catalog:
+            self.discard(activation, cause)
 
     async def delete(self, actor_type: ActorType, actor: ActorId) -> None:
         """Remove everything stored of an actor, and its activation if there is one."""
-        activation = self.catalog.actors.get(actor)
-        if activation is None or activation.life.state is State.GONE:
-            activation = await self._shell(actor_type, actor)
+        self._spawned.pop(actor, None)
+        while (activation := self.catalog.actors.get(actor)) is not None:
+            if activation.life.state is not State.GONE:
+                break
+            with suppress(StorageError):  # told to those who wrote
+                await self.flusher.durable(activation)
+            await asyncio.sleep(0)  # until it is forgotten
+        if activation is None:
+            # One that is never filled, to write the deletion with.
+            activation = Activation(actor_type, actor, shard_of(actor, self._shards))
+            self.catalog.add(activation)
         activation.wiped = True
         if activation.durable:
             self.flusher.wrote(activation)
         self.discard(activation, ActorAborted(f"{actor} was deleted"))
         await self.flusher.durable(activation)
 
-    async def stop(self, activation: Activation) -> None:
-        """Put one activation to sleep now, whatever its lifetime; its turns end first."""
-        while not activation.quiet() or self.flusher.pending(activation):
-            if activation.life.state is State.GONE:
-                return
-            await self.flusher.settled()
-            await asyncio.gather(*_ends(activation), return_exceptions=True)
-        self.retire(activation)
-        await self.finished()
+    async def stop(self, actor: ActorId) -> None:
+        """Put one activation to sleep now, whatever its lifetime; its turns end first.
 
-    async def finished(self) -> None:
-        """Return when nobody is waking up or going to sleep."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        Raises:
+            ActorNotFound: it is not running.
+        """
+        activation = self.catalog.actors.get(actor)
+        spawned = self._spawned.pop(actor, None)
+        if activation is None:
+            if spawned is None:
+                raise ActorNotFound(f"{actor} is not running")
+            return
+        activation.stopping = True
+        activation.refresh()
+        try:
+            await self._put_to_sleep(activation)
+        finally:
+            if activation.life.state is State.ACTIVE:
+                activation.stopping = False
+                self._deliver(activation)
+
+    async def _put_to_sleep(self, activation: Activation) -> None:
+        while activation.life.state is not State.GONE:
+            if not activation.at_rest():
+                await self.change()
+            elif self.flusher.pending(activation):
+                with suppress(StorageError):  # told to those who wrote
+                    await self.flusher.durable(activation)
+            else:
+                self._sleep(activation)
+
+    async def quiet(self) -> None:
+        """Return when no turn runs, none waits, and nobody works in the background."""
+        while any(a.turns or a.mailbox or a.background for a in self.catalog):
+            await self.change()
+
+    async def change(self) -> None:
+        """Return when some turn, hook or work in the background has ended."""
+        changed: Future[None] = self._loop.create_future()
+        self.watchers.append(changed)
+        await changed
+
+    def tell_watchers(self) -> None:
+        """Something has ended."""
+        watchers, self.watchers = self.watchers, []
+        for changed in watchers:
+            if not changed.done():
+                changed.set_result(None)
+
+    async def close(self) -> None:
+        """Put everyone to sleep; what does not end is thrown away."""
+        for _ in range(CLOSE_ROUNDS):
+            await self.flusher.settled()
+            for activation in self.catalog:
+                if activation.at_rest() and not activation.mailbox:
+                    self.retire(activation)
+                elif activation.life.state is State.ACTIVE:
+                    self.discard(activation, _cut_short(activation))
+            while self._tasks:
+                await self.change()
+            await self.flusher.settled()
+            if not len(self.catalog):
+                break
+        for activation in self.catalog:
+            self.discard(activation, _cut_short(activation))
+        self.catalog.close()
 
     def _check_may_wake(self, actor: ActorId) -> None:
-        if self.closing and current.get() is None:
-            raise ShuttingDown(f"{actor}: the runtime is shutting down")
+        if self.closing:
+            turn = current.get()
+            if turn is None or turn.ended or turn.home is not self.flusher:
+                raise ShuttingDown(f"{actor}: the runtime is shutting down")
         if not self.flusher.lease.held(self._clock.monotonic_ns()):
             raise Fenced(f"{actor}: a newer owner has taken over the data directory")
         if self.catalog.full():
@@ -190,8 +293,9 @@ class Life:
     async def _wake_slowly(
         self, activation: Activation, cells: Cells | Awaitable[Cells], args: tuple[object, ...]
     ) -> None:
+        limit = asyncio.timeout(self._config.limits.activate_seconds)
         try:
-            async with asyncio.timeout(self._config.limits.activate_seconds):
+            async with limit:
                 loaded = cells if isinstance(cells, dict) else await cells
                 self._fill(activation, loaded, args)
                 await self._hook(activation, "on_activate", activation.instance.on_activate())
@@ -199,33 +303,55 @@ class Life:
                 return
             self._save(activation)
             self._ready(activation)
-        except Exception as error:
-            self._lose(activation, _why(activation, error))
+        except BaseException as error:
+            failure = _why(activation, error)
+            if limit.expired():
+                late = f"{activation.id} took too long to wake (limits.activate_seconds)"
+                failure = ActivationFailed(late)
+            self._lose(activation, failure)
         else:
             self._deliver(activation)
+
+    def _sleep(self, activation: Activation) -> None:
+        self.catalog.unwatch(activation)
+        activation.life.retire()
+        activation.refresh()
+        if activation.type.on_deactivate:
+            self._spawn(activation, self._retire_slowly(activation))
+        else:
+            self._gone(activation)
 
     async def _retire_slowly(self, activation: Activation) -> None:
         try:
             async with asyncio.timeout(self._config.limits.activate_seconds):
                 await self._hook(activation, "on_deactivate", activation.instance.on_deactivate())
+            if activation.life.state is State.GONE:
+                return
             self._save(activation)
             await self.flusher.durable(activation)
-        except Exception as error:
-            log = structlog.get_logger("wakeful")
-            log.exception("on_deactivate failed", actor=str(activation.id), error=str(error))
+        except BaseException as error:
+            if activation.life.state is not State.GONE:
+                log = structlog.get_logger("wakeful")
+                log.exception("on_deactivate failed", actor=str(activation.id), error=str(error))
         if activation.life.state is State.DEACTIVATING:
             self._gone(activation)
 
     async def _hook(
         self, activation: Activation, name: str, work: Coroutine[object, object, None]
     ) -> None:
-        turn = Turn(activation, name)
-        token = current.set(turn)
+        turn = Turn(self.flusher, activation, name)
+        before = current.get()
+        current.set(turn)
         try:
             await work
         finally:
             turn.ended = True
-            current.reset(token)
+            current.set(before)
+
+    def _cancel_hook(self, activation: Activation) -> None:
+        task = self._tasks.get(activation)
+        if task is not None and task is not asyncio.current_task(self._loop):
+            task.cancel()
 
     def _save(self, activation: Activation) -> None:
         if activation.durable and activation.save():
@@ -233,18 +359,36 @@ class Life:
 
     def _gone(self, activation: Activation) -> None:
         activation.life.gone()
+        self._spawned.pop(activation.id, None)
         self.deactivations += 1
-        for hook in activation.type.chain.on_deactivated:
-            hook(activation.id)
+        self._tell_deactivated(activation)
         self._forget(activation)
+        activation.release()
+
+    def _tell_deactivated(self, activation: Activation) -> None:
+        for hook in activation.type.chain.on_deactivated:
+            try:
+                hook(activation.id)
+            except Exception as error:  # the actor goes all the same, and so do the others
+                log = structlog.get_logger("wakeful")
+                log.exception("a facet failed", actor=str(activation.id), error=str(error))
 
     def _lose(self, activation: Activation, failure: WakefulError) -> None:
         """It never woke: everyone who waits for it gets the reason."""
-        activation.life.fail(failure)
-        self.catalog.remove(activation)
-        for waiting in _drain(activation):
-            if not waiting.reply.done():
-                waiting.reply.set_exception(again(failure))
+        if not activation.life.fail(failure):
+            return
+        self.discards += 1
+        activation.input.fail(failure)
+        self.catalog.unwatch(activation)
+        self._cancel_hook(activation)
+        self._refuse(_drain(activation), failure)
+        self._forget_when_settled(activation)
+
+    def _refuse(self, waiting: list[Envelope], cause: WakefulError) -> None:
+        self.waiting -= len(waiting)
+        for envelope in waiting:
+            if not envelope.reply.done():
+                envelope.reply.set_exception(again(cause))
 
     def _forget_when_settled(self, activation: Activation) -> None:
         if activation.gate.broken is not None or not self.flusher.pending(activation):
@@ -262,48 +406,48 @@ class Life:
     def _forget(self, activation: Activation) -> None:
         self.catalog.remove(activation)
         waiting = _drain(activation)
-        if not waiting:
-            return
+        if waiting:
+            self._hand_over(activation, waiting)
+        self.tell_watchers()
+
+    def _hand_over(self, activation: Activation, waiting: list[Envelope]) -> None:
         try:
             successor = self.find(activation.type, activation.id)
         except WakefulError as error:
-            for envelope in waiting:
-                if not envelope.reply.done():
-                    envelope.reply.set_exception(again(error))
+            self._refuse(waiting, error)
             return
         for envelope in waiting:
             successor.queue(self._config.limits.mailbox).offer_urgent(envelope)
         successor.refresh()
         self._deliver(successor)
 
-    async def _shell(self, actor_type: ActorType, actor: ActorId) -> Activation:
-        """An activation that is never filled, to write a deletion with."""
-        while actor in self.catalog.actors:
-            await self.flusher.settled()
-        shell = Activation(actor_type, actor, shard_of(actor, self._shards))
-        self.catalog.add(shell)
-        return shell
-
-    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+    def _spawn(self, activation: Activation, work: Coroutine[object, object, None]) -> None:
         task = self._loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[activation] = task
+
+        def ended(task: Task[None]) -> None:
+            if self._tasks.get(activation) is task:
+                del self._tasks[activation]
+            work.close()  # in case it was cancelled before it began
+            self.tell_watchers()
+
+        task.add_done_callback(ended)
 
 
 def _drain(activation: Activation) -> list[Envelope]:
     return activation.mailbox.drain() if activation.mailbox is not None else []
 
 
-def _ends(activation: Activation) -> list[Future[object]]:
-    running = [turn.reply for turn in activation.turns if turn.reply is not None]
-    return running + [cast("Future[object]", task) for task in activation.background or ()]
+def _cut_short(activation: Activation) -> ShuttingDown:
+    return ShuttingDown(f"{activation.id} was still busy when the runtime was closed")
 
 
-def _why(activation: Activation, error: Exception) -> WakefulError:
+def _why(activation: Activation, error: BaseException) -> WakefulError:
     if isinstance(error, WakefulError):
         return error
-    if isinstance(error, TimeoutError):
-        return ActivationFailed(f"{activation.id} took too long to wake (limits.activate_seconds)")
-    failure = ActivationFailed(f"{activation.id} could not wake: {type(error).__name__}: {error}")
+    if isinstance(error, ActivationAborted):
+        return error.cause
+    what = "it was cancelled" if isinstance(error, CancelledError) else type(error).__name__
+    failure = ActivationFailed(f"{activation.id} could not wake: {what}: {error}".rstrip(": "))
     failure.__cause__ = error
     return failure

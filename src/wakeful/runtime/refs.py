@@ -33,6 +33,15 @@ class Ref:
     def __hash__(self) -> int:
         return hash(self._id)
 
+    def __copy__(self) -> Ref:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Ref:
+        return self
+
+    def __reduce__(self) -> str:
+        raise TypeError(f"{self!r} belongs to its runtime: send the actor's type and name instead")
+
     def __repr__(self) -> str:
         return f"<ref to {self._id}>"
 

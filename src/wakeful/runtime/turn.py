@@ -16,13 +16,20 @@ from asyncio import AbstractEventLoop, CancelledError, Future
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, ContextVar, copy_context
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+import structlog
 
 from wakeful.actor_type import MethodPlan
-from wakeful.errors import ActivationAborted, WakefulError
+from wakeful.errors import WakefulError
 from wakeful.runtime.activation import Activation
 
+if TYPE_CHECKING:
+    from wakeful.runtime.flush import Flusher
+
 PARKED_MAX: Final = 256
+INLINE_DEPTH_MAX: Final = 16  # turns started inside each other's first step: a stack has an end
+CANCELS_MAX: Final = 3  # a turn that does not end then is left behind
 SUSPENDED: Final = object()
 
 
@@ -30,8 +37,9 @@ class Turn:
     """One delivered message being handled by code that may suspend.
 
     Attributes:
+        home: of the runtime it belongs to; there may be others in the process.
         what: what it does, for messages: a method's name, or "background work".
-        holds: it holds the actor's input gate (background work does not).
+        holds: the actor is held up until it has ended (by background work it is not).
         cause: why it was interrupted, if it was.
     """
 
@@ -41,6 +49,7 @@ class Turn:
         "ended",
         "error",
         "holds",
+        "home",
         "plan",
         "reply",
         "result",
@@ -48,11 +57,14 @@ class Turn:
         "what",
     )
 
-    def __init__(self, activation: Activation, what: str, plan: MethodPlan | None = None) -> None:
+    def __init__(
+        self, home: Flusher, activation: Activation, what: str, plan: MethodPlan | None = None
+    ) -> None:
+        self.home = home
         self.activation = activation
         self.what = what
         self.plan = plan
-        self.holds = plan is not None
+        self.holds = True
         self.ended = False
         self.cause: WakefulError | None = None
         self.reply: Future[object] | None = None
@@ -65,8 +77,8 @@ class Turn:
         if self.ended or self.cause is not None:
             return
         self.cause = cause
-        if self.runner is not None and current.get() is not self:
-            self.runner.task.cancel()
+        if self.runner is not None:
+            self.runner.interrupt()
 
 
 current: Final[ContextVar[Turn | None]] = ContextVar("wakeful_turn", default=None)
@@ -78,15 +90,36 @@ Finish = Callable[[Turn, object, "BaseException | None"], None]
 class Runner:
     """A parked task that drives one turn at a time."""
 
-    __slots__ = ("_context", "_first", "_pool", "_turn", "_wake", "_work", "task")
+    __slots__ = ("_begun", "_context", "_first", "_pool", "_turn", "_wake", "_work", "task")
 
     def __init__(self, pool: RunnerPool) -> None:
         self._pool = pool
+        self._begun = False
         self._turn: Turn | None = None
         self._wake: Future[None] = pool.loop.create_future()
-        self.task: asyncio.Task[None] = pool.loop.create_task(self._main())
+        self.task: asyncio.Task[None] = pool.loop.create_task(
+            self._main(), context=pool.context.copy()
+        )
 
-    def first_step(self, turn: Turn, work: Work, caller: asyncio.Task[object] | None) -> object:
+    @property
+    def spent(self) -> bool:
+        """It was cancelled while it was parked, or by code it was lent to: it drives no more."""
+        return self._wake.done() or self._cancelled()
+
+    def _cancelled(self) -> bool:
+        # A cancellation asked for and taken back is on its way all the same (before Python 3.13).
+        return self.task.cancelling() > 0 or getattr(self.task, "_must_cancel", False)
+
+    def interrupt(self) -> None:
+        """Cancel the turn it drives, unless that is what is running right now."""
+        # A task cancelled before its first step never runs, and its turn would never end:
+        # such a runner finds out by itself that its turn is not wanted any more.
+        if self._begun and asyncio.current_task(self._pool.loop) is not self.task:
+            self.task.cancel()
+
+    def first_step(
+        self, turn: Turn, work: Work, context: Context, caller: asyncio.Task[object] | None
+    ) -> object:
         """Drive a turn until it ends or suspends.
 
         Returns:
@@ -96,7 +129,6 @@ class Runner:
             BaseException: what the turn raised in its first step.
         """
         loop, task = self._pool.loop, self.task
-        context = copy_context()
         turn.runner = self
         if caller is not None:
             _leave_task(loop, caller)
@@ -129,13 +161,13 @@ class Runner:
     def _settle(self, turn: Turn) -> None:
         """The turn ended in its first step: the runner was only lent."""
         turn.runner = None
-        if self.task.cancelling():
-            # Its own code has cancelled it: the runner is spent.
+        if self.spent:
             self._pool.discard(self)
         else:
             self._pool.park(self)
 
     async def _main(self) -> None:
+        self._begun = True
         while True:
             cancelled: CancelledError | None = None
             try:
@@ -153,42 +185,54 @@ class Runner:
             except BaseException as error:
                 raised = error
             del work, context, first, cancelled
-            self._park_again()
+            turn.runner = self._turn = None
+            del self._work, self._context, self._first
+            if self._cancelled():
+                self._pool.finish(turn, result, raised)
+                return
+            self._wake = self._pool.loop.create_future()
+            self._pool.park(self)
             self._pool.finish(turn, result, raised)
             del turn, result, raised
 
-    def _park_again(self) -> None:
-        while self.task.cancelling():
-            self.task.uncancel()
-        assert self._turn is not None
-        self._turn.runner = None
-        self._turn = None
-        del self._work, self._context, self._first
-        self._wake = self._pool.loop.create_future()
-        self._pool.park(self)
-
 
 class RunnerPool:
-    """Parked runners, last in, first out."""
+    """Parked runners, last in, first out.
 
-    __slots__ = ("_all", "_parked", "finish", "loop")
+    Args:
+        context: what runners run in between turns.
+        finish: is told of each turn that has ended after it had suspended.
+    """
 
-    def __init__(self, loop: AbstractEventLoop, finish: Finish) -> None:
+    __slots__ = ("_all", "_depth", "_parked", "context", "finish", "loop")
+
+    def __init__(self, loop: AbstractEventLoop, context: Context, finish: Finish) -> None:
         self.loop = loop
+        self.context = context
         self.finish = finish
+        self._depth = 0
         self._parked: list[Runner] = []
         self._all: set[Runner] = set()
 
-    def start(self, turn: Turn, work: Work) -> object:
-        """Drive a turn; its result, or SUSPENDED when `finish` will be called later."""
-        if self._parked:
-            caller = asyncio.current_task(self.loop)
-            return self._parked.pop().first_step(turn, work, caller)
-        runner = Runner(self)
-        self._all.add(runner)
-        context = copy_context()
-        runner.take(turn, work, context)
-        return SUSPENDED
+    def start(self, turn: Turn, work: Work, context: Context | None = None) -> object:
+        """Drive a turn; its result, or SUSPENDED when `finish` will be called later.
+
+        Args:
+            turn: what is driven.
+            work: its coroutine.
+            context: its context variables; by default a copy of those of the code that asks.
+        """
+        runner = self._runner()
+        if context is None:
+            context = copy_context()
+        if runner is None or self._depth >= INLINE_DEPTH_MAX:
+            (runner or self._new()).take(turn, work, context)
+            return SUSPENDED
+        self._depth += 1
+        try:
+            return runner.first_step(turn, work, context, asyncio.current_task(self.loop))
+        finally:
+            self._depth -= 1
 
     def park(self, runner: Runner) -> None:
         """Keep a runner for the next turn, or let it go when there are plenty."""
@@ -199,17 +243,34 @@ class RunnerPool:
 
     def discard(self, runner: Runner) -> None:
         """Let a runner's task end."""
-        self._all.discard(runner)
         runner.task.cancel()
 
-    async def close(self) -> None:
-        """End all parked runners, and interrupted turns with them."""
-        tasks = [runner.task for runner in self._all]
+    async def close(self, seconds: float) -> None:
+        """End all runners, and interrupted turns with them; wait so long, a few times."""
         self._parked.clear()
-        self._all.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(CANCELS_MAX):
+            tasks = [runner.task for runner in self._all]
+            if not tasks:
+                return
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=seconds)
+            await asyncio.sleep(0)  # until the set knows
+        log = structlog.get_logger("wakeful")
+        log.error("turns do not end although they are cancelled", count=len(self._all))
+
+    def _runner(self) -> Runner | None:
+        while self._parked:
+            runner = self._parked.pop()
+            if not runner.spent:
+                return runner
+        return None
+
+    def _new(self) -> Runner:
+        runner = Runner(self)
+        self._all.add(runner)
+        runner.task.add_done_callback(lambda _: self._all.discard(runner))
+        return runner
 
 
 def _begin(turn: Turn, work: Work) -> object:
@@ -224,14 +285,15 @@ def _drive(
     """Forward what the turn's coroutine yields to the task, and what the task gets to it."""
     try:
         if yielded is SUSPENDED:
+            if cancelled is not None or turn.cause is not None:
+                work.close()  # not wanted any more before it has begun
+                raise cancelled or CancelledError
             yielded = context.run(_begin, turn, work)
-        if cancelled is not None:
-            yielded = context.run(work.throw, _what_to_throw(turn, cancelled))
+        elif cancelled is not None and not _cancel(yielded):
+            yielded = context.run(work.throw, cancelled)
         while True:
             try:
                 value = yield yielded
-            except CancelledError as error:
-                yielded = context.run(work.throw, _what_to_throw(turn, error))
             except BaseException as error:
                 yielded = context.run(work.throw, error)
             else:
@@ -240,6 +302,6 @@ def _drive(
         return stop.value
 
 
-def _what_to_throw(turn: Turn, error: CancelledError) -> BaseException:
-    from_abort = turn.cause is not None and turn.activation.life.cause is turn.cause
-    return ActivationAborted(turn.cause) if from_abort and turn.cause else error
+def _cancel(awaited: object) -> bool:
+    """Cancel what a turn waits for; False if it waits for nothing that can be cancelled."""
+    return isinstance(awaited, Future) and awaited.cancel()
