@@ -53,9 +53,9 @@ class Fields(msgspec.Struct):
 
 
 class State(NamedTuple):
-    """An actor on disk after one record."""
+    """An actor on disk after one record; `at` is the index of the event."""
 
-    index: int  # of the event
+    at: int
     batch: int
     era: int
     tokens: Tokens
@@ -104,13 +104,13 @@ class View:
     def states_until(self, actor: ActorId, index: int) -> list[State]:
         """The states of an actor on disk up to an index, the empty one included."""
         chain = self.chains.get(actor, [])
-        return [EMPTY, *chain[: bisect_right(chain, index, key=lambda state: state.index)]]
+        return [EMPTY, *chain[: bisect_right(chain, index, key=lambda state: state.at)]]
 
     def wiped_between(self, actor: ActorId, start: int, end: int) -> list[State]:
         """What a wipe that landed in an interval has put an end to: the states before it."""
         before, found = EMPTY, []
         for state in self.chains.get(actor, []):
-            if state.era > before.era and start < state.index < end:
+            if state.era > before.era and start < state.at < end:
                 found.append(before)
             before = state
         return found
@@ -133,9 +133,9 @@ def acknowledged_is_durable(view: View) -> Iterator[str]:
             continue
         for step in read.call.steps:
             state = view.first.get(step)
-            if (state is None or state.index > read.ended) and not _wiped_with(view, read, step):
-                where = "never" if state is None else f"only at {state.index}"
-                yield f"call {read.call.op} was answered at {read.ended}; {_step(step)} landed {where}"
+            if (state is None or state.at > read.ended) and not _wiped_with(view, read, step):
+                when = "never" if state is None else f"only at {state.at}"
+                yield f"call {read.call.op} answered at {read.ended}; {_step(step)} landed {when}"
 
 
 def _wiped_with(view: View, read: Read, step: Step) -> bool:
@@ -197,10 +197,10 @@ def _chains_only_grow(view: View) -> Iterator[str]:
             old = before.tokens if before.era == state.era else ()
             if state.tokens[: len(old)] != old:
                 lost = [token for token in old if token not in state.tokens]
-                yield f"{actor} at {state.index}: the record has lost {lost or 'the order'}"
+                yield f"{actor} at {state.at}: the record has lost {lost or 'the order'}"
             new = state.tokens[len(old) :]
             if twice := seen.intersection(new):
-                yield f"{actor} at {state.index}: added a second time: {sorted(twice)}"
+                yield f"{actor} at {state.at}: added a second time: {sorted(twice)}"
             seen.update(new)
             before = state
 
@@ -233,7 +233,7 @@ def _reads_are_fresh(view: View, actor: ActorId) -> Iterator[str]:
             wiped = [
                 state
                 for state in view.states_until(actor, read.ended)
-                if state.index > read.asked and state.wipe
+                if state.at > read.asked and state.wipe
             ]
             if not wiped:
                 yield f"call {read.call.op} deleted {actor} by {read.ended}, and no wipe landed"
@@ -266,30 +266,38 @@ def _owners(events: Sequence[Event]) -> _Owners:
 
 def turns_are_atomic(view: View) -> Iterator[str]:
     """State and storage agree in each record, steps land in order, and undone ones never."""
+    yield from _places_agree(view)
+    for step, state in view.first.items():
+        if step not in view.steps:
+            yield f"{_step(step)} landed at {state.at}, and no call may keep it"
+    for index, event in enumerate(view.events):
+        if isinstance(event, Invoked):
+            yield from _steps_in_order(view, index, event)
+    for read in view.calls:
+        for step in read.call.steps if read.undone else ():
+            if step in view.first:
+                yield f"call {read.call.op} failed and was undone, yet {_step(step)} has landed"
+
+
+def _places_agree(view: View) -> Iterator[str]:
     for actor, landed in view.landed.items():
         for index, record in landed:
             if wrong := _disagreement(record.cells):
                 yield f"{actor} at {index}: {wrong}"
-    for step, state in view.first.items():
-        if step not in view.steps:
-            yield f"{_step(step)} landed at {state.index}, and no call may keep it"
-    for call in {call.op: call for call in view.steps.values()}.values():
-        yield from _steps_in_order(view, call)
-    for read in view.calls:
-        for step in read.call.steps:
-            if read.undone and step in view.first:
-                yield f"call {read.call.op} failed and was undone, yet {_step(step)} has landed"
 
 
-def _steps_in_order(view: View, call: Invoked) -> Iterator[str]:
+def _steps_in_order(view: View, asked: int, call: Invoked) -> Iterator[str]:
+    missing: Step | None = None
     batch = 0
     for step in call.steps:
         state = view.first.get(step)
         if state is None:
-            batch = len(view.events)  # none of the later ones may be there
+            missing = step
+        elif missing and not view.wiped_between(missing.actor, asked, state.at):
+            yield f"call {call.op}: {_step(step)} landed and {_step(missing)} before it never did"
         elif state.batch <= batch:
             yield f"call {call.op}: {_step(step)} landed before the step it follows was durable"
-        else:
+        if state is not None:
             batch = state.batch
 
 

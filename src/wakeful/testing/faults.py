@@ -36,7 +36,9 @@ CHANCES: Final[Mapping[str, float]] = {
 }
 
 # These harm nothing that has to recover, so they cost nothing.
-HARMLESS: Final = frozenset({"thread_late", "load_slow", "load_early", "crash_writes", "crash_tears"})
+HARMLESS: Final = frozenset(
+    {"thread_late", "load_slow", "load_early", "crash_writes", "crash_tears"}
+)
 
 
 class FaultPlan:

@@ -21,9 +21,10 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
 from heapq import heappush
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 SPINS_MAX: Final = 20_000  # iterations at one moment; a busy healthy schedule has some hundred
 CLOSINGS_MAX: Final = 8
@@ -92,7 +93,7 @@ class _ProcessHandle(Handle):
         process = self._process
         if process is not None and _withheld(self, process):
             return
-        super()._run()  # type: ignore[misc]
+        super()._run()
 
 
 class _ProcessTimer(TimerHandle):
@@ -105,7 +106,7 @@ class _ProcessTimer(TimerHandle):
         process = self._process
         if process is not None and _withheld(self, process):
             return
-        super()._run()  # type: ignore[misc]
+        super()._run()
 
 
 def _withheld(handle: Handle, process: Process) -> bool:
@@ -153,7 +154,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._virtual.now_s
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> Handle:
         """As asyncio's, for the process of the context."""
         self._check_closed()
@@ -164,7 +165,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return handle
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
     ) -> TimerHandle:
         """As asyncio's, for the process of the context."""
         self._check_closed()
@@ -184,7 +189,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             process.tasks.append(task)
         return task
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(self, executor: object, func: object, *args: object) -> NoReturn:
         """Refused: a thread would bring real time and real chance."""
         raise RuntimeError("there are no threads in a simulation")
 

@@ -8,10 +8,12 @@ A seed that fails is printed with its trace and the command that replays it.
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,7 +81,8 @@ def watchdog(cpu_seconds: float) -> Iterator[None]:
         return
 
     def bark(number: int, frame: FrameType | None) -> None:
-        raise Stuck(f"more than {cpu_seconds} s of computing")
+        where = [f"{step.name}:{step.lineno}" for step in traceback.extract_stack(frame)[-4:]]
+        raise Stuck(f"more than {cpu_seconds} s of computing, now in {' > '.join(where)}")
 
     before = signal.signal(signal.SIGVTALRM, bark)
     signal.setitimer(signal.ITIMER_VIRTUAL, cpu_seconds)
@@ -105,7 +108,9 @@ class _BugNoter:
 
     def __call__(self, logger: object, name: str, event: EventDict) -> EventDict:
         error = sys.exc_info()[1]
-        if error is not None and not isinstance(error, EXPECTED + (TimeoutError,)):
+        if error is not None and not isinstance(
+            error, (*EXPECTED, TimeoutError, asyncio.CancelledError)
+        ):
             text = f"{event.get('event')}: {type(error).__name__}: {error}"
             self._world.history.add(Trouble(text))
         return event
@@ -133,7 +138,8 @@ def main(seed: int | None, seeds: int) -> None:
         if (number + 1) % PROGRESS == 0:
             click.echo(f"{number + 1} seeds, {calls} calls, all as they must be")
     seconds = time.perf_counter() - began
-    click.echo(f"{seeds} seeds from {start}, {calls} calls in {seconds:.1f} s: {seeds / seconds:.0f} seeds/s")
+    speed = f"{seconds:.1f} s: {seeds / seconds:.0f} seeds/s"
+    click.echo(f"{seeds} seeds from {start}, {calls} calls in {speed}")
     click.echo("faults: " + ", ".join(f"{name} {n}" for name, n in sorted(fired.items())))
 
 

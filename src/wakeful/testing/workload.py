@@ -72,7 +72,9 @@ class Workload:
         """A write that must succeed once faults have stopped."""
         cls = {"Ledger": Ledger, "Board": Board, "Teller": Teller}[actor.type]
         token = self._token()
-        return Call("probe", actor, (Step(actor, token),), lambda rt: rt.get(cls, actor.name).add(token))
+        return Call(
+            "probe", actor, (Step(actor, token),), lambda rt: rt.get(cls, actor.name).add(token)
+        )
 
     def actors(self) -> list[ActorId]:
         """All actors there are."""

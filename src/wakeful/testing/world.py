@@ -12,15 +12,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from contextlib import suppress
 from contextvars import Context
+from functools import cache
 from itertools import count
 from random import Random
 from typing import Any, Final
 
+from wakeful.actor_type import ActorType
 from wakeful.config import Config, Limits
 from wakeful.core.lifecycle import State
 from wakeful.ids import ActorId
-from wakeful.node import Runtime
+from wakeful.node import Runtime, _actor_type
 from wakeful.ports import CommitRecord
 from wakeful.runtime.host import Host
 from wakeful.testing.actors import Board, Ledger, Teller, incarnations
@@ -75,10 +78,10 @@ class World:
     async def _life(self, node: Node) -> None:
         node.start()
         if self.plan.hit("crash"):
-            await asyncio.sleep(self.random.random() * self.random.choice((0.02, 0.2, 2.0)))
+            await node.some_moment()
             node.crash()
         elif self.plan.hit("takeover"):
-            await asyncio.sleep(self.random.random() * self.random.choice((0.02, 0.2)))
+            await node.some_moment()
             node.pause(self.random.random() * self.random.choice((0.01, 0.5, 5.0)))
         elif self.plan.hit("restart"):
             await asyncio.sleep(self.random.random() * 0.2)
@@ -94,7 +97,9 @@ class World:
             node.check_gone()
             node.crash()
 
-    async def _finished(self, work: asyncio.Future[Any] | Coroutine[Any, Any, Any], why: str) -> None:
+    async def _finished(
+        self, work: asyncio.Future[Any] | Coroutine[Any, Any, Any], why: str
+    ) -> None:
         try:
             async with asyncio.timeout(PATIENCE_S):
                 await (asyncio.shield(work) if isinstance(work, asyncio.Future) else work)
@@ -140,6 +145,16 @@ class Node:
         self._say("starts")
         self.main = self.process.start(self._world.loop, self._main())
 
+    async def some_moment(self) -> None:
+        """Return at a random moment, more often than not while a batch is on its way."""
+        random = self._world.random
+        await asyncio.sleep(random.random() * random.choice((0.02, 0.2, 2.0)))
+        if random.random() < 0.7:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._store.sent()
+            await asyncio.sleep(random.random() * 0.002)
+
     def crash(self) -> None:
         """SIGKILL."""
         self._say("is killed")
@@ -149,12 +164,16 @@ class Node:
     def bury(self) -> None:
         """Nothing of it is left, and nothing of it reports that."""
         self.process.kill()
-        if self._host is not None:
-            pool = self._host.delivery.pool
-            pool.finish = lambda turn, result, error: None
-            for runner in pool._all:
-                if (work := getattr(runner, "_work", None)) is not None:
-                    work.close()
+        if self._host is not None:  # what ends while it is closed begins nothing new
+            delivery = self._host.delivery
+            delivery.pool.finish = lambda turn, result, error: None
+            delivery.pump = lambda activation: None  # type: ignore[method-assign]
+        for task in self.process.tasks:
+            frame = getattr(task.get_coro(), "cr_frame", None)
+            runner = frame.f_locals.get("self") if frame is not None else None
+            if isinstance(work := getattr(runner, "_work", None), Coroutine):
+                with suppress(RuntimeError):
+                    work.close()  # a turn that was to begin
         self.process.bury()
 
     def pause(self, seconds: float) -> None:
@@ -179,14 +198,14 @@ class Node:
         """After an orderly end nothing of the process is left."""
         left = [task for task in self.process.tasks if not task.done()]
         if left:
-            self._trouble(f"closed, but there is still {left[0].get_coro()} and {len(left) - 1} more")
+            first = getattr(left[0].get_coro(), "__qualname__", "one")
+            self._trouble(f"closed, but {len(left)} tasks are still there, {first} first")
 
     async def _main(self) -> None:
         world = self._world
-        actors = (Ledger, Board, Teller)
-        async with Runtime(
-            self._store, actors, config=self._config, clock=self._clock
-        ) as self._runtime:
+        runtime = self._runtime = Runtime(self._store, [], config=self._config, clock=self._clock)
+        runtime._types = list(compiled(self._config.idle_seconds))
+        async with runtime:
             self._host = self._runtime.host
             world.history.add(Opened(self.name, self._store.epoch))
             async with asyncio.TaskGroup() as clients:
@@ -217,6 +236,13 @@ class Node:
 
     def _trouble(self, what: str) -> None:
         self._world.history.add(Trouble(f"{self.name}: {what}"))
+
+
+@cache
+def compiled(idle_seconds: float) -> tuple[ActorType, ...]:
+    """The actor types, compiled once: that takes longer than a life does."""
+    config = Config(idle_seconds=idle_seconds)
+    return tuple(_actor_type(cls, config) for cls in (Ledger, Board, Teller))
 
 
 def draw_config(random: Random) -> Config:

@@ -1,0 +1,276 @@
+"""A simulator that stays green against a broken protocol is itself broken: it must notice these.
+
+Each variant replaces a piece of the runtime by one with a bug that one could make: a line
+forgotten, two things in the wrong order, a number trusted. A few seeds must be enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import pytest
+
+from wakeful.core.commit import GroupCommit
+from wakeful.core.gates import InputGate
+from wakeful.core.write_buffer import WriteBuffer
+from wakeful.errors import StorageError
+from wakeful.ports import STATE_KEY, CommitRecord
+from wakeful.runtime.activation import Activation
+from wakeful.runtime.catalog import Catalog
+from wakeful.runtime.delivery import Delivery
+from wakeful.runtime.flush import Flusher
+from wakeful.runtime.host import Host
+from wakeful.runtime.life import Life
+from wakeful.runtime.turn import Turn
+from wakeful.store import journal
+from wakeful.testing.disk import SimDisk
+from wakeful.testing.sim import run_seed
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+VARIANTS: Final[list[Plant]] = []
+SEEDS_MAX: Final = 200
+
+
+def variant(plant: Plant) -> Plant:
+    """Add a variant."""
+    VARIANTS.append(plant)
+    return plant
+
+
+@variant
+def reply_before_flush(patch: pytest.MonkeyPatch) -> None:
+    """A held answer goes out at once."""
+
+    def wait(commit: Any, gate: Any, ticket: Any) -> None:
+        reply, value, error = ticket
+        if error is None:
+            reply.set_result(value)
+        else:
+            reply.set_exception(error)
+
+    patch.setattr(GroupCommit, "wait", wait)
+
+
+@variant
+def queued_reply_before_flush(patch: pytest.MonkeyPatch) -> None:
+    """Only the answers of turns that have waited go out at once."""
+
+    def deliver(flusher: Any, activation: Any, reply: Any, value: Any, error: Any) -> None:
+        if reply.done():
+            return
+        if error is None:
+            reply.set_result(value)
+        else:
+            reply.set_exception(error)
+
+    patch.setattr(Flusher, "deliver", deliver)
+
+
+@variant
+def reads_are_not_gated(patch: pytest.MonkeyPatch) -> None:
+    """An actor that has written in an earlier batch, not in this one, is taken for durable."""
+
+    def pending(commit: GroupCommit[Any], gate: Any) -> bool:
+        return bool(gate.batch == commit.collecting.number)
+
+    patch.setattr(GroupCommit, "pending", pending)
+
+
+@variant
+def failure_taken_for_success(patch: pytest.MonkeyPatch) -> None:
+    """What the store says of a batch is not looked at."""
+    done = Flusher._done
+    patch.setattr(Flusher, "_done", lambda flusher, error: done(flusher, None))
+
+
+@variant
+def activation_survives_failure(patch: pytest.MonkeyPatch) -> None:
+    """After a failed batch the actor goes on with what is in memory."""
+
+    def failed(commit: GroupCommit[Any], cause: StorageError) -> tuple[list[Any], list[Any]]:
+        return [], commit.durable()
+
+    patch.setattr(GroupCommit, "failed", failed)
+    patch.setattr(Host, "_broken", lambda host, activation, error: None)
+
+
+@variant
+def epoch_not_checked(patch: pytest.MonkeyPatch) -> None:
+    """The store takes what an owner of an older epoch writes."""
+    land = SimDisk.land
+
+    def unfenced(disk: SimDisk, records: Sequence[CommitRecord], epoch: int) -> StorageError | None:
+        for record in records:
+            record.epoch = disk.epoch
+        return land(disk, records, disk.epoch)
+
+    patch.setattr(SimDisk, "land", unfenced)
+
+
+@variant
+def wake_up_dropped(patch: pytest.MonkeyPatch) -> None:
+    """What waits for an activation that goes is forgotten with it."""
+
+    def forget(life: Any, activation: Activation) -> None:
+        life.catalog.remove(activation)
+        if activation.mailbox is not None:
+            activation.mailbox.drain()
+
+    patch.setattr(Life, "_forget", forget)
+
+
+@variant
+def turn_in_two_commits(patch: pytest.MonkeyPatch) -> None:
+    """State goes with this record, storage with the next."""
+    record = Activation.record
+
+    def split(activation: Activation, *args: Any) -> CommitRecord:
+        whole = record(activation, *args)
+        held = getattr(activation.buffer, "held", {}) if activation.buffer is not None else {}
+        kept = {key: whole.puts.pop(key) for key in list(whole.puts) if key != STATE_KEY}
+        whole.puts.update(held)
+        if activation.buffer is not None:
+            activation.buffer.held = kept  # type: ignore[attr-defined]
+        return whole
+
+    patch.setattr("wakeful.runtime.activation.WriteBuffer", _OpenWriteBuffer)
+    patch.setattr(Activation, "record", split)
+
+
+class _OpenWriteBuffer(WriteBuffer):
+    """A write buffer that may be given another attribute."""
+
+
+@variant
+def rollback_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """An exception undoes nothing."""
+    patch.setattr(Activation, "undo", lambda activation: None)
+
+
+@variant
+def rollback_of_state_only(patch: pytest.MonkeyPatch) -> None:
+    """An exception undoes the declared state, not what is in storage."""
+    patch.setattr(WriteBuffer, "undo", lambda buffer, savepoint=0: None)
+
+
+@variant
+def rollback_of_storage_only(patch: pytest.MonkeyPatch) -> None:
+    """An exception undoes storage, not the declared state."""
+
+    def undo(activation: Activation) -> None:
+        if activation.buffer is not None:
+            activation.buffer.undo()
+
+    patch.setattr(Activation, "undo", undo)
+
+
+@variant
+def load_before_settle(patch: pytest.MonkeyPatch) -> None:
+    """The next activation does not wait for the writes of the lost one."""
+    patch.setattr(Life, "_forget_when_settled", Life._forget)
+
+
+@variant
+def sleep_while_something_is_owed(patch: pytest.MonkeyPatch) -> None:
+    """An actor may go to sleep while its turns run."""
+    patch.setattr(Activation, "quiet", lambda activation: True)
+
+
+@variant
+def lost_activation_answers(patch: pytest.MonkeyPatch) -> None:
+    """A discarded activation's turns are not interrupted, and what they save is written."""
+    patch.setattr(Turn, "interrupt", lambda turn, cause: None)
+    conclude = Delivery._conclude
+
+    def heedless(delivery: Delivery, turn: Turn, result: Any, error: Any) -> None:
+        life = turn.activation.life
+        cause, life.cause = life.cause, None
+        broken, turn.activation.gate.broken = turn.activation.gate.broken, None
+        conclude(delivery, turn, result, error)
+        life.cause, turn.activation.gate.broken = cause, broken
+
+    patch.setattr(Delivery, "_conclude", heedless)
+
+
+@variant
+def snapshot_is_old(patch: pytest.MonkeyPatch) -> None:
+    """A turn's changes are noticed, but not taken over into what is written."""
+    save = Activation.save
+
+    def stale(activation: Activation) -> bool:
+        before = list(activation.snapshot)
+        changed = save(activation)
+        activation.snapshot = before
+        return changed
+
+    patch.setattr(Activation, "save", stale)
+
+
+@variant
+def two_activations_at_once(patch: pytest.MonkeyPatch) -> None:
+    """An actor that is not active is woken a second time."""
+    find = Life.find
+
+    def impatient(life: Life, actor_type: Any, actor: Any) -> Activation:
+        activation = life.catalog.actors.get(actor)
+        if activation is not None and not activation.free and not activation.turns:
+            life.catalog.actors.pop(actor)
+        return find(life, actor_type, actor)
+
+    patch.setattr(Life, "find", impatient)
+
+
+@variant
+def turns_overlap(patch: pytest.MonkeyPatch) -> None:
+    """The input gate lets everything in."""
+    patch.setattr(InputGate, "admits", lambda gate, **_: gate.broken is None)
+
+
+@variant
+def asks_before_flush(patch: pytest.MonkeyPatch) -> None:
+    """A call to another actor leaves before the caller's writes are durable."""
+
+    async def commit_point(delivery: Delivery, activation: Activation, *args: Any) -> None:
+        if activation.durable and activation.save():
+            delivery.flusher.wrote(activation)
+
+    patch.setattr(Delivery, "commit_point", commit_point)
+
+
+@variant
+def deletion_keeps_everything(patch: pytest.MonkeyPatch) -> None:
+    """A deletion is written as a record like any other."""
+    record = Activation.record
+
+    def unwiped(activation: Activation, *args: Any) -> CommitRecord:
+        whole = record(activation, *args)
+        whole.wipe = False
+        return whole
+
+    patch.setattr(Activation, "record", unwiped)
+
+
+@variant
+def torn_row_is_read(patch: pytest.MonkeyPatch) -> None:
+    """Recovery does not look at a row's checksum."""
+    patch.setattr(journal, "_checksum", lambda seq, blob: 0)
+
+
+@variant
+def catalog_forgets_the_busy(patch: pytest.MonkeyPatch) -> None:
+    """Over its limit the catalog drops an activation without putting it to sleep."""
+
+    def make_room(catalog: Any) -> bool:
+        for activation in list(catalog.actors.values()):
+            catalog.remove(activation)
+            return True
+        return False
+
+    patch.setattr(Catalog, "_make_room", make_room)
+
+
+@pytest.mark.parametrize("plant", VARIANTS, ids=lambda plant: plant.__name__)
+def test_planted_bug_is_caught(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch)
+    assert any(run_seed(seed).problems for seed in range(SEEDS_MAX)), plant.__doc__
