@@ -216,10 +216,11 @@ class LeastRecentDoesNotMove(IdleWheel[Watched]):
         return min(bucket.values(), key=lambda entry: entry.used_ns)
 
 
-class LeastRecentIsTheFirstAdded(IdleWheel[Watched]):
+class MostRecent(IdleWheel[Watched]):
     def least_recent(self) -> Watched | None:
-        super().least_recent()
-        return next(iter(self._buckets[self._ticks[0]].values())) if self._ticks else None
+        if super().least_recent() is None:
+            return None
+        return max(self._buckets[self._ticks[0]].values(), key=lambda entry: entry.used_ns)
 
 
 class ExpiresOneBucket(IdleWheel[Watched]):
@@ -241,7 +242,7 @@ BROKEN: Final = [
     OneTickEarly,
     OneTickLate,
     LeastRecentDoesNotMove,
-    LeastRecentIsTheFirstAdded,
+    MostRecent,
     ExpiresOneBucket,
     DiscardKeepsCounting,
 ]
