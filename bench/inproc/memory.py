@@ -28,33 +28,39 @@ def used_bytes(means: str) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-async def wake(runtime: Runtime, count: int) -> None:
+async def wake(runtime: Runtime, numbers: range) -> None:
     """Create counters by an increment each; nothing here keeps a reference to one."""
-    todo = iter(range(count))
+    todo = iter(numbers)
 
     async def caller() -> None:
         for number in todo:
             await runtime.get(Counter, f"counter-{number}").increment()
 
-    await asyncio.gather(*(caller() for _ in range(min(CALLERS, count))))
+    await asyncio.gather(*(caller() for _ in range(min(CALLERS, len(numbers)))))
+
+
+async def asleep(means: str, directory: str, numbers: range) -> int:
+    """What a runtime uses on a directory that has these counters too, none of them awake."""
+    async with Runtime(directory, actors=[Counter]) as runtime:
+        await wake(runtime, numbers)
+    del runtime
+    async with Runtime(directory, actors=[Counter]) as runtime:
+        await runtime.get(Counter, "counter-0").get()
+        return used_bytes(means)
 
 
 async def main(means: str, parent: str, count: int) -> None:
-    """Count counters awake, then, on the same directory opened anew, the same ones asleep."""
+    """Count counters awake; then what as many more stored ones cost while they sleep."""
     with tempfile.TemporaryDirectory(dir=parent) as directory:
         async with Runtime(directory, actors=[Counter]) as runtime:
-            await wake(runtime, CALLERS)
+            await wake(runtime, range(CALLERS))
             before = used_bytes(means)
-            await wake(runtime, count)
+            await wake(runtime, range(CALLERS, count))
             active = (used_bytes(means) - before) / (count - CALLERS)
-        async with Runtime(directory, actors=[Counter]) as runtime:
-            await runtime.get(Counter, "counter-0").get()
-            asleep = used_bytes(means)
-        empty = Path(directory) / "empty"
-        async with Runtime(str(empty), actors=[Counter]) as runtime:
-            await runtime.get(Counter, "counter-0").get()
-            sleeping = (asleep - used_bytes(means)) / count
-    child.report(active_bytes=active, sleeping_bytes=max(0.0, sleeping))
+        del runtime
+        few = await asleep(means, directory, range(count, 2 * count))
+        many = await asleep(means, directory, range(2 * count, 4 * count))
+    child.report(active_bytes=active, sleeping_bytes=max(0.0, (many - few) / (2 * count)))
 
 
 if __name__ == "__main__":
