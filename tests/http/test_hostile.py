@@ -205,6 +205,23 @@ async def test_a_slow_body_is_408_and_calls_nobody(tmp_path: Path) -> None:
         await alive(it)
 
 
+async def test_large_bodies_at_once_have_a_limit_together(tmp_path: Path) -> None:
+    settings = HttpSettings(body_bytes=100_000)
+    async with serving(tmp_path, settings=settings) as it:
+        _, slow = await asyncio.open_connection("127.0.0.1", it.server.port)
+        slow.write(CALL + b"Content-Length: 60000\r\n\r\n[")
+        async with asyncio.timeout(PATIENCE), httpx2.AsyncClient(base_url=it.server.url) as http:
+            path, large, small = "/actors/Counter/c/increment", b"[1]" + b" " * 60_000, b"[1]"
+            while (refused := await http.post(path, content=large)).status_code == 200:
+                pass  # the slow one has not been seen yet
+            assert (refused.status_code, refused.json()["code"]) == (503, "runtime_overloaded")
+            assert (await http.post(path, content=small)).status_code == 200
+            slow.transport.abort()
+            while (await http.post(path, content=large)).status_code != 200:
+                pass
+        await alive_soon(it)
+
+
 async def test_clients_that_never_read_hold_nobody_up(tmp_path: Path) -> None:
     async with serving(tmp_path) as it:
         writers = []

@@ -98,3 +98,4 @@ async def test_idle_and_half_sent_connections_do_not_hold_up_closing(tmp_path: P
             assert (await http.get("/_wakeful/health")).status_code == 200
     half.close()
     idle.close()
+    await it.server.closed()

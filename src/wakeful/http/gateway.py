@@ -66,7 +66,7 @@ class Gateway:
         self._active_max = host.config.limits.http_requests
         self._guard = Guard(settings, loopback=loopback)
         self._admit = self._guard.admit
-        self._call = Calls(host, self.deadlines).answer
+        self._call = Calls(host, self.deadlines, settings.body_bytes).answer
         self._admin = Admin(host, self.deadlines)
         self._openapi: bytes | None = None
         self._errors: dict[str, type[WakefulError]] = {}

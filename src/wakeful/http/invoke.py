@@ -23,6 +23,7 @@ from wakeful.errors import (
     InvalidArguments,
     MalformedRequest,
     PayloadTooLarge,
+    RuntimeOverloaded,
     UnknownActorType,
     UnknownMethod,
     WakefulError,
@@ -43,6 +44,7 @@ READ: Final = ("GET", "HEAD")
 PATHS_MAX: Final = 4096  # of the length below: a megabyte or two
 PATH_CHARS_MAX: Final = 255
 LENGTH_DIGITS_MAX: Final = 15  # the server has seen to it that it is a number
+SMALL_BODY_BYTES: Final = 16 * 1024
 QUERY_FIELDS_MAX: Final = 100
 # What a body may call itself. curl -d says the second, and what it sends is JSON all the same.
 MEDIA_TYPES: Final = ("application/json", "application/x-www-form-urlencoded", "")
@@ -82,12 +84,15 @@ class Calls:
     Args:
         host: whose actors.
         deadlines: looks after those that wait.
+        bodies_bytes_max: how much large bodies being received may have together.
     """
 
-    def __init__(self, host: Host, deadlines: Deadlines) -> None:
+    def __init__(self, host: Host, deadlines: Deadlines, bodies_bytes_max: int) -> None:
         self._types = host.types
         self._active = host.life.catalog.actors
         self._deadlines = deadlines
+        self._bodies_bytes_max = bodies_bytes_max
+        self._bodies_bytes = 0
         self._body_bytes_max = host.config.limits.request_bytes
         self._endpoints = {
             (name, plan.name): Endpoint(host, actor_type, plan)
@@ -165,8 +170,22 @@ class Calls:
         media = (request.header("content-type") or "").partition(";")[0].strip().lower()
         if media not in MEDIA_TYPES and not media.endswith("+json"):
             raise UnsupportedMediaType(f"a body is application/json, not {media}")
-        body = await self._deadlines.watch(request.body(self._body_bytes_max), _slow)
+        body = await self._receive(request)
         return from_json(plan, body) if body else NO_ARGUMENTS
+
+    async def _receive(self, request: Request) -> bytes:
+        """The body; a large one, or one of unknown length, only if there is room."""
+        length = request.header("content-length")
+        size = self._body_bytes_max if length is None else int(length)
+        if size <= SMALL_BODY_BYTES:
+            return await self._deadlines.watch(request.body(size), _slow)
+        if self._bodies_bytes and self._bodies_bytes + size > self._bodies_bytes_max:
+            raise RuntimeOverloaded("too many large bodies are being received (http.body_bytes)")
+        self._bodies_bytes += size
+        try:
+            return await self._deadlines.watch(request.body(self._body_bytes_max), _slow)
+        finally:
+            self._bodies_bytes -= size
 
 
 def from_json(plan: MethodPlan, body: bytes) -> Arguments:

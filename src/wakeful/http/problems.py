@@ -17,12 +17,11 @@ from wakeful.errors import (
     ActorRaised,
     InvalidArguments,
     Overloaded,
-    PayloadTooLarge,
     Retry,
     WakefulError,
 )
 from wakeful.http.message import Answer, Headers
-from wakeful.http.refusals import NotAllowedHere, RequestTimeout
+from wakeful.http.refusals import NotAllowedHere
 
 TYPES: Final = "/_wakeful/errors/"
 PROBLEM: Final = "application/problem+json"
@@ -95,8 +94,6 @@ def _headers(error: WakefulError) -> Headers:
         headers.append(("retry-after", "1"))
     if isinstance(error, NotAllowedHere):
         headers.append(("allow", error.allow))
-    if isinstance(error, PayloadTooLarge | RequestTimeout):
-        headers.append(("connection", "close"))  # the rest of the body is not read
     return headers
 
 

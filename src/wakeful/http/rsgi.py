@@ -5,12 +5,17 @@ Source: the RSGI specification 1.4. In granian's implementation each use of `hea
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Final, Protocol
 
 from wakeful.errors import MalformedRequest
 from wakeful.http.invoke import too_large
 from wakeful.http.message import Answering, ClientGone, Headers
+
+CLOSE: Final = ("connection", "close")
+DRAIN_DIGITS_MAX: Final = 5  # of Content-Length: less than 100 kB
+DRAIN_SECONDS: Final = 1.0
 
 
 class RsgiHeaders(Protocol):
@@ -46,11 +51,12 @@ class RsgiProtocol(Protocol):
 class RsgiRequest:
     """A request over RSGI."""
 
-    __slots__ = ("_proto", "_scope", "header", "method", "path")
+    __slots__ = ("_proto", "_read", "_scope", "header", "method", "path")
 
     def __init__(self, scope: RsgiScope, proto: RsgiProtocol) -> None:
         self._scope = scope
         self._proto = proto
+        self._read = False
         self.method = scope.method
         self.path = scope.path
         self.header = scope.headers.get
@@ -64,10 +70,35 @@ class RsgiRequest:
         """The whole body."""
         try:
             if self.header("transfer-encoding") is None:
-                return await self._proto()  # the server reads what Content-Length says, no more
-            return await self._collect(limit)
+                body = await self._proto()  # the server reads what Content-Length says, no more
+            else:
+                body = await self._collect(limit)
         except RuntimeError as error:  # granian's errors are
             raise ClientGone from error
+        self._read = True
+        return body
+
+    def unread(self) -> bool:
+        """Whether there is a body of which some has not been read."""
+        if self._read:
+            return False
+        length = self.header("content-length") or "0"
+        return length != "0" or self.header("transfer-encoding") is not None
+
+    async def drain(self) -> bool:
+        """Read a small body that nobody wants; whether it is read now.
+
+        A client that is still sending when the connection is closed may never see the answer.
+        """
+        length = self.header("content-length")
+        if length is None or len(length) > DRAIN_DIGITS_MAX:
+            return False
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self._proto()
+        except (TimeoutError, RuntimeError):  # too slow; broken off, or begun already
+            return False
+        return True
 
     async def _collect(self, limit: int) -> bytes:
         """A body of unknown length.
@@ -95,8 +126,11 @@ class RsgiApplication:
 
     async def __rsgi__(self, scope: RsgiScope, proto: RsgiProtocol) -> None:
         """Answer one request."""
+        request = RsgiRequest(scope, proto)
         try:
-            status, headers, body = await self._handle(RsgiRequest(scope, proto))
+            status, headers, body = await self._handle(request)
         except ClientGone:
             return
+        if status >= 400 and request.unread() and (status == 413 or not await request.drain()):
+            headers = [*headers, CLOSE]  # the server closes then, and the client should know
         proto.response_bytes(status, headers, body)

@@ -65,6 +65,7 @@ class HttpServer:
         self._server: _Embedded | None = None
         self._gateway: Answering | None = None
         self._task: Task[None] | None = None
+        self._ended = asyncio.Event()
 
     @property
     def url(self) -> str:
@@ -94,20 +95,22 @@ class HttpServer:
         )
         self._server.take(self._socket)
         self._task = asyncio.get_running_loop().create_task(self._server.serve())
+        self._task.add_done_callback(lambda _: self._ended.set())
 
     async def closed(self) -> None:
         """Return when the server has ended, whoever ended it."""
-        if self._task is not None:
-            await asyncio.wait([self._task])
+        await self._ended.wait()
 
     async def close(self) -> None:
         """Stop in good order. Idempotent."""
         if self._server is None or self._task is None:
             self._socket.close()
+            self._ended.set()
             return
         self._server.interrupt()
+        # What is not over by then ends by itself: a half-sent head after header_seconds.
         await asyncio.wait([self._task], timeout=self._settings.close_seconds)
-        self._task.cancel()
+        self._ended.set()
         if self._gateway is not None:
             self._gateway.close()
 

@@ -26,6 +26,8 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         header_seconds: how long a client may take to send the head of a request, and how long a
             connection may be idle between two (nginx: client_header_timeout 60 s).
         header_bytes: the largest head of a request (431); there are at most 100 headers.
+        body_bytes: bodies of more than 16 KiB being received, together; one more is refused (503),
+            so that many large ones at once cannot fill the memory.
         close_seconds: how long `close` waits for requests under way.
     """
 
@@ -35,10 +37,11 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connections: int = 20_000
     header_seconds: float = 30.0
     header_bytes: int = 64 * 1024
+    body_bytes: int = 256 * 1024 * 1024
     close_seconds: float = 10.0
 
     def __post_init__(self) -> None:
-        for name in ("connections", "header_seconds", "close_seconds"):
+        for name in ("connections", "header_seconds", "body_bytes", "close_seconds"):
             value = getattr(self, name)
             if not value > 0:
                 raise ConfigError(f"http.{name} must be more than 0, not {value!r}")
