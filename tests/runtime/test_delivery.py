@@ -9,6 +9,7 @@ from tests.runtime.world import FlakyStore, outcome, runtime, settle, virtual
 
 from wakeful import (
     Actor,
+    ActorAborted,
     ActorRaised,
     CallCycle,
     DeadlineExceeded,
@@ -664,6 +665,33 @@ async def test_interleaved_turn_joins_at_a_commit_point() -> None:
         assert await ref.seen() == ["slow began"]
         await slow
         assert await ref.seen() == ["slow began", "slow ended"]
+
+
+@virtual
+async def test_turn_that_fails_takes_no_answered_change_of_another_with_it() -> None:
+    """What two turns have changed since the last commit point is undone for both, or kept."""
+
+    class Joined(DurableObject):
+        log: list[str] = []
+
+        @interleave
+        async def note(self, text: str, seconds: float, *, fail: bool = False) -> None:
+            self.log.append(text)
+            await asyncio.sleep(seconds)
+            if fail:
+                raise ValueError(text)
+
+        async def seen(self) -> list[str]:
+            return self.log
+
+    async with runtime(Joined) as rt:
+        ref = rt.get(Joined, "j")
+        first = asyncio.create_task(ref.note("fails", 2, fail=True))
+        await asyncio.sleep(1)
+        second = asyncio.create_task(ref.note("beside", 5))
+        assert isinstance(await outcome(first), ValueError)
+        assert isinstance(await outcome(second), ActorAborted)
+        assert await ref.seen() == ["fails"]  # committed when the second one joined
 
 
 @virtual

@@ -193,6 +193,11 @@ class Activation:
             buffer.commit_point()
         return changed or touched
 
+    def unsaved(self) -> bool:
+        """Whether something has changed since the last commit point."""
+        touched = self.buffer is not None and self.buffer.touched
+        return touched or self.schema.changed(vars(self.instance), self.snapshot)
+
     def undo(self) -> None:
         """Back to the last commit point."""
         if self.buffer is not None:

@@ -23,6 +23,7 @@ from wakeful.core.lifecycle import State
 from wakeful.core.waits import WaitGraph
 from wakeful.errors import (
     ActivationAborted,
+    ActorAborted,
     ActorRaised,
     CallCycle,
     DeadlineExceeded,
@@ -296,19 +297,32 @@ class Delivery:
                 if activation.durable and activation.save():
                     self.flusher.wrote(activation)
             elif isinstance(error, Replaced):
-                self._undo(activation)
+                self._undo(turn)
                 result, error = plan.copy_result(error.answer), None
         except Exception as refused:
             error = refused
         if error is None:
             turn.result = result
         else:
-            self._undo(activation)
+            self._undo(turn)
             turn.error = _told(error)
 
-    def _undo(self, activation: Activation) -> None:
+    def _undo(self, turn: Turn) -> None:
+        """Take back what a turn has done; it has left the activation's turns."""
+        activation = turn.activation
         self.failures += 1
-        if activation.durable and activation.life.cause is None:
+        if not activation.durable or activation.life.cause is not None:
+            return
+        if turn.waited and activation.turns and activation.unsaved():
+            # Whose changes they are cannot be told apart, and no turn may go on half undone.
+            self._life.discard(
+                activation,
+                ActorAborted(
+                    f"{activation.id}.{turn.what} failed while other turns were under way, "
+                    "and what they had not committed yet was undone with it"
+                ),
+            )
+        else:
             activation.undo()
 
     def _watch(self, turn: Turn) -> None:

@@ -41,6 +41,7 @@ class Turn:
         what: what it does, for messages: a method's name, or "background work".
         holds: the actor is held up until it has ended (by background work it is not).
         cause: why it was interrupted, if it was.
+        waited: turns beside it may have changed something since it began.
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class Turn:
         "reply",
         "result",
         "runner",
+        "waited",
         "what",
     )
 
@@ -69,8 +71,21 @@ class Turn:
         self.cause: WakefulError | None = None
         self.reply: Future[object] | None = None
         self.runner: Runner | None = None
+        self.waited = False
         self.result: object = None
         self.error: BaseException | None = None
+
+    def join(self) -> None:
+        """It begins later than it was started: what turns beside it have done is committed now.
+
+        Raises:
+            StateInvalid, LimitExceeded: it cannot be.
+        """
+        activation = self.activation
+        if activation.transaction is not None:
+            self.waited = True
+        elif len(activation.turns) > 1 and activation.durable and activation.save():
+            self.home.wrote(activation)
 
     def interrupt(self, cause: WakefulError) -> None:
         """Stop the turn from outside; it is undone and its caller gets the cause."""
@@ -278,6 +293,15 @@ def _begin(turn: Turn, work: Work) -> object:
     return work.send(None)
 
 
+def _join(turn: Turn, work: Work) -> object:
+    try:
+        turn.join()
+    except BaseException:
+        work.close()
+        raise
+    return _begin(turn, work)
+
+
 @types.coroutine
 def _drive(
     turn: Turn, work: Work, context: Context, yielded: object, cancelled: CancelledError | None
@@ -288,9 +312,10 @@ def _drive(
             if cancelled is not None or turn.cause is not None:
                 work.close()  # not wanted any more before it has begun
                 raise cancelled or CancelledError
-            yielded = context.run(_begin, turn, work)
+            yielded = context.run(_join, turn, work)
         elif cancelled is not None and not _cancel(yielded):
             yielded = context.run(work.throw, cancelled)
+        turn.waited = True
         while True:
             try:
                 value = yield yielded
