@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 Machine = type[RuleBasedStateMachine]
 
 EFFORT: Final = settings(
-    max_examples=50,
+    max_examples=40,
     stateful_step_count=30,
     deadline=None,
     derandomize="CI" in os.environ,
