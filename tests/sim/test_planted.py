@@ -231,11 +231,11 @@ def turns_overlap(patch: pytest.MonkeyPatch) -> None:
 def asks_before_flush(patch: pytest.MonkeyPatch) -> None:
     """A call to another actor leaves before the caller's writes are durable."""
 
-    async def commit_point(delivery: Delivery, activation: Activation, *args: Any) -> None:
+    async def commit_point(flusher: Flusher, activation: Activation) -> None:
         if activation.durable and activation.save():
-            delivery.flusher.wrote(activation)
+            flusher.wrote(activation)
 
-    patch.setattr(Delivery, "commit_point", commit_point)
+    patch.setattr(Flusher, "commit_point", commit_point)
 
 
 @variant

@@ -34,11 +34,14 @@ REGRESSIONS: Final = {
     105: "an activation that failed to wake was forgotten before its deletion had landed",
     133: "the same as 44",
     166: "calls given up with an activation that did not wake were counted as waiting for ever",
+    171: "the same as 191",
     172: "the same as 44",
     191: "a turn that failed took with it what a turn beside it had answered",
     196: "the same as 44",
+    249: "the same as 191",
     286: "the same as 105",
     312: "the same as 105",
+    467: "the same as 191",
 }
 FRESH_SECONDS: Final = 6.0
 
