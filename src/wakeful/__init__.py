@@ -7,7 +7,15 @@ message, sleeps when idle, and answers only when what it did is on disk.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from wakeful.actor import Actor, ActorBehavior, ActorContext, DurableObject, interleave, readonly
+from wakeful.actor import (
+    Actor,
+    ActorBehavior,
+    ActorContext,
+    AlarmInfo,
+    DurableObject,
+    interleave,
+    readonly,
+)
 from wakeful.config import Config, Limits
 from wakeful.errors import (
     ActivationFailed,
@@ -60,6 +68,7 @@ __all__ = [
     "ActorNotFound",
     "ActorRaised",
     "ActorSpec",
+    "AlarmInfo",
     "Call",
     "CallCycle",
     "CallError",

@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
+from datetime import datetime, timedelta
 from typing import ClassVar, Final, ParamSpec, Protocol, TypeVar, cast
+
+import msgspec
 
 from wakeful.errors import ConfigError
 from wakeful.facet import Facet
@@ -23,7 +26,7 @@ R = TypeVar("R")
 V = TypeVar("V")
 A = TypeVar("A")
 
-HOOKS: Final = frozenset({"on_activate", "on_deactivate", "handle_message", "migrate"})
+HOOKS: Final = frozenset({"on_activate", "on_deactivate", "handle_message", "migrate", "alarm"})
 RESERVED: Final = frozenset({"ctx", "facets", "schema_version", "removed_fields"})
 
 
@@ -70,6 +73,48 @@ class Storage(Protocol):
         """Return when everything written so far is durable, this turn's writes included."""
 
 
+class AlarmInfo(msgspec.Struct, frozen=True):
+    """Why an alarm handler is called.
+
+    Attributes:
+        scheduled_ns: when the alarm was set to fire, in nanoseconds since 1970.
+        retries: how often its handler has failed since.
+    """
+
+    scheduled_ns: int
+    retries: int = 0
+
+    @property
+    def is_retry(self) -> bool:
+        """Whether the handler has failed before."""
+        return self.retries > 0
+
+
+class ActorAlarm(Protocol):
+    """The one durable alarm of an actor: it wakes it, also after a restart, and calls `alarm`.
+
+    Never early, at least once, retried with backoff when the handler fails; set and deleted in the
+    commit of the turn. Source: durable-objects.md 1.8.
+    """
+
+    def set(self, when: datetime | timedelta | int) -> None:
+        """Set the alarm, in place of the one there may be.
+
+        Args:
+            when: a time, a span from now, or nanoseconds since 1970; a past time fires at once.
+
+        Raises:
+            ConfigError: the class has no `alarm` method, or is not durable.
+            InvalidArguments: it is no time.
+        """
+
+    def get(self) -> int | None:
+        """When it is due, in nanoseconds since 1970; None while its handler runs, or without."""
+
+    def delete(self) -> None:
+        """Take the alarm back."""
+
+
 class Log(Protocol):
     """A structured logger bound to the actor."""
 
@@ -96,6 +141,10 @@ class ActorContext(Protocol):
     @property
     def storage(self) -> Storage:
         """Key-value storage of this actor."""
+
+    @property
+    def alarm(self) -> ActorAlarm:
+        """The alarm of this actor."""
 
     @property
     def log(self) -> Log:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import dis
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
 from wakeful import codec
-from wakeful.actor import HOOKS, Actor
+from wakeful.actor import HOOKS, Actor, AlarmInfo
 from wakeful.errors import ConfigError, InvalidArguments, StateInvalid, UnknownMethod
 from wakeful.facet import Chain, Facet, Lifetime, Method, Persistence
 from wakeful.state import StateSchema
@@ -46,6 +46,9 @@ class MethodPlan:
         calls: how often it was called.
         positional: how many arguments may be given by position.
         required: it cannot be called without arguments.
+        urgent: it goes before what waits in the mailbox.
+        gated: an event that passes the gates step by step (runtime/gated): in order of arrival
+            although it interleaves, without a limit of time, lost with the activation it waits for.
         straight: the code has no await, so it never suspends: it runs in the caller's task and
             context, without any of the machinery that a suspended turn needs.
     """
@@ -64,7 +67,9 @@ class MethodPlan:
         "result_types",
         "returns",
         "straight",
+        "urgent",
     )
+    gated: ClassVar[bool] = False
 
     def __init__(self, cls: type[Actor], name: str) -> None:
         raw: Method = getattr(cls, name)
@@ -74,6 +79,7 @@ class MethodPlan:
         self.calls = 0
         self.function = raw
         self.straight = not _may_suspend(raw)
+        self.urgent = False
         self.readonly: bool = getattr(raw, "__wakeful_readonly__", False)
         self.interleave: bool = getattr(raw, "__wakeful_interleave__", False)
         hints = _hints(cls, name, raw)
@@ -172,6 +178,7 @@ class ActorType:
     __slots__ = (
         "chain",
         "cls",
+        "has_alarm",
         "lifetime",
         "methods",
         "name",
@@ -190,6 +197,7 @@ class ActorType:
         self.cls = cls
         self.name = name or cls.__name__
         self.methods = {name: MethodPlan(cls, name) for name in _method_names(cls)}
+        self.has_alarm = hasattr(cls, "alarm")
         self.on_activate = cls.on_activate is not Actor.on_activate
         self.on_deactivate = cls.on_deactivate is not Actor.on_deactivate
         self.compile(facets)
@@ -208,6 +216,14 @@ class ActorType:
         self.persistence = plan.persistence
         for method in self.methods.values():
             method.compile(chain)
+
+    async def run_alarm(self, instance: Actor, info: AlarmInfo) -> None:
+        """Call an instance's alarm handler, with the information if it takes it."""
+        handler: Callable[..., Awaitable[None]] = instance.alarm  # type: ignore[attr-defined]
+        if inspect.signature(handler).parameters:
+            await handler(info)
+        else:
+            await handler()
 
     def never_straight(self) -> None:
         """From now on no call takes the straight path, which asks for nothing."""

@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Iterable
 from os import PathLike, fspath
+from random import Random
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -54,6 +55,7 @@ class Runtime:
         actors: the actor classes to serve, or specs from ActorBuilder.
         config: settings; see Config.
         clock: time, injected by tests.
+        random: chance, injected by tests.
 
     Raises:
         ConfigError: a class or a setting is wrong.
@@ -66,11 +68,13 @@ class Runtime:
         *,
         config: Config | None = None,
         clock: Clock | None = None,
+        random: Random | None = None,
     ) -> None:
         self.config = config or Config()
         self._types = [_actor_type(actor, self.config) for actor in actors]
         self._clock: Clock = clock or SystemClock()
         self._store: Store = SQLiteStore(fspath(data)) if isinstance(data, str | PathLike) else data
+        self._random = random or Random()
         self._host: Host | None = None
         self._gateways: list[Gateway] = []
         self._servers: list[HttpServer] = []
@@ -94,7 +98,14 @@ class Runtime:
         """
         loop = asyncio.get_running_loop()
         info = self._store.open()
-        host = Host(loop, self._store, info, self._clock, self.config)
+        host = Host(
+            loop=loop,
+            store=self._store,
+            info=info,
+            clock=self._clock,
+            config=self.config,
+            random=self._random,
+        )
         try:
             for actor_type in self._types:
                 host.register(actor_type)
@@ -102,6 +113,7 @@ class Runtime:
             await self._store.close()
             raise
         self._host = host
+        host.start()
         return self
 
     async def __aexit__(
@@ -136,12 +148,17 @@ class Runtime:
     def spawn(self, actor: type[A], *args: object, name: str | None = None) -> A:
         """Start an actor that has no lifetime of its own; it lives until `stop`.
 
+        A class that is not among `actors` is added to them.
+
         Args:
             actor: the class.
             *args: passed to its constructor.
             name: its name; by default a new unique one.
         """
-        return self.host.spawn(actor, uuid.uuid4().hex if name is None else name, args)
+        host = self.host
+        if not host.knows(actor):
+            host.register(_actor_type(actor, self.config))
+        return host.spawn(actor, uuid.uuid4().hex if name is None else name, args)
 
     async def stop(self, ref: object) -> None:
         """Put a running actor to sleep (a volatile one ends); durable state stays."""
@@ -220,11 +237,10 @@ class Runtime:
         self.host.detach(actor, facet)
 
 
-def _actor_type(actor: type[Actor] | ActorSpec, config: Config) -> ActorType:
+def _actor_type(actor: object, config: Config) -> ActorType:
     if isinstance(actor, ActorSpec):
         return ActorType(actor.cls, _facets(actor.cls, actor.facets, config), actor.name)
-    given: object = actor
-    if not (isinstance(given, type) and issubclass(given, Actor)):
+    if not (isinstance(actor, type) and issubclass(actor, Actor)):
         raise ConfigError(f"actors are subclasses of wakeful.Actor, not {actor!r}")
     return ActorType(actor, _facets(actor, actor.facets, config))
 

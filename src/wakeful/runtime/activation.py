@@ -12,6 +12,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from wakeful.actor_type import ActorType, MethodPlan
+from wakeful.core.alarms import AlarmRun
 from wakeful.core.gates import InputGate, OutputGate, Section
 from wakeful.core.idle import NOWHERE
 from wakeful.core.lifecycle import Lifecycle, State
@@ -51,6 +52,7 @@ class Activation:
     """An actor in memory. Slots only: there may be a hundred thousand of them."""
 
     __slots__ = (
+        "alarm",
         "background",
         "bucket",
         "buffer",
@@ -103,6 +105,7 @@ class Activation:
         self.bucket = NOWHERE
         self.seq = 0
         self.wiped = False
+        self.alarm: AlarmRun | None = None
 
     def wake(self, instance: Actor, cells: Cells, args: tuple[object, ...]) -> None:
         """Fill the instance with defaults, its constructor, and what is stored; the last wins."""

@@ -12,6 +12,7 @@ from wakeful.actor import Log
 from wakeful.errors import ActivationAborted, ActorAborted, InvalidArguments
 from wakeful.ids import ActorId
 from wakeful.ports import KV_PREFIX
+from wakeful.runtime.alarms import AlarmFace
 
 if TYPE_CHECKING:
     from wakeful.runtime.activation import Activation
@@ -123,6 +124,16 @@ class Context:
     def storage(self) -> StorageFace:
         """Key-value storage of this actor."""
         return StorageFace(self._host, self._activation)
+
+    @property
+    def activation(self) -> Activation:
+        """The activation itself, for the runtime."""
+        return self._activation
+
+    @property
+    def alarm(self) -> AlarmFace:
+        """The alarm of this actor."""
+        return AlarmFace(self._activation, self._host.clock)
 
     @property
     def log(self) -> Log:

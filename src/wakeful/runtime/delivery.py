@@ -17,7 +17,7 @@ from contextvars import Context
 from functools import partial
 from typing import Final
 
-from wakeful.actor_type import MethodPlan
+from wakeful.actor_type import ActorType, MethodPlan
 from wakeful.config import Config
 from wakeful.core.lifecycle import State
 from wakeful.core.waits import WaitGraph
@@ -43,6 +43,7 @@ from wakeful.runtime.turn import SUSPENDED, RunnerPool, Turn, current
 
 Args = tuple[object, ...]
 Kwargs = Mapping[str, object]
+Reply = Future[object]
 
 STRAIGHT_RUN_MAX: Final = 64  # queued turns run before other actors get the loop
 
@@ -112,6 +113,20 @@ class Delivery:
             return result
 
         return ask
+
+    def post(self, actor_type: ActorType, actor: ActorId, plan: MethodPlan, event: object) -> Reply:
+        """Deliver an event to a gated actor, after those before it; done when it has ended.
+
+        Raises:
+            WakefulError: it was refused.
+        """
+        if self._life.closing and current.get() is None:
+            raise ShuttingDown("the runtime is shutting down")
+        activation = self._life.find(actor_type, actor)
+        plan.calls += 1
+        reply = self._queue(activation, Envelope(plan, (event,), {}, self._new_future()))
+        self.pump(activation)
+        return reply
 
     def pump(self, activation: Activation) -> None:
         """Start what waits in the mailbox, as far as the actor admits it."""
@@ -217,10 +232,12 @@ class Delivery:
 
     def _queue(self, activation: Activation, event: Envelope) -> Future[object]:
         waiting = self._life.waiting
-        if waiting >= self._limits.calls_waiting:
+        if event.plan.urgent:
+            activation.queue(self._limits.mailbox).offer_urgent(event)
+        elif waiting >= self._limits.calls_waiting:
             self.shed += 1
             raise RuntimeOverloaded(f"{waiting} calls are waiting (limits.calls_waiting)")
-        if not activation.queue(self._limits.mailbox).offer(event):
+        elif not activation.queue(self._limits.mailbox).offer(event):
             self.shed += 1
             raise Overloaded(
                 f"{activation.id} has {self._limits.mailbox} calls waiting (limits.mailbox)"
@@ -256,10 +273,10 @@ class Delivery:
         except BaseException as error:
             self._conclude(turn, None, error)
             return turn
-        if result is SUSPENDED:
-            self._watch(turn)
-        else:
+        if result is not SUSPENDED:
             self._conclude(turn, result, None)
+        elif not plan.gated:
+            self._watch(turn)
         return turn
 
     def _finish(self, turn: Turn, result: object, error: BaseException | None) -> None:

@@ -13,7 +13,7 @@ from typing import cast
 from wakeful.core.commit import GroupCommit
 from wakeful.core.lease import Lease
 from wakeful.errors import CallError, Fenced, StorageError, UnknownOutcome, again
-from wakeful.ports import Store
+from wakeful.ports import ALARM_KEY, Store, due_of
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.transaction import in_transaction
 
@@ -24,6 +24,9 @@ Broken = Callable[[Activation, StorageError], None]
 class Flusher:
     """The loop's side of group commit; the store's side is a thread or a database.
 
+    Attributes:
+        alarm_set: is told when alarms have become durable: of the earliest.
+
     Args:
         loop: the loop.
         context: what it works in: nobody's, whoever wrote first.
@@ -33,12 +36,14 @@ class Flusher:
     """
 
     __slots__ = (
+        "_alarms_due",
         "_broken",
         "_context",
         "_idle",
         "_loop",
         "_scheduled",
         "_store",
+        "alarm_set",
         "batches",
         "commit",
         "lease",
@@ -62,6 +67,8 @@ class Flusher:
         self._store = store
         self._broken = broken
         self._scheduled = False
+        self._alarms_due: list[int] = []
+        self.alarm_set: Callable[[int], None] = _nobody
         self._idle: list[Future[None]] = []
 
     def wrote(self, activation: Activation) -> None:
@@ -146,6 +153,9 @@ class Flusher:
         epoch = self.lease.epoch
         try:
             records = [cast("Activation", gate.owner).record(epoch) for gate in batch.writers]
+            self._alarms_due = [
+                due_of(cell) for r in records if (cell := r.puts.get(ALARM_KEY)) is not None
+            ]
             self.batches += 1
             self.records += len(records)
             self._store.commit(records, self._done)
@@ -158,6 +168,8 @@ class Flusher:
 
     def _done(self, error: StorageError | None) -> None:
         if error is None:
+            if self._alarms_due:
+                self.alarm_set(min(self._alarms_due))
             for _, (reply, value, raised) in self.commit.durable():
                 if raised is None and not reply.done():
                     reply.set_result(value)
@@ -184,6 +196,10 @@ class Flusher:
             idle, self._idle = self._idle, []
             for future in idle:
                 _resolve(cast("Future[object]", future), None, None)
+
+
+def _nobody(due_ns: int) -> None:
+    """Nobody watches alarms."""
 
 
 def _resolve(reply: Future[object], value: object, error: BaseException | None) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from asyncio import AbstractEventLoop, CancelledError, Task
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import copy_context
+from random import Random
 from typing import TypeVar, cast
 
 import structlog
@@ -25,6 +26,7 @@ from wakeful.facet import Facet
 from wakeful.ids import ActorId, check_name
 from wakeful.ports import Clock, Store, StoreInfo
 from wakeful.runtime.activation import Activation
+from wakeful.runtime.alarms import Alarms, InternalPlan
 from wakeful.runtime.context import Context
 from wakeful.runtime.delivery import Delivery
 from wakeful.runtime.flush import Flusher
@@ -41,7 +43,14 @@ class Host:
     """Everything one node runs; made by wakeful.node, used by the adapters above."""
 
     def __init__(
-        self, loop: AbstractEventLoop, store: Store, info: StoreInfo, clock: Clock, config: Config
+        self,
+        *,
+        loop: AbstractEventLoop,
+        store: Store,
+        info: StoreInfo,
+        clock: Clock,
+        config: Config,
+        random: Random,
     ) -> None:
         self.loop = loop
         self.clock = clock
@@ -69,6 +78,10 @@ class Host:
             life=self.life,
             flusher=self.flusher,
         )
+        self.alarms = Alarms(
+            loop=loop, store=store, clock=clock, types=self.types, ask=self._ask, random=random
+        )
+        self.flusher.alarm_set = self.alarms.note
         self._classes: dict[type, ActorType] = {}
         self._refs: dict[str, type[Ref]] = {}
 
@@ -83,6 +96,14 @@ class Host:
         self.types[actor_type.name] = actor_type
         self._classes[actor_type.cls] = actor_type
         self._refs[actor_type.name] = ref_class(actor_type, self.delivery.asking)
+
+    def start(self) -> None:
+        """Everything is registered: look after alarms, also those that fell due meanwhile."""
+        self.alarms.check()
+
+    def knows(self, actor: type) -> bool:
+        """Whether a class is registered."""
+        return actor in self._classes
 
     def type_of(self, actor: type | str) -> ActorType:
         """The registered type of a class or a name.
@@ -182,6 +203,7 @@ class Host:
     async def close(self) -> None:
         """Stop admitting, let turns finish, put everyone to sleep, flush."""
         self.life.closing = True
+        self.alarms.close()
         for actor_type in self.types.values():
             actor_type.never_straight()  # so that every call finds out
         seconds = self.config.limits.shutdown_seconds
@@ -193,6 +215,7 @@ class Host:
         await self.life.close()
         await self.flusher.settled()
         await self.delivery.close(seconds)
+        await self.alarms.finished()
 
     async def _background(self, turn: Turn, work: Coroutine[object, object, object]) -> object:
         activation = turn.activation
@@ -226,6 +249,15 @@ class Host:
             error=f"{type(error).__name__}: {error}",
             exc_info=error,
         )
+
+    async def _ask(
+        self,
+        actor_type: ActorType,
+        actor: ActorId,
+        plan: InternalPlan,
+        args: tuple[object, ...],
+    ) -> object:
+        return await self.delivery.asking(plan)(self.ref(actor_type, actor.name), *args)
 
     def _make_context(self, activation: Activation) -> Context:
         return Context(self, activation)

@@ -106,6 +106,9 @@ class _Figures(Collector):
         yield _count("wakeful_records", "Commit records in those batches.", flusher.records)
         collecting = len(flusher.commit.collecting.writers)
         yield _level("wakeful_writers_waiting", "Actors with writes in no batch.", collecting)
+        alarms = host.alarms
+        yield _count("wakeful_alarms_fired", "Alarm handlers that were run.", alarms.fired)
+        yield _count("wakeful_alarms_failed", "Alarm handlers that failed.", alarms.failed)
         yield _level("wakeful_epoch", "The epoch this node writes with.", flusher.lease.epoch)
         yield _level("wakeful_lease_held", "Whether this node may write (1) or not.", int(held))
 

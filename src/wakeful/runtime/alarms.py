@@ -1,0 +1,293 @@
+"""Fires alarms: asks the store who is due, runs their handlers, retries those that fail.
+
+One timer, set to the next alarm. Nothing is kept for a sleeping actor that has one: the store has
+an index of them.
+
+Invariants: an alarm never fires early; an actor's handler runs once at a time; an alarm is deleted
+            in the commit of the turn that handled it, so a crash before that fires it again.
+Source:     Cloudflare alarms; workerd alarm-scheduler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import AbstractEventLoop, Task, TimerHandle
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING, Final, cast
+
+import structlog
+
+from wakeful.actor import AlarmInfo
+from wakeful.actor_type import ActorType, MethodPlan
+from wakeful.core.alarms import AlarmCell, AlarmRun
+from wakeful.errors import ConfigError, InvalidArguments, StorageError, WakefulError
+from wakeful.ids import ActorId
+from wakeful.ports import ALARM_KEY, Clock, Store
+
+if TYPE_CHECKING:
+    from wakeful.actor import Actor
+    from wakeful.runtime.activation import Activation
+    from wakeful.runtime.context import Context
+
+RUNNING_MAX: Final = 256
+EVER_NS: Final = 2**63 - 2
+SLEEP_SECONDS_MIN: Final = 0.001  # timers and clocks need not agree on less
+SLEEP_SECONDS_MAX: Final = 3600.0  # the wall clock may be set: look again at least this often
+
+Ask = Callable[[ActorType, ActorId, "InternalPlan", tuple[object, ...]], Awaitable[object]]
+
+
+class InternalPlan(MethodPlan):
+    """A method of the runtime's own: it goes first, and its arguments travel as they are."""
+
+    __slots__ = ()
+
+    def __init__(self, name: str, function: Callable[..., object]) -> None:
+        self.name = name
+        self.calls = 0
+        self.function = function  # type: ignore[assignment]
+        self.straight = self.readonly = self.interleave = self.required = False
+        self.urgent = True
+        self.parameters = ()
+        self.result_types = frozenset((type(None),))
+
+    def copy_arguments(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[tuple[object, ...], dict[str, object]]:
+        """The arguments themselves."""
+        return args, dict(kwargs)
+
+
+class AlarmFace:
+    """`self.ctx.alarm`: the one durable alarm of an actor."""
+
+    __slots__ = ("_activation", "_clock")
+
+    def __init__(self, activation: Activation, clock: Clock) -> None:
+        self._activation = activation
+        self._clock = clock
+
+    def set(self, when: datetime | timedelta | int) -> None:
+        """Set the alarm, in place of the one there may be; a past time fires at once."""
+        activation, now_ns = self._activation, self._clock.now_ns()
+        activation.check_here()
+        if not can_have_alarm(activation.type):
+            raise ConfigError(
+                f"{activation.type.name} cannot have an alarm: it must be a DurableObject (or have "
+                "a VirtualActorFacet and a DurabilityFacet) with `async def alarm(self, info)`"
+            )
+        due_ns = max(now_ns, _when_ns(when, now_ns))
+        if activation.alarm is not None:
+            activation.alarm.touch()
+        activation.writes().put(ALARM_KEY, AlarmCell.at(due_ns).pack())
+
+    def get(self) -> int | None:
+        """When the alarm is due, in nanoseconds since 1970; None while its handler runs."""
+        cell = _cell(self._activation)
+        run = self._activation.alarm
+        shown = run.shown(cell) if run is not None else cell
+        return None if shown is None else AlarmCell.unpack(shown).due_ns
+
+    def delete(self) -> None:
+        """Take the alarm back; a handler that runs goes on, and is not retried."""
+        self._activation.check_here()
+        if self._activation.alarm is not None:
+            self._activation.alarm.touch()
+        if self._activation.buffer is not None:
+            self._activation.buffer.delete(ALARM_KEY)
+
+
+class Alarms:
+    """Watches the store's alarms.
+
+    Args:
+        types: the types alarms may be for.
+        ask: delivers a call of the runtime's own to an actor.
+        random: draws the jitter of retries.
+    """
+
+    def __init__(
+        self,
+        *,
+        loop: AbstractEventLoop,
+        store: Store,
+        clock: Clock,
+        types: Mapping[str, ActorType],
+        ask: Ask,
+        random: Random,
+    ) -> None:
+        self.fired = 0
+        self.failed = 0
+        self._loop = loop
+        self._store = store
+        self._clock = clock
+        self._types = types
+        self._ask = ask
+        self._random = random
+        self._running: dict[ActorId, Task[None]] = {}
+        self._passed_over: set[ActorId] = set()
+        self._timer: TimerHandle | None = None
+        self._due_ns = EVER_NS
+        self._closed = False
+        self._fire_plan = InternalPlan("alarm", self._handled)
+        self._retry_plan = InternalPlan("alarm retry", self._rescheduled)
+
+    def note(self, due_ns: int) -> None:
+        """An alarm has become durable."""
+        if due_ns < self._due_ns:
+            self._arm(due_ns)
+
+    def check(self) -> None:
+        """Start what is due, and set the timer for what is next."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._due_ns = EVER_NS
+        skip = len(self._running) + len(self._passed_over)
+        if self._closed or len(self._running) >= RUNNING_MAX:
+            return
+        now_ns = self._clock.now_ns()
+        try:
+            found = self._store.alarms(EVER_NS, RUNNING_MAX + skip + 1)
+        except StorageError as error:
+            self._log("looking for alarms failed", error)
+            return
+        for due_ns, actor in found:
+            if actor in self._running or actor in self._passed_over:
+                continue
+            if due_ns > now_ns:
+                self._arm(due_ns)
+                return
+            if len(self._running) < RUNNING_MAX:
+                self._start(actor)
+
+    def close(self) -> None:
+        """Fire no more; handlers under way are turns and end as turns do."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def finished(self) -> None:
+        """Return when what had been fired is done with."""
+        await asyncio.gather(*self._running.values())
+
+    def _arm(self, due_ns: int) -> None:
+        if self._closed:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._due_ns = due_ns
+        delay_s = (due_ns - self._clock.now_ns()) / 1e9
+        delay_s = min(max(SLEEP_SECONDS_MIN, delay_s), SLEEP_SECONDS_MAX)
+        self._timer = self._loop.call_later(delay_s, self.check)
+
+    def _start(self, actor: ActorId) -> None:
+        actor_type = self._types.get(actor.type)
+        if actor_type is None or not can_have_alarm(actor_type):
+            self._passed_over.add(actor)
+            self._log("an alarm is due that nobody here handles", None, actor)
+            return
+        self._running[actor] = self._loop.create_task(self._run(actor_type, actor))
+
+    async def _run(self, actor_type: ActorType, actor: ActorId) -> None:
+        self.fired += 1
+        try:
+            await self._ask(actor_type, actor, self._fire_plan, ())
+        except Exception as error:
+            self.failed += 1
+            await self._retry(actor_type, actor, error)
+        finally:
+            del self._running[actor]
+            if not self._closed and (not self._running or self._timer is None):
+                self.check()
+
+    async def _retry(self, actor_type: ActorType, actor: ActorId, error: Exception) -> None:
+        """Put the alarm off; if even that fails it stays due, and is looked at again."""
+        if self._closed:
+            return  # it stays due, for the next owner
+        counted = not isinstance(error, WakefulError) or not _passing(error)
+        self._log("an alarm handler failed", error, actor)
+        try:
+            await self._ask(actor_type, actor, self._retry_plan, (counted,))
+        except Exception as again:
+            self._log("an alarm could not be put off", again, actor)
+            self._passed_over.add(actor)
+            self._loop.call_later(2.0, self._look_again, actor)
+
+    def _look_again(self, actor: ActorId) -> None:
+        self._passed_over.discard(actor)
+        self.check()
+
+    async def _handled(self, instance: Actor) -> None:
+        """The turn of an alarm: run the handler, and let the alarm go with its success."""
+        activation = _activation(instance)
+        cell = _cell(activation)
+        if cell is None:
+            return
+        alarm = AlarmCell.unpack(cell)
+        if alarm.due_ns > self._clock.now_ns():
+            return  # moved since it was found due
+        run = activation.alarm = AlarmRun(cell)
+        try:
+            info = AlarmInfo(scheduled_ns=alarm.scheduled_ns, retries=alarm.retries)
+            await activation.type.run_alarm(instance, info)
+            if run.leaves(_cell(activation)):
+                activation.writes().delete(ALARM_KEY)
+        finally:
+            activation.alarm = None
+
+    async def _rescheduled(self, instance: Actor, counted: bool) -> None:
+        """The turn after a handler that failed: put the alarm off, or give it up."""
+        activation = _activation(instance)
+        cell, now_ns = _cell(activation), self._clock.now_ns()
+        if cell is None or (alarm := AlarmCell.unpack(cell)).due_ns > now_ns:
+            return
+        later = alarm.after_failure(now_ns, self._random.random(), counted=counted)
+        if later is None:
+            self._log("an alarm is given up", None, activation.id)
+            activation.writes().delete(ALARM_KEY)
+        else:
+            activation.writes().put(ALARM_KEY, later.pack())
+
+    def _log(self, event: str, error: Exception | None, actor: ActorId | None = None) -> None:
+        log = structlog.get_logger("wakeful")
+        log.warning(
+            event, actor=str(actor) if actor else None, error=repr(error) if error else None
+        )
+
+
+def can_have_alarm(actor_type: ActorType) -> bool:
+    """Whether actors of a type can be woken by an alarm, and handle it."""
+    wakes = actor_type.lifetime is not None and actor_type.persistence is not None
+    return wakes and actor_type.has_alarm
+
+
+def _activation(instance: Actor) -> Activation:
+    return cast("Context", instance.ctx).activation
+
+
+def _cell(activation: Activation) -> bytes | None:
+    return activation.buffer.get(ALARM_KEY) if activation.buffer is not None else None
+
+
+def _passing(error: WakefulError) -> bool:
+    """Whether a failure is not the handler's own doing."""
+    return isinstance(error, StorageError) or error.http == 503
+
+
+def _when_ns(when: object, now_ns: int) -> int:
+    if isinstance(when, datetime):
+        if when.tzinfo is None:
+            raise InvalidArguments("an alarm's time needs a time zone: datetime.now(UTC)", "when")
+        return (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
+    if isinstance(when, timedelta):
+        return now_ns + when // timedelta(microseconds=1) * 1000
+    if isinstance(when, int) and not isinstance(when, bool) and 0 <= when <= EVER_NS:
+        return when
+    raise InvalidArguments(
+        "an alarm's time is a datetime, a timedelta from now, or nanoseconds since 1970, "
+        f"not {when!r}",
+        "when",
+    )

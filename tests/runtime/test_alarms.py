@@ -1,0 +1,291 @@
+"""Alarms on virtual time: never early, at least once, after restarts, with backoff."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+
+from wakeful import (
+    Actor,
+    AlarmInfo,
+    Config,
+    ConfigError,
+    DurableObject,
+    InvalidArguments,
+    Runtime,
+    readonly,
+)
+from wakeful.store.memory import MemoryDisk, MemoryStore
+from wakeful.testing.clock import VirtualClock
+from wakeful.testing.loop import VirtualLoop
+
+SECOND = 1_000_000_000
+
+
+class Reminder(DurableObject):
+    """Notes what its alarms saw."""
+
+    fired: list[tuple[int, int]] = []
+    failures: int = 0
+    again: int = 0
+
+    async def alarm(self, info: AlarmInfo) -> None:
+        assert self.ctx.alarm.get() is None
+        if self.failures > 0:
+            raise ValueError("not this time")
+        self.fired.append((self.ctx.now_ns() - info.scheduled_ns, info.retries))
+        if self.again:
+            self.again -= 1
+            self.ctx.alarm.set(timedelta(seconds=5))
+            assert self.ctx.alarm.get() is not None
+
+    async def at(self, seconds: float) -> int:
+        self.ctx.alarm.set(timedelta(seconds=seconds))
+        due = self.ctx.alarm.get()
+        assert due is not None
+        return due
+
+    async def fail(self, failures: int) -> None:
+        self.failures = failures
+
+    async def repeat(self, times: int) -> None:
+        self.again = times
+
+    async def cancel(self) -> None:
+        self.ctx.alarm.delete()
+
+    async def set_and_raise(self) -> None:
+        self.ctx.alarm.set(timedelta(seconds=1))
+        raise ValueError("undone")
+
+    @readonly
+    async def seen(self) -> list[tuple[int, int]]:
+        return self.fired
+
+    @readonly
+    async def due(self) -> int | None:
+        return self.ctx.alarm.get()
+
+    async def set_naive(self) -> None:
+        self.ctx.alarm.set(datetime.now())
+
+    async def set_past(self) -> None:
+        self.ctx.alarm.set(datetime(2000, 1, 1, tzinfo=UTC))
+
+
+Work = Callable[[Runtime], Awaitable[None]]
+
+
+def run(*works: Work, disk: MemoryDisk | None = None, idle: float = 1.0) -> None:
+    """Run each work in a runtime of its own, one after the other, on one disk and one clock."""
+    disk = disk or MemoryDisk()
+    loop = VirtualLoop(1)
+
+    async def main() -> None:
+        for work in works:
+            runtime = Runtime(
+                MemoryStore(disk),
+                [Reminder],
+                clock=VirtualClock(loop),
+                config=Config(idle_seconds=idle),
+                random=Random(1),
+            )
+            async with runtime as rt:
+                await work(rt)
+
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
+
+
+def test_alarm_wakes_a_sleeping_actor_on_time() -> None:
+    async def work(rt: Runtime) -> None:
+        reminder = rt.get(Reminder, "r")
+        await reminder.at(60)
+        await asyncio.sleep(59)
+        assert len(rt.host.life.catalog) == 0
+        await asyncio.sleep(2)
+        ((late_ns, retries),) = await reminder.seen()
+        assert 0 <= late_ns < SECOND // 10
+        assert retries == 0
+        assert await reminder.due() is None
+
+    run(work)
+
+
+def test_alarm_that_fell_due_while_nobody_ran_fires_at_start() -> None:
+    async def before(rt: Runtime) -> None:
+        await rt.get(Reminder, "r").at(60)
+
+    async def after(rt: Runtime) -> None:
+        await asyncio.sleep(100)
+        assert len(await rt.get(Reminder, "r").seen()) == 1
+
+    run(before, after)
+
+
+def test_the_last_alarm_set_counts_and_fires_once() -> None:
+    async def work(rt: Runtime) -> None:
+        reminder = rt.get(Reminder, "r")
+        await reminder.at(50)
+        await reminder.at(5)
+        await asyncio.sleep(100)
+        assert len(await reminder.seen()) == 1
+
+    run(work)
+
+
+def test_a_deleted_alarm_does_not_fire() -> None:
+    async def work(rt: Runtime) -> None:
+        reminder = rt.get(Reminder, "r")
+        await reminder.at(5)
+        await reminder.cancel()
+        await asyncio.sleep(10)
+        assert await reminder.seen() == []
+
+    run(work)
+
+
+def test_an_alarm_set_in_a_turn_that_raises_is_not_set() -> None:
+    async def work(rt: Runtime) -> None:
+        reminder = rt.get(Reminder, "r")
+        with pytest.raises(ValueError, match="undone"):
+            await reminder.set_and_raise()
+        await asyncio.sleep(5)
+        assert await reminder.seen() == []
+
+    run(work)
+
+
+def test_a_handler_may_set_the_next_alarm() -> None:
+    async def work(rt: Runtime) -> None:
+        reminder = rt.get(Reminder, "r")
+        await reminder.repeat(3)
+        await reminder.at(1)
+        await asyncio.sleep(60)
+        assert [retries for _, retries in await reminder.seen()] == [0, 0, 0, 0]
+
+    run(work)
+
+
+def test_a_handler_that_fails_is_retried_after_two_then_four_seconds() -> None:
+    """And its failed turns leave nothing behind."""
+
+    async def work(rt: Runtime) -> None:
+        reminder = rt.get(Reminder, "r")
+        await reminder.fail(1)
+        await reminder.at(1)
+        await asyncio.sleep(1 + 2.5 + 0.2)
+        assert await reminder.seen() == []
+        await reminder.fail(0)
+        await asyncio.sleep(5)
+        ((late_ns, retries),) = await reminder.seen()
+        assert retries == 2
+        assert 6 * SECOND <= late_ns <= 7.6 * SECOND
+
+    run(work)
+
+
+def test_a_handler_that_always_fails_is_given_up_after_seven_runs() -> None:
+    async def work(rt: Runtime) -> None:
+        reminder = rt.get(Reminder, "r")
+        await reminder.fail(1)
+        await reminder.at(1)
+        await asyncio.sleep(500)
+        assert rt.host.alarms.fired == 7
+        assert await reminder.due() is None
+
+    run(work)
+
+
+def test_a_retry_survives_a_restart() -> None:
+    async def before(rt: Runtime) -> None:
+        reminder = rt.get(Reminder, "r")
+        await reminder.fail(1)
+        await reminder.at(1)
+        await asyncio.sleep(2)
+        await reminder.fail(0)
+
+    async def after(rt: Runtime) -> None:
+        await asyncio.sleep(10)
+        assert [retries for _, retries in await rt.get(Reminder, "r").seen()] == [1]
+
+    run(before, after)
+
+
+def test_a_past_time_fires_at_once() -> None:
+    async def work(rt: Runtime) -> None:
+        reminder = rt.get(Reminder, "r")
+        await reminder.set_past()
+        await asyncio.sleep(0.5)
+        assert len(await reminder.seen()) == 1
+
+    run(work)
+
+
+def test_thousands_of_alarms_in_one_second_all_fire_once() -> None:
+    async def work(rt: Runtime) -> None:
+        count = 2_000
+        await asyncio.gather(*(rt.get(Reminder, str(n)).at(10 + n / count) for n in range(count)))
+        await asyncio.sleep(9)
+        assert rt.host.alarms.fired == 0
+        await asyncio.sleep(30)
+        assert rt.host.alarms.fired == count
+        assert len(await rt.get(Reminder, "77").seen()) == 1
+
+    run(work)
+
+
+def test_without_alarms_there_is_no_timer() -> None:
+    """A sleeping actor costs nothing, nor do alarms nobody has set."""
+
+    async def work(rt: Runtime) -> None:
+        await rt.get(Reminder, "r").seen()
+        await asyncio.sleep(5)
+        assert rt.host.alarms._timer is None
+
+    run(work)
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    async def work(rt: Runtime) -> None:
+        with pytest.raises(InvalidArguments, match="time zone"):
+            await rt.get(Reminder, "r").set_naive()
+
+    run(work)
+
+
+async def test_a_class_without_a_handler_cannot_have_an_alarm() -> None:
+    class Silent(DurableObject):
+        async def set(self) -> None:
+            self.ctx.alarm.set(timedelta(seconds=1))
+
+    async with Runtime(MemoryStore(), [Silent]) as rt:
+        with pytest.raises(ConfigError, match="async def alarm"):
+            await rt.get(Silent, "s").set()
+
+
+async def test_a_volatile_actor_cannot_have_an_alarm() -> None:
+    class Volatile(Actor):
+        async def alarm(self) -> None:
+            """Never called."""
+
+        async def set(self) -> None:
+            self.ctx.alarm.set(timedelta(seconds=1))
+
+    async with Runtime(MemoryStore(), [Volatile]) as rt:
+        with pytest.raises(ConfigError, match="DurableObject"):
+            await rt.spawn(Volatile).set()
+
+
+def test_alarm_is_not_callable_from_outside() -> None:
+    async def work(rt: Runtime) -> None:
+        with pytest.raises(AttributeError, match="alarm"):
+            await rt.get(Reminder, "r").alarm(AlarmInfo(scheduled_ns=0))
+
+    run(work)
