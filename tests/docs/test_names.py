@@ -13,6 +13,7 @@ from wakeful import Runtime, errors
 from wakeful.cli.main import command
 from wakeful.config import Config, Limits
 from wakeful.errors import Retry, WakefulError
+from wakeful.http import refusals
 from wakeful.http.settings import HttpSettings
 from wakeful.store.memory import MemoryStore
 from wakeful.telemetry.metrics import Metrics
@@ -22,8 +23,9 @@ ROW = re.compile(r"^\| `([a-z_]+)` \| `(\w+)` \| (\d+) \| ([a-z-]+) \|", re.MULT
 
 
 def error_classes() -> list[type[WakefulError]]:
-    found = [value for value in vars(errors).values() if isinstance(value, type)]
-    return [kind for kind in found if issubclass(kind, WakefulError)]
+    found = [*vars(errors).values(), *vars(refusals).values()]
+    kinds = {k for k in found if isinstance(k, type) and issubclass(k, WakefulError)}
+    return [kind for kind in kinds if "code" in vars(kind)]
 
 
 def test_every_error_is_documented_as_it_is() -> None:
