@@ -245,13 +245,18 @@ class ActorType:
         """Why a name cannot be called, in words for the caller."""
         if name.startswith("_"):
             return f"{self.name}.{name} is private to the actor (its name starts with _)"
-        if hasattr(self.cls, name) and name not in self.methods:
+        if _has(self.cls, name):
             return (
                 f"{self.name}.{name} is not a method: a ref gives methods only. "
                 f"Add `async def get_{name}(self)` that returns it."
             )
         known = ", ".join(self.methods) or "none"
         return f"{self.name} has no method {name!r}; its methods: {known}"
+
+
+def _has(cls: type, name: str) -> bool:
+    """Whether there is an attribute of that name, if only by its annotation."""
+    return hasattr(cls, name) or any(name in inspect.get_annotations(c) for c in cls.__mro__)
 
 
 def _method_names(cls: type[Actor]) -> list[str]:

@@ -4,6 +4,7 @@
     ├─ CallError                the call did not complete
     │  ├─ InvalidArguments      422  the arguments do not fit the signature
     │  ├─ MalformedRequest      400  the request could not be read at all
+    │  ├─ PayloadTooLarge       413  a request, a name or an argument is over its limit
     │  ├─ UnknownActorType      404  ├─ UnknownMethod 404  ├─ ActorNotFound 404
     │  ├─ MethodNotAllowed      405  a method that writes was called by a read
     │  ├─ Overloaded            429  this actor's mailbox is full (retry_after_ns)

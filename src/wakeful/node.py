@@ -76,6 +76,7 @@ class Runtime:
         self._store: Store = SQLiteStore(fspath(data)) if isinstance(data, str | PathLike) else data
         self._random = random or Random()
         self._host: Host | None = None
+        self._started = False
         self._gateways: list[Gateway] = []
         self._servers: list[HttpServer] = []
 
@@ -95,9 +96,13 @@ class Runtime:
 
         Raises:
             DirectoryInUse, FormatTooNew, StorageError: the directory cannot be used.
+            ConfigError: it has been started before, or two types have one name.
         """
+        if self._started:
+            raise ConfigError("a runtime runs once: make a new one")
         loop = asyncio.get_running_loop()
         info = self._store.open()
+        self._started = True
         host = Host(
             loop=loop,
             store=self._store,

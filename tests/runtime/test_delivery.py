@@ -101,6 +101,7 @@ async def test_idle_actors_have_no_tasks() -> None:
         assert len(asyncio.all_tasks()) == before
 
 
+@pytest.mark.slow
 @virtual
 async def test_first_messages_share_one_activation_and_each_is_delivered_once() -> None:
     class Slow(DurableObject):
@@ -372,6 +373,7 @@ async def test_cycle_through_a_waking_actor_is_an_error() -> None:
         assert asyncio.get_running_loop().time() < 1
 
 
+@pytest.mark.slow
 @virtual
 async def test_long_chain_of_calls_does_not_exhaust_the_stack() -> None:
     async with runtime(Ring) as rt:

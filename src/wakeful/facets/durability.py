@@ -36,6 +36,9 @@ class DurabilityFacet(Facet):
 
     def __init__(self, config: DurabilityConfig | None = None) -> None:
         self.config = config or DurabilityConfig()
+        given: object = self.config
+        if not isinstance(given, DurabilityConfig):
+            raise ConfigError(f"DurabilityFacet takes a DurabilityConfig, not {given!r}")
 
     def plan(self, plan: TypePlan) -> None:
         """Keep declared state and storage."""

@@ -34,6 +34,9 @@ class VirtualActorFacet(Facet):
 
     def __init__(self, config: VirtualActorConfig | None = None) -> None:
         self.config = config or VirtualActorConfig()
+        given: object = self.config
+        if not isinstance(given, VirtualActorConfig):
+            raise ConfigError(f"VirtualActorFacet takes a VirtualActorConfig, not {given!r}")
 
     def plan(self, plan: TypePlan) -> None:
         """Wake on call, sleep after the idle timeout."""

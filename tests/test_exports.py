@@ -1,0 +1,51 @@
+"""`import wakeful` gives the public API: documented, importable, and not a name more."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import wakeful
+
+
+@pytest.mark.parametrize("name", wakeful.__all__)
+def test_public_name_is_documented(name: str) -> None:
+    assert inspect.getdoc(getattr(wakeful, name))
+
+
+@pytest.mark.parametrize("name", wakeful.__all__)
+def test_public_methods_are_documented(name: str) -> None:
+    value = getattr(wakeful, name)
+    if not inspect.isclass(value):
+        return
+    for member, method in vars(value).items():
+        if inspect.isfunction(method) and not member.startswith("_"):
+            assert inspect.getdoc(method), f"{name}.{member}"
+
+
+def test_nothing_else_is_public() -> None:
+    ours = {
+        name
+        for name, value in vars(wakeful).items()
+        if not name.startswith("_") and getattr(value, "__module__", "").startswith("wakeful")
+    }
+    assert ours <= set(wakeful.__all__)
+
+
+def test_import_is_quiet_and_starts_nothing() -> None:
+    code = (
+        "import wakeful, threading, asyncio, sys;"
+        "assert threading.active_count() == 1;"
+        "assert 'unittest' not in sys.modules and 'pytest' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", code], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_every_error_users_may_meet_has_a_common_base() -> None:
+    errors = [getattr(wakeful, n) for n in wakeful.__all__ if n.endswith(("Error", "Failed"))]
+    assert errors
+    assert all(issubclass(error, wakeful.WakefulError) for error in errors)
