@@ -5,7 +5,9 @@ not the store's business (the runtime keeps declared state under STATE_KEY, user
 KV_PREFIX + key). Writes arrive as commit records in batches; a batch is atomic and durable
 when `done(None)` is called, in the loop's thread.
 
-Shapes:     a cell's value is bytes; None in `puts` deletes the cell.
+Besides cells an actor may have *pages*, those of its SQL database, by number from 1.
+
+Shapes:     a cell's value is bytes; None in `puts` deletes the cell, in `pages` the page.
 Units:      sizes are bytes; times are int nanoseconds since 1970.
 Invariants: at most one batch is in flight; batches become durable in the order given; every
             record's epoch is compared with the store's in the transaction that writes it.
@@ -15,21 +17,52 @@ Source:     group commit, Helland et al. 1987; fencing tokens, Kleppmann 2016; v
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 
 from wakeful.errors import StorageError
+from wakeful.facet import Persistence
 from wakeful.ids import ActorId
+
+if TYPE_CHECKING:
+    from wakeful.actor import Sql
 
 STATE_KEY: Final = "s"
 KV_PREFIX: Final = "k"
 ALARM_KEY: Final = "a"  # the one cell a store looks into: its first 8 bytes are when it is due
 
 Cells = dict[str, bytes]
+SqlValue = None | int | float | str | bytes
+SqlRow = tuple[SqlValue, ...]
 Names = list[str]
 Done = Callable[[StorageError | None], None]
+
+
+class SqlCursor(Protocol):
+    """Rows of a statement, with SQLite's values."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+
+    @property
+    def more(self) -> bool:
+        """Whether there are rows left."""
+
+    rows_read: int
+    rows_written: int
+
+    def __iter__(self) -> Iterator[SqlRow]: ...
+
+    def __next__(self) -> SqlRow: ...
+
+    def rest(self) -> Sequence[SqlRow]:
+        """All rows that are left."""
+
+    def close(self) -> None:
+        """Give up the rows that are left."""
 
 
 class CommitRecord(msgspec.Struct, array_like=True, gc=False):
@@ -45,6 +78,7 @@ class CommitRecord(msgspec.Struct, array_like=True, gc=False):
     seq: int
     wipe: bool
     puts: dict[str, bytes | None]
+    pages: dict[int, bytes | None] = {}
 
 
 class StoreInfo(msgspec.Struct, frozen=True):
@@ -79,9 +113,9 @@ def due_of(cell: bytes) -> int:
 
 
 class Store(Protocol):
-    """Durable cells of actors, written by one owner at a time.
+    """Durable cells and pages of actors, written by one owner at a time.
 
-    `load`, `list` and `alarms` are called in the loop's thread. They see every batch whose
+    `load`, `page`, `list` and `alarms` are called in the loop's thread. They see every batch whose
     `done(None)` has been called, and never part of a batch.
     """
 
@@ -99,6 +133,13 @@ class Store(Protocol):
             StorageError: it cannot be read.
         """
 
+    def page(self, actor: ActorId, number: int) -> bytes | None:
+        """One page of an actor's SQL database, or None; they are not loaded with the cells.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+
     def commit(self, records: Sequence[CommitRecord], done: Done) -> None:
         """Write a batch atomically; call `done` once, later, in the loop's thread.
 
@@ -110,10 +151,10 @@ class Store(Protocol):
     def list(
         self, type: str, prefix: str = "", cursor: str | None = None, limit: int = 100
     ) -> Page:
-        """Actors of a type that have cells, ordered by the UTF-8 bytes of their names."""
+        """Actors of a type that have cells or pages, by the UTF-8 bytes of their names."""
 
     def types(self) -> Names:
-        """The actor types that have cells, in order."""
+        """The actor types that have cells or pages, in order."""
 
     def alarms(self, until_ns: int, limit: int) -> Sequence[Alarm]:
         """The first `limit` alarms due at or before a time, earliest first.
@@ -123,6 +164,73 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Finish what is in flight and release ownership. Idempotent."""
+
+
+class Database(Protocol):
+    """The SQL database of one activation, as the runtime drives it.
+
+    What a turn does in it is seen by the turn at once. `prepare` and then `save` are the commit
+    point; `undo` goes back to the one before, also between the two.
+    """
+
+    @property
+    def face(self) -> Sql:
+        """What user code gets."""
+
+    @property
+    def touched(self) -> bool:
+        """Whether the turn has changed anything."""
+
+    def execute(self, sql: str, bindings: Sequence[SqlValue] = ()) -> SqlCursor:
+        """Run statements up to the first row of the last, which gets the bindings.
+
+        Raises:
+            SqlError, LimitExceeded, StorageError.
+        """
+
+    def prepare(self) -> None:
+        """Do all of a commit point that can fail; nothing is taken over yet.
+
+        Raises:
+            SqlError: a constraint is violated.
+            LimitExceeded: it would be too large.
+        """
+
+    def save(self) -> bool:
+        """Make what was prepared part of the next record; whether there was anything."""
+
+    def undo(self) -> None:
+        """Back to the last commit point."""
+
+    def take(self) -> dict[int, bytes | None]:
+        """The pages changed since the last `take`; by now the record before is durable."""
+
+    def savepoint(self) -> int:
+        """A mark that `undo_to` can return to; valid until the next commit point."""
+
+    def undo_to(self, mark: int | None) -> None:
+        """Take back everything since the mark; None: since the database was opened."""
+
+    def release(self, mark: int) -> None:
+        """Keep what was done since the mark."""
+
+    def drop(self) -> None:
+        """Remove everything in it."""
+
+    def close(self) -> None:
+        """The activation is gone; what was saved can still be taken."""
+
+
+class SqlFactory(Protocol):
+    """Makes the databases of a runtime."""
+
+    def open(
+        self, actor: ActorId, persistence: Persistence, pending: Callable[[], bool]
+    ) -> Database:
+        """The database of an activation; `pending`: is a record of it not durable yet?"""
+
+    def close(self) -> None:
+        """Close them all."""
 
 
 class Clock(Protocol):

@@ -13,26 +13,41 @@ from collections.abc import Iterator
 import msgspec
 
 from wakeful.store.limits import Limits
-from wakeful.store.overlay import Generation, Key
+from wakeful.store.overlay import NO_PAGES, Generation, Key
 from wakeful.store.writer import Writer
 
 
 class Slice:
     """What one step folds; `complete` are the actors of which nothing is left after it."""
 
-    __slots__ = ("complete", "deletes", "puts", "size_bytes", "wipes")
+    __slots__ = (
+        "complete",
+        "deletes",
+        "page_deletes",
+        "page_puts",
+        "puts",
+        "size_bytes",
+        "wipes",
+    )
 
     def __init__(self) -> None:
         self.wipes: list[Key] = []
         self.deletes: list[tuple[str, str, str]] = []
         self.puts: list[tuple[str, str, str, bytes]] = []
+        self.page_deletes: list[tuple[str, str, int]] = []
+        self.page_puts: list[tuple[str, str, int, bytes]] = []
         self.complete: list[Key] = []
         self.size_bytes = 0
 
     @property
     def cells(self) -> int:
         """How many rows it touches (a wipe counts as one)."""
-        return len(self.wipes) + len(self.deletes) + len(self.puts)
+        pages = len(self.page_deletes) + len(self.page_puts)
+        return len(self.wipes) + len(self.deletes) + len(self.puts) + pages
+
+    def full(self, limits: Limits) -> bool:
+        """Whether it is as large as a slice may be."""
+        return self.cells >= limits.slice_cells or self.size_bytes >= limits.slice_bytes
 
     def add(self, key: Key, name: str, value: bytes | None) -> None:
         """Add a cell."""
@@ -42,6 +57,14 @@ class Slice:
             self.puts.append((*key, name, value))
             self.size_bytes += len(value)
 
+    def add_page(self, key: Key, number: int, page: bytes | None) -> None:
+        """Add a page of a SQL database."""
+        if page is None:
+            self.page_deletes.append((*key, number))
+        else:
+            self.page_puts.append((*key, number, page))
+            self.size_bytes += len(page)
+
     def write(self, writer: Writer) -> None:
         """Store it."""
         if self.wipes:
@@ -50,6 +73,10 @@ class Slice:
             writer.delete(self.deletes)
         if self.puts:
             writer.put(self.puts, self.size_bytes)
+        if self.page_deletes:
+            writer.delete_pages(self.page_deletes)
+        if self.page_puts:
+            writer.put_pages(self.page_puts, self.size_bytes)
 
 
 class Folded(msgspec.Struct, frozen=True, gc=False):
@@ -120,7 +147,12 @@ def _slices(generation: Generation, limits: Limits) -> Iterator[Slice]:
             current.wipes.append(key)
         for name, value in generation.changes[key].items():
             current.add(key, name, value)
-            if current.cells >= limits.slice_cells or current.size_bytes >= limits.slice_bytes:
+            if current.full(limits):
+                yield current
+                current = Slice()
+        for number, page in generation.pages.get(key, NO_PAGES).items():
+            current.add_page(key, number, page)
+            if current.full(limits):
                 yield current
                 current = Slice()
         current.complete.append(key)

@@ -7,12 +7,14 @@ over; the first is fenced.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias, TypeVar
 
 from wakeful.errors import Fenced, StorageClosed, StorageError
 from wakeful.ids import ActorId
 from wakeful.ports import ALARM_KEY, Alarm, Cells, CommitRecord, Done, Page, StoreInfo, due_of
+
+K = TypeVar("K", str, int)
 
 SHARDS: Final = 4096
 Alarms: TypeAlias = list[Alarm]
@@ -20,12 +22,13 @@ Names: TypeAlias = list[str]  # inside the class, `list` is the port's method
 
 
 class MemoryDisk:
-    """What outlives a store: cells, and the epoch of the last owner."""
+    """What outlives a store: cells, pages, and the epoch of the last owner."""
 
     def __init__(self, shards: int = SHARDS) -> None:
         self.shards = shards
         self.epoch = 0
         self.cells: dict[tuple[str, str], Cells] = {}  # no actor has an empty dict
+        self.pages: dict[tuple[str, str], dict[int, bytes]] = {}  # nor here
 
 
 class MemoryStore:
@@ -49,6 +52,11 @@ class MemoryStore:
         self._check_open()
         return self._disk.cells.get((actor.type, actor.name), {}).copy()
 
+    def page(self, actor: ActorId, number: int) -> bytes | None:
+        """One page of an actor's SQL database."""
+        self._check_open()
+        return self._disk.pages.get((actor.type, actor.name), {}).get(number)
+
     def commit(self, records: Sequence[CommitRecord], done: Done) -> None:
         """Write a batch; `done` is called in a later turn of the loop."""
         self._in_flight += 1
@@ -62,7 +70,7 @@ class MemoryStore:
         self._check_open()
         names = sorted(
             name
-            for kind, name in self._disk.cells
+            for kind, name in self._disk.cells.keys() | self._disk.pages.keys()
             if kind == type and name.startswith(prefix) and (cursor is None or name > cursor)
         )
         return Page(
@@ -73,7 +81,7 @@ class MemoryStore:
     def types(self) -> Names:
         """The actor types that have cells."""
         self._check_open()
-        return sorted({kind for kind, _ in self._disk.cells})
+        return sorted({kind for kind, _ in self._disk.cells.keys() | self._disk.pages.keys()})
 
     def alarms(self, until_ns: int, limit: int) -> Alarms:
         """The first alarms due at or before a time."""
@@ -114,14 +122,26 @@ class MemoryStore:
         return None
 
     def _apply(self, record: CommitRecord) -> None:
-        key = (record.type, record.name)
-        cells = {} if record.wipe else self._disk.cells.get(key, {})
-        for name, value in record.puts.items():
-            if value is None:
-                cells.pop(name, None)
-            else:
-                cells[name] = value
-        if cells:
-            self._disk.cells[key] = cells
+        key, disk = (record.type, record.name), self._disk
+        if record.wipe:
+            disk.cells.pop(key, None)
+            disk.pages.pop(key, None)
+        if record.puts:
+            _change(disk.cells, key, record.puts)
+        if record.pages:
+            _change(disk.pages, key, record.pages)
+
+
+def _change(
+    kept: dict[tuple[str, str], dict[K, bytes]],
+    key: tuple[str, str],
+    changes: Mapping[K, bytes | None],
+) -> None:
+    mine = kept.setdefault(key, {})
+    for name, value in changes.items():
+        if value is None:
+            mine.pop(name, None)
         else:
-            self._disk.cells.pop(key, None)
+            mine[name] = value
+    if not mine:
+        del kept[key]

@@ -14,15 +14,21 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Final
 
 from wakeful.ids import ActorId
 from wakeful.ports import ALARM_KEY, Alarm, Cells, CommitRecord, Page, due_of
 
 Changes = dict[str, bytes | None]
+PageChanges = dict[int, bytes | None]
 Key = tuple[str, str]
+StoredPage = Callable[[Key, int], bytes | None]
+StoredNumbers = Callable[[Key], Iterable[int]]
 StoredCells = Callable[[Key], Cells]
 StoredAlarms = Callable[[bytes], Iterator[tuple[bytes, Key]]]
 StoredNames = Callable[[str, str], Iterator[str]]
+
+NO_PAGES: Final[PageChanges] = {}
 
 
 class Generation:
@@ -30,17 +36,19 @@ class Generation:
 
     Attributes:
         alarms: the alarm cells among the changes; None marks one that is gone.
-        changes: per actor, its changed cells; None marks a deleted one.
+        changes: per changed actor, its changed cells; None marks a deleted one.
+        pages: per actor that has changed any, its changed pages, likewise.
         wiped: the actors whose older cells are all gone.
         seq: the journal row of the last batch in it.
         size_bytes: the size of its journal rows.
     """
 
-    __slots__ = ("alarms", "changes", "seq", "size_bytes", "wiped")
+    __slots__ = ("alarms", "changes", "pages", "seq", "size_bytes", "wiped")
 
     def __init__(self) -> None:
         self.alarms: dict[Key, bytes | None] = {}
         self.changes: dict[Key, Changes] = {}
+        self.pages: dict[Key, PageChanges] = {}
         self.wiped: set[Key] = set()
         self.seq = 0
         self.size_bytes = 0
@@ -52,11 +60,14 @@ class Generation:
             key = (record.type, record.name)
             if record.wipe:
                 self.wiped.add(key)
+                self.pages.pop(key, None)
                 changes[key] = record.puts.copy()
             elif (known := changes.get(key)) is None:
                 changes[key] = record.puts.copy()
             else:
                 known.update(record.puts)
+            if record.pages:
+                self.pages.setdefault(key, {}).update(record.pages)
             if record.wipe or ALARM_KEY in record.puts:
                 self.alarms[key] = record.puts.get(ALARM_KEY)
         self.seq = seq
@@ -66,6 +77,7 @@ class Generation:
         """Forget actors whose changes are in the cells."""
         for key in keys:
             self.changes.pop(key, None)
+            self.pages.pop(key, None)
             self.wiped.discard(key)
             self.alarms.pop(key, None)
 
@@ -106,6 +118,32 @@ class Overlay:
                     cells[name] = value
         return cells
 
+    def sql_page(self, key: Key, number: int, stored: StoredPage) -> bytes | None:
+        """One page of an actor's SQL database."""
+        for generation in (self.active, self.frozen):
+            if generation is None:
+                continue
+            pages = generation.pages.get(key, NO_PAGES)
+            if number in pages:
+                return pages[number]
+            if key in generation.wiped:
+                return None
+        return stored(key, number)
+
+    def has_pages(self, key: Key, stored: StoredNumbers) -> bool:
+        """Whether an actor has a SQL database."""
+        gone: set[int] = set()
+        for generation in (self.active, self.frozen):
+            if generation is None:
+                continue
+            for number, page in generation.pages.get(key, NO_PAGES).items():
+                if page is not None and number not in gone:
+                    return True
+                gone.add(number)
+            if key in generation.wiped:
+                return False
+        return any(number not in gone for number in stored(key))
+
     def alarms(self, until: bytes, limit: int, stored: StoredAlarms) -> list[Alarm]:
         """The first alarms due by a time, stored and overlaid.
 
@@ -134,6 +172,7 @@ class Overlay:
         limit: int,
         names: StoredNames,
         cells: StoredCells,
+        numbers: StoredNumbers,
     ) -> Page:
         """One page of a type's actors, stored and overlaid.
 
@@ -142,7 +181,13 @@ class Overlay:
         Args:
             names: the stored names of a type that are greater than or equal to a bound, in order.
             cells: an actor's stored cells.
+            numbers: which pages are stored of an actor.
         """
+
+        def gone(name: str) -> bool:
+            key = (type, name)
+            return not self.load(key, cells) and not self.has_pages(key, numbers)
+
         assert limit > 0, limit
         changed = self.changed_names(type)
         start = max(prefix, cursor or "")
@@ -152,21 +197,27 @@ class Overlay:
         for name in _merged(ours, names(type, start)):
             if not name.startswith(prefix):
                 break
-            if name == cursor or (name in changed and not self.load((type, name), cells)):
+            if name == cursor or (name in changed and gone(name)):
                 continue
             if len(found) == limit:
                 return _page(type, found, found[-1])
             found.append(name)
         return _page(type, found, None)
 
-    def types(self, stored: Iterable[str], names: StoredNames, cells: StoredCells) -> list[str]:
-        """The types that have an actor with cells, in order."""
+    def types(
+        self,
+        stored: Iterable[str],
+        names: StoredNames,
+        cells: StoredCells,
+        numbers: StoredNumbers,
+    ) -> list[str]:
+        """The types that have an actor with cells or pages, in order."""
         generations = [g for g in (self.active, self.frozen) if g is not None]
         kinds = {kind for g in generations for kind, _ in g.changes}.union(stored)
         return [
             kind
             for kind in sorted(kinds)
-            if self.page(kind, "", None, limit=1, names=names, cells=cells).actors
+            if self.page(kind, "", None, limit=1, names=names, cells=cells, numbers=numbers).actors
         ]
 
 

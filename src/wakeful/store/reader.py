@@ -5,6 +5,7 @@ Invariants: no statement stays open between two calls: a checkpoint never waits 
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
@@ -19,20 +20,25 @@ _CELLS: Final = "SELECT key, value FROM cells WHERE type = ? AND name = ?"
 # Jumps from one value to the next instead of reading every cell in between.
 _NAMES: Final = """
 WITH RECURSIVE found(name) AS (
-    SELECT * FROM (SELECT name FROM cells WHERE type = ?1 AND name >= ?2 ORDER BY name LIMIT 1)
+    SELECT * FROM (SELECT name FROM {table} WHERE type = ?1 AND name >= ?2 ORDER BY name LIMIT 1)
     UNION ALL
-    SELECT (SELECT name FROM cells WHERE type = ?1 AND name > found.name ORDER BY name LIMIT 1)
+    SELECT (SELECT name FROM {table} WHERE type = ?1 AND name > found.name ORDER BY name LIMIT 1)
     FROM found WHERE found.name IS NOT NULL LIMIT ?3
 ) SELECT name FROM found WHERE name IS NOT NULL
 """
 _TYPES: Final = """
 WITH RECURSIVE found(type) AS (
-    SELECT * FROM (SELECT type FROM cells ORDER BY type LIMIT 1)
+    SELECT * FROM (SELECT type FROM {table} ORDER BY type LIMIT 1)
     UNION ALL
-    SELECT (SELECT type FROM cells WHERE type > found.type ORDER BY type LIMIT 1)
+    SELECT (SELECT type FROM {table} WHERE type > found.type ORDER BY type LIMIT 1)
     FROM found WHERE found.type IS NOT NULL
 ) SELECT type FROM found WHERE type IS NOT NULL
 """
+_TABLES: Final = ("cells", "pages")
+_NAMES_IN: Final = {table: _NAMES.format(table=table) for table in _TABLES}
+_TYPES_IN: Final = [_TYPES.format(table=table) for table in _TABLES]
+_PAGE: Final = "SELECT data FROM pages WHERE type = ? AND name = ? AND page = ?"
+_NUMBERS: Final = "SELECT page FROM pages WHERE type = ? AND name = ?"
 _ALARMS: Final = (
     "SELECT value, type, name FROM cells WHERE key = 'a' AND value < ?"
     " AND (value, type, name) > (?, ?, ?) ORDER BY value, type, name LIMIT ?"
@@ -42,7 +48,7 @@ _NAMES_AT_ONCE: Final = 128
 
 
 class Reader:
-    """Reads folded cells."""
+    """Reads folded cells and pages."""
 
     def __init__(self, path: str, limits: Limits, vfs: str | None) -> None:
         self._path = path
@@ -55,10 +61,24 @@ class Reader:
         """An actor's cells."""
         return dict(self._connection.execute(_CELLS, key))
 
+    def page(self, key: tuple[str, str], number: int) -> bytes | None:
+        """A page of an actor."""
+        page: bytes | None = self._connection.execute(_PAGE, (*key, number)).get
+        return page
+
+    def numbers(self, key: tuple[str, str]) -> list[int]:
+        """Which pages an actor has."""
+        rows: list[tuple[int]] = self._connection.execute(_NUMBERS, key).fetchall()  # type: ignore[assignment]
+        return [number for (number,) in rows]
+
     def names(self, type: str, start: str) -> Iterator[str]:
-        """A type's names that are not before start, in order."""
+        """A type's names that are not before start, in order; one may come twice."""
+        return heapq.merge(*(self._names(table, type, start) for table in _TABLES))
+
+    def _names(self, table: str, type: str, start: str) -> Iterator[str]:
+        sql = _NAMES_IN[table]
         while True:
-            rows = self._connection.execute(_NAMES, (type, start, _NAMES_AT_ONCE)).fetchall()
+            rows = self._connection.execute(sql, (type, start, _NAMES_AT_ONCE)).fetchall()
             names = [str(name) for (name,) in rows]
             yield from names
             if len(names) < _NAMES_AT_ONCE:
@@ -66,8 +86,8 @@ class Reader:
             start = names[-1] + "\0"  # the least text after it
 
     def types(self) -> list[str]:
-        """The types that have cells."""
-        return [str(type) for (type,) in self._connection.execute(_TYPES)]
+        """The types that have cells or pages; one may come twice."""
+        return [str(type) for sql in _TYPES_IN for (type,) in self._connection.execute(sql)]
 
     def alarms(self, until: bytes) -> Iterator[tuple[bytes, tuple[str, str]]]:
         """The alarm cells with a lesser value, in order."""

@@ -3,7 +3,7 @@
 Shapes:  meta holds the format version, how actors hash (shards), which shards the file holds, the
          epoch of its owner, whether that one stopped cleanly, and how many I/O errors were settled.
          journal holds a row per flushed batch (store/journal.py).
-         cells holds what has been folded.
+         cells and pages hold what has been folded.
 Invariants: steps only go forward and are never edited; all that are missing run in one transaction.
 """
 
@@ -31,7 +31,15 @@ INSERT INTO meta VALUES
 # Alarms by due time; other cells are not in it.
 _ALARMS: Final = "CREATE INDEX alarms ON cells(value) WHERE key = 'a'"
 
-MIGRATIONS: Final[tuple[tuple[int, str], ...]] = ((1, _FIRST), (2, _ALARMS))
+# The pages of the actors' own SQL databases.
+_PAGES: Final = """
+CREATE TABLE pages(
+    type TEXT NOT NULL, name TEXT NOT NULL, page INTEGER NOT NULL, data BLOB NOT NULL,
+    PRIMARY KEY(type, name, page)
+) WITHOUT ROWID
+"""
+
+MIGRATIONS: Final[tuple[tuple[int, str], ...]] = ((1, _FIRST), (2, _ALARMS), (3, _PAGES))
 FORMAT_VERSION: Final = MIGRATIONS[-1][0]
 
 

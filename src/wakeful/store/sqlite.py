@@ -137,6 +137,14 @@ class SQLiteStore:
         except apsw.Error as error:
             raise storage_error(error, self._file) from error
 
+    def page(self, actor: ActorId, number: int) -> bytes | None:
+        """One page of an actor's SQL database."""
+        self._check_open()
+        try:
+            return self._overlay.sql_page(actor, number, self._reader.page)
+        except apsw.Error as error:
+            raise storage_error(error, self._file) from error
+
     def list(
         self, type: str, prefix: str = "", cursor: str | None = None, limit: int = 100
     ) -> Page:
@@ -145,7 +153,13 @@ class SQLiteStore:
         reader = self._reader
         try:
             return self._overlay.page(
-                type, prefix, cursor, limit=limit, names=reader.names, cells=reader.cells
+                type,
+                prefix,
+                cursor,
+                limit=limit,
+                names=reader.names,
+                cells=reader.cells,
+                numbers=reader.numbers,
             )
         except apsw.Error as error:
             raise storage_error(error, self._file) from error
@@ -155,7 +169,7 @@ class SQLiteStore:
         self._check_open()
         reader = self._reader
         try:
-            return self._overlay.types(reader.types(), reader.names, reader.cells)
+            return self._overlay.types(reader.types(), reader.names, reader.cells, reader.numbers)
         except apsw.Error as error:
             raise storage_error(error, self._file) from error
 

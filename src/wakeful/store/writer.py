@@ -31,29 +31,28 @@ _APPEND: Final = f"INSERT INTO journal SELECT ?1, ?3 WHERE {_OURS}"
 # A few sizes of statement are enough, as repeating the last row changes nothing.
 _ROWS: Final = (1, 4, 16, 64, 256)
 _PUT: Final = (
-    "INSERT INTO cells SELECT * FROM (VALUES {rows})"
+    "INSERT INTO {table} SELECT * FROM (VALUES {rows})"
     " WHERE (SELECT value FROM meta WHERE key = 'epoch') = ?"
-    " ON CONFLICT DO UPDATE SET value = excluded.value"
+    " ON CONFLICT DO UPDATE SET {value} = excluded.{value}"
 )
 _DELETE: Final = (
-    "DELETE FROM cells WHERE (type, name, key) IN (VALUES {rows})"
-    " AND (SELECT value FROM meta WHERE key = 'epoch') = ?"
-)
-_WIPE: Final = (
-    "DELETE FROM cells WHERE (type, name) IN (VALUES {rows})"
+    "DELETE FROM {table} WHERE ({columns}) IN (VALUES {rows})"
     " AND (SELECT value FROM meta WHERE key = 'epoch') = ?"
 )
 _FORGET: Final = f"DELETE FROM journal WHERE seq < ?1 AND {_OURS}"
 
 
-def _statements(sql: str, columns: int) -> dict[int, str]:
-    row = f"({','.join('?' * columns)})"
-    return {rows: sql.format(rows=",".join([row] * rows)) for rows in _ROWS}
+def _statements(sql: str, width: int, **parts: str) -> dict[int, str]:
+    row = f"({','.join('?' * width)})"
+    return {rows: sql.format(rows=",".join([row] * rows), **parts) for rows in _ROWS}
 
 
-_PUTS: Final = _statements(_PUT, 4)
-_DELETES: Final = _statements(_DELETE, 3)
-_WIPES: Final = _statements(_WIPE, 2)
+_PUTS: Final = _statements(_PUT, 4, table="cells", value="value")
+_PAGE_PUTS: Final = _statements(_PUT, 4, table="pages", value="data")
+_DELETES: Final = _statements(_DELETE, 3, table="cells", columns="type, name, key")
+_PAGE_DELETES: Final = _statements(_DELETE, 3, table="pages", columns="type, name, page")
+_WIPES: Final = _statements(_DELETE, 2, table="cells", columns="type, name")
+_PAGE_WIPES: Final = _statements(_DELETE, 2, table="pages", columns="type, name")
 _EPOCH: Final = "SELECT value FROM meta WHERE key = 'epoch'"
 _REPLAY: Final = "SELECT seq, CAST(batch AS BLOB) FROM journal ORDER BY seq"
 _FOUND: Final = "SELECT seq FROM journal WHERE seq = ?"
@@ -147,9 +146,19 @@ class Writer:
         """Delete cells: type, name, key."""
         self._fold(_DELETES, cells)
 
+    def put_pages(self, pages: Sequence[tuple[str, str, int, bytes]], size_bytes: int) -> None:
+        """Store pages: type, name, number, data."""
+        self._fold(_PAGE_PUTS, pages)
+        self.wal_bytes += size_bytes
+
+    def delete_pages(self, pages: Sequence[tuple[str, str, int]]) -> None:
+        """Delete pages: type, name, number."""
+        self._fold(_PAGE_DELETES, pages)
+
     def wipe(self, actors: Sequence[tuple[str, str]]) -> None:
-        """Delete all cells of actors: type, name."""
+        """Delete all cells and pages of actors: type, name."""
         self._fold(_WIPES, actors)
+        self._fold(_PAGE_WIPES, actors)
 
     def forget(self, seq: int) -> None:
         """Delete the journal rows before one; that one stays, so that seq never starts again."""

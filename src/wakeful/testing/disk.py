@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import AbstractEventLoop, TimerHandle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context, copy_context
 from random import Random
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from wakeful.errors import (
     Fenced,
@@ -31,6 +31,8 @@ from wakeful.ids import ActorId
 from wakeful.ports import ALARM_KEY, Alarm, Cells, CommitRecord, Done, Page, StoreInfo, due_of
 from wakeful.store import journal
 from wakeful.testing.faults import FaultPlan
+
+K = TypeVar("K", str, int)
 
 SHARDS: Final = 16
 Alarms: TypeAlias = list[Alarm]
@@ -46,9 +48,15 @@ class SimDisk:
         self.plan = plan
         self.epoch = 0
         self.cells: dict[ActorId, Cells] = {}
+        self.pages: dict[ActorId, dict[int, bytes]] = {}
         self._rows: dict[int, bytes] = {}
         self._last = 0
         self._landed = landed
+
+    @property
+    def actors(self) -> set[ActorId]:
+        """Who has anything stored."""
+        return self.cells.keys() | self.pages.keys()
 
     def acquire(self) -> int:
         """A new owner: recover from the rows, raise the epoch."""
@@ -64,7 +72,7 @@ class SimDisk:
             return Fenced(f"a record has another epoch than the {epoch} its store writes with")
         self._last += 1
         self._rows[self._last] = bytes(journal.encode(self._last, records))
-        _apply(self.cells, records)
+        _apply(self.cells, self.pages, records)
         if self._landed is not None:
             self._landed(records, epoch)
         return None
@@ -75,13 +83,15 @@ class SimDisk:
         cut = self.random.randrange(len(row))
         if self.random.random() < 0.5:
             torn = bytes(row[:cut])
-        else:  # the whole length was reserved, a sector of it is missing
-            torn = bytes(row[:cut]) + bytes(len(row) - cut)
+        else:  # the whole length was reserved, a part of it is missing
+            end = self.random.randrange(cut, len(row)) + 1
+            torn = bytes(row[:cut]) + bytes(end - cut) + bytes(row[end:])
         if torn != row:
             self._rows[self._last + 1] = torn
 
     def _recover(self) -> None:
         cells: dict[ActorId, Cells] = {}
+        pages: dict[ActorId, dict[int, bytes]] = {}
         for number, row in list(self._rows.items()):
             try:
                 records = journal.decode(number, row)
@@ -90,8 +100,9 @@ class SimDisk:
                 del self._rows[number]
             else:
                 assert number <= self._last, "a torn row was taken for a good one"
-                _apply(cells, records)
+                _apply(cells, pages, records)
         assert cells == self.cells, "the rows do not give the cells"
+        assert pages == self.pages, "the rows do not give the pages"
 
 
 class _Flight:
@@ -148,6 +159,11 @@ class SimStore:
         loop.call_later(self._latency_s(), self._loaded, answer, actor, early, failed)
         return answer
 
+    def page(self, actor: ActorId, number: int) -> bytes | None:
+        """One page of an actor's SQL database."""
+        self._check_open()
+        return self._disk.pages.get(actor, {}).get(number)
+
     def commit(self, records: Sequence[CommitRecord], done: Done) -> None:
         """Send a batch on its way."""
         assert self._flight is None, "a batch is on its way already"
@@ -173,7 +189,7 @@ class SimStore:
         self._check_open()
         after = b"" if cursor is None else cursor.encode()
         names = sorted(
-            (a.name for a in self._disk.cells if a.type == type and a.name.startswith(prefix)),
+            (a.name for a in self._disk.actors if a.type == type and a.name.startswith(prefix)),
             key=str.encode,
         )
         rest = [name for name in names if cursor is None or name.encode() > after]
@@ -186,7 +202,7 @@ class SimStore:
     def types(self) -> Names:
         """The actor types that have cells."""
         self._check_open()
-        return sorted({actor.type for actor in self._disk.cells})
+        return sorted({actor.type for actor in self._disk.actors})
 
     def alarms(self, until_ns: int, limit: int) -> Alarms:
         """The first alarms due at or before a time."""
@@ -281,16 +297,31 @@ class SimStore:
             raise StorageClosed("the simulated store is not open")
 
 
-def _apply(cells: dict[ActorId, Cells], records: Sequence[CommitRecord]) -> None:
-    """Put records into cells; an actor without cells is not there."""
+def _apply(
+    cells: dict[ActorId, Cells],
+    pages: dict[ActorId, dict[int, bytes]],
+    records: Sequence[CommitRecord],
+) -> None:
+    """Put records into cells and pages; an actor without any is not there."""
     for record in records:
         actor = ActorId(record.type, record.name)
-        kept = {} if record.wipe else cells.get(actor, {}).copy()
-        for key, value in record.puts.items():
-            if value is None:
-                kept.pop(key, None)
-            else:
-                kept[key] = value
-        cells[actor] = kept
-        if not kept:
-            del cells[actor]
+        _change(cells, actor, record.puts, wipe=record.wipe)
+        _change(pages, actor, record.pages, wipe=record.wipe)
+
+
+def _change(
+    kept: dict[ActorId, dict[K, bytes]],
+    actor: ActorId,
+    changes: Mapping[K, bytes | None],
+    *,
+    wipe: bool,
+) -> None:
+    mine = {} if wipe else kept.get(actor, {}).copy()
+    for key, value in changes.items():
+        if value is None:
+            mine.pop(key, None)
+        else:
+            mine[key] = value
+    kept[actor] = mine
+    if not mine:
+        del kept[actor]

@@ -31,6 +31,9 @@ NAMES: Final = ("a", "a\0", "ab", "b", "\uffff", "\U00010000")
 KEYS: Final = ("s", "k1", "k2", "")
 
 Puts = dict[str, bytes | None]
+PagePuts = dict[int, bytes | None]
+Change = tuple[str, str, Puts, PagePuts, bool]
+PAGES: Final = 3
 
 
 def _value(start: bytes, large: bool) -> bytes:
@@ -46,8 +49,17 @@ _puts: Final = st.builds(
     _cells,
     st.dictionaries(st.just(ALARM_KEY), _alarms),
 )
+_pages: Final = st.dictionaries(
+    st.integers(1, PAGES),
+    st.none() | st.builds(_value, st.binary(max_size=3), st.booleans()),
+    max_size=2,
+)
 _change: Final = st.tuples(
-    st.sampled_from(TYPES), st.sampled_from(NAMES), _puts, st.integers(0, 4).map(lambda n: n == 0)
+    st.sampled_from(TYPES),
+    st.sampled_from(NAMES),
+    _puts,
+    _pages,
+    st.integers(0, 4).map(lambda n: n == 0),
 )
 _batch: Final = st.lists(_change, min_size=1, max_size=6)
 
@@ -58,23 +70,25 @@ class StoreMachine(RuleBasedStateMachine):
     def __init__(self, new_place: Callable[[], Place]) -> None:
         super().__init__()
         self.model: dict[tuple[str, str], Cells] = {}
+        self.pages: dict[tuple[str, str], dict[int, bytes]] = {}
         self.place = new_place()
         self.owner = Owner(self.place)
         self.fenced: Owner | None = None
 
     @rule(changes=_batch)
-    def commit(self, changes: list[tuple[str, str, Puts, bool]]) -> None:
+    def commit(self, changes: list[Change]) -> None:
         """A batch of the owner is durable."""
         self.owner.commit(*self._records(self.owner, changes))
-        for type_, name, puts, wipe in changes:
+        for type_, name, puts, pages, wipe in changes:
             cells = {} if wipe else self.model.get((type_, name), {})
             merged = {**cells, **puts}
             self.model[type_, name] = {k: v for k, v in merged.items() if v is not None}
+            before = {} if wipe else self.pages.get((type_, name), {})
+            after = {**before, **pages}
+            self.pages[type_, name] = {n: page for n, page in after.items() if page is not None}
 
     @rule(changes=_batch, position=st.integers(0, 6), offset=st.sampled_from([-1, 1]))
-    def commit_of_another_epoch(
-        self, changes: list[tuple[str, str, Puts, bool]], position: int, offset: int
-    ) -> None:
+    def commit_of_another_epoch(self, changes: list[Change], position: int, offset: int) -> None:
         """A batch with a stranger's record changes nothing."""
         records = self._records(self.owner, changes)
         records[position % len(records)].epoch += offset
@@ -97,7 +111,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.fenced is not None)
     @rule(changes=_batch)
-    def late_commit(self, changes: list[tuple[str, str, Puts, bool]]) -> None:
+    def late_commit(self, changes: list[Change]) -> None:
         """The old owner writes nothing."""
         assert self.fenced is not None
         with pytest.raises(Fenced):
@@ -119,9 +133,7 @@ class StoreMachine(RuleBasedStateMachine):
     def listing(self, type_: str, prefix: str, limit: int) -> None:
         """Pages add up to the model's names in order."""
         expected = sorted(
-            name
-            for (kind, name), cells in self.model.items()
-            if kind == type_ and cells and name.startswith(prefix)
+            name for kind, name in self._actors() if kind == type_ and name.startswith(prefix)
         )
         assert self.owner.names(type_, prefix=prefix, limit=limit) == expected
 
@@ -143,7 +155,10 @@ class StoreMachine(RuleBasedStateMachine):
         actors = [ActorId(type_, name) for type_ in TYPES for name in NAMES]
         expected = [self.model.get(actor, {}) for actor in actors]
         assert self.owner.load_all(actors) == expected
-        assert self.owner.types() == sorted({kind for (kind, _), c in self.model.items() if c})
+        for type_, name in actors:
+            found = self.owner.pages(name, type=type_, last=PAGES)
+            assert found == self.pages.get((type_, name), {})
+        assert self.owner.types() == sorted({kind for kind, _ in self._actors()})
 
     def teardown(self) -> None:
         """Leave nothing open."""
@@ -151,12 +166,15 @@ class StoreMachine(RuleBasedStateMachine):
             if owner is not None:
                 owner.close()
 
-    def _records(
-        self, owner: Owner, changes: list[tuple[str, str, Puts, bool]]
-    ) -> list[CommitRecord]:
+    def _actors(self) -> set[tuple[str, str]]:
+        """Who has anything."""
+        kept = (*self.model.items(), *self.pages.items())
+        return {actor for actor, something in kept if something}
+
+    def _records(self, owner: Owner, changes: list[Change]) -> list[CommitRecord]:
         return [
-            owner.record(name, dict(puts), type=type_, wipe=wipe)
-            for type_, name, puts, wipe in changes
+            owner.record(name, dict(puts), type=type_, wipe=wipe, pages=dict(pages))
+            for type_, name, puts, pages, wipe in changes
         ]
 
 

@@ -5,8 +5,6 @@
         def place(self, tmp_path):
             return MyPlace(tmp_path)
 
-Shapes:  a Place is where a store keeps its cells; an Owner is an open store with a loop of its own,
-         driven from synchronous code.
 Source:  a shipped conformance suite as in Orleans.Persistence.TestKit.
 """
 
@@ -14,163 +12,22 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 import pytest
 
 from wakeful.errors import Fenced, StorageClosed, StorageError
-from wakeful.ids import ActorId, shard_of
-from wakeful.ports import ALARM_KEY, Cells, CommitRecord, Store, due_cell
-
-T = TypeVar("T")
-
-
-class Place(Protocol):
-    """Where a store under test keeps its cells."""
-
-    def store(self) -> Store:
-        """A new store over this place, not opened yet."""
-
-    def steal(self) -> None:
-        """Let a second store be opened while the first lives, as when a lock is broken."""
-
-
-class Owner:
-    """An open store, called from synchronous code."""
-
-    def __init__(self, place: Place) -> None:
-        self._runner = asyncio.Runner()
-        try:
-            self.store = place.store()
-            self.info = self.read(self.store.open)
-        except BaseException:
-            self._runner.close()
-            raise
-        self._seq = 0
-
-    def __enter__(self) -> Owner:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
-    def record(
-        self,
-        name: str,
-        puts: dict[str, bytes | None],
-        *,
-        type: str = "Counter",
-        wipe: bool = False,
-        epoch: int | None = None,
-    ) -> CommitRecord:
-        """A record that this owner may write."""
-        self._seq += 1
-        return CommitRecord(
-            type=type,
-            name=name,
-            shard=shard_of(ActorId(type, name), self.info.shards),
-            epoch=self.info.epoch if epoch is None else epoch,
-            seq=self._seq,
-            wipe=wipe,
-            puts=puts,
-        )
-
-    def due(self, until_ns: int, limit: int = 100) -> list[tuple[int, str]]:
-        """The alarms due by a time."""
-        alarms = self.read(lambda: self.store.alarms(until_ns, limit))
-        return [(alarm.due_ns, alarm.actor.name) for alarm in alarms]
-
-    def commit(self, *records: CommitRecord) -> None:
-        """Commit a batch and wait for it.
-
-        Raises:
-            StorageError: what `done` was given.
-        """
-
-        async def commit() -> StorageError | None:
-            return await self.committed(records)
-
-        if (error := self.run(commit)) is not None:
-            raise error
-
-    def committed(self, records: Sequence[CommitRecord]) -> asyncio.Future[StorageError | None]:
-        """Begin a commit: what `done` will be given (call it in the loop)."""
-        future: asyncio.Future[StorageError | None] = asyncio.get_running_loop().create_future()
-        self.store.commit(records, future.set_result)
-        return future
-
-    def put(self, name: str, puts: dict[str, bytes | None], *, type: str = "Counter") -> None:
-        """Commit a single record."""
-        self.commit(self.record(name, puts, type=type))
-
-    def load(self, name: str, *, type: str = "Counter") -> Cells:
-        """An actor's cells."""
-        return self.read(lambda: self.store.load(ActorId(type, name)))
-
-    def load_all(self, actors: Sequence[ActorId]) -> list[Cells]:
-        """Several actors' cells."""
-
-        async def load() -> list[Cells]:
-            found = [self.store.load(actor) for actor in actors]
-            return [cells if isinstance(cells, dict) else await cells for cells in found]
-
-        return self.run(load)
-
-    def names(self, type: str = "Counter", *, prefix: str = "", limit: int = 100) -> list[str]:
-        """All names of a type, page by page."""
-        found: list[str] = []
-        cursor: str | None = None
-        while True:
-            page = self.read(
-                lambda: self.store.list(type, prefix=prefix, cursor=cursor, limit=limit)  # noqa: B023
-            )
-            assert len(page.actors) <= limit
-            assert {actor.type for actor in page.actors} <= {type}
-            found += [actor.name for actor in page.actors]
-            cursor = page.cursor
-            if cursor is None:
-                return found
-
-    def types(self) -> list[str]:
-        """The types that have cells."""
-        return self.read(self.store.types)
-
-    def close(self) -> None:
-        """Close the store and its loop; harmless when done before."""
-        try:
-            self.run(self.store.close)
-        finally:
-            self._runner.close()
-
-    def run(self, work: Callable[[], Coroutine[object, object, T]]) -> T:
-        """Run a coroutine in the store's loop."""
-        return self._runner.run(work())
-
-    def read(self, call: Callable[[], T | Awaitable[T]]) -> T:
-        """Call the store in its loop; what it returns may be awaitable."""
-
-        async def main() -> T:
-            result = call()
-            return await result if inspect.isawaitable(result) else result
-
-        return self._runner.run(main())
-
+from wakeful.ids import ActorId
+from wakeful.ports import ALARM_KEY, due_cell
+from wakeful.testing.store_owner import Owner as Owner
+from wakeful.testing.store_owner import Place as Place
+from wakeful.testing.store_owner import Suite
+from wakeful.testing.store_pages import PageCases
 
 # Texts that a store might order, cut or compare wrongly: NUL, the quote of JSON and of SQL, what
 # looks like a number, the last code point of the first plane and the first of the next (UTF-16
 # orders those two the other way round).
 ODD_NAMES: Final = ("\0", "a", "a\0", "a\0b", "a'b", 'a"\\', "1e5", "é", "\uffff", "\U00010000")
-
-
-class Suite:
-    """A subclass provides the fixture `place`."""
-
-    @pytest.fixture
-    def owner(self, place: Place) -> Iterator[Owner]:
-        """An open store."""
-        with Owner(place) as owner:
-            yield owner
 
 
 class CellCases(Suite):
@@ -392,6 +249,8 @@ class LifeCases(Suite):
             owner.names()
         with pytest.raises(StorageClosed):
             owner.types()
+        with pytest.raises(StorageClosed):
+            owner.pages("a")
 
 
 class FencingCases(Suite):
@@ -438,5 +297,5 @@ class FencingCases(Suite):
             assert last.names() == ["a", "b"]
 
 
-class StoreSuite(CellCases, ListingCases, AlarmCases, LifeCases, FencingCases):
+class StoreSuite(CellCases, PageCases, ListingCases, AlarmCases, LifeCases, FencingCases):
     """All cases."""
