@@ -10,9 +10,9 @@ Source: Cloudflare Durable Objects (durable-objects.md 1); Orleans [ReadOnly], [
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import ClassVar, Final, ParamSpec, Protocol, TypeVar, cast
+from typing import ClassVar, Final, ParamSpec, Protocol, TypeVar, cast, overload
 
 import msgspec
 
@@ -20,14 +20,90 @@ from wakeful.errors import ConfigError
 from wakeful.facet import Facet
 from wakeful.ids import ActorId
 from wakeful.messages import Message
+from wakeful.ports import SqlValue
 
 P = ParamSpec("P")
 R = TypeVar("R")
 V = TypeVar("V")
 A = TypeVar("A")
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 HOOKS: Final = frozenset({"on_activate", "on_deactivate", "handle_message", "migrate", "alarm"})
 RESERVED: Final = frozenset({"ctx", "facets", "schema_version", "removed_fields"})
+
+
+class SqlRows(Protocol[T_co]):
+    """The rows of a statement: iterate, or ask for what you expect.
+
+    A commit point (the turn ends, another actor is called, `sync`) ends a cursor that has rows
+    left; reading on is an error.
+    """
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns."""
+
+    @property
+    def rows_read(self) -> int:
+        """Rows given so far, the one read ahead included."""
+
+    @property
+    def rows_written(self) -> int:
+        """Rows inserted, updated and deleted, also by triggers."""
+
+    def __iter__(self) -> Iterator[T_co]: ...
+
+    def __next__(self) -> T_co: ...
+
+    def one(self) -> T_co:
+        """The one row.
+
+        Raises:
+            SqlError: there is none, or there are more.
+        """
+
+    def first(self) -> T_co | None:
+        """The next row, or None; the others are given up."""
+
+    def all(self) -> Sequence[T_co]:
+        """All rows that are left."""
+
+    def raw(self) -> Iterator[tuple[SqlValue, ...]]:
+        """The rows as tuples, from the same position."""
+
+
+class Sql(Protocol):
+    """The actor's own SQLite database; its changes are committed with the turn's other writes.
+
+    Source: durable-objects.md 1.6.
+    """
+
+    @property
+    def database_size(self) -> int:
+        """Bytes the database takes, without what is free in it."""
+
+    @overload
+    def exec(self, query: str, /, *bindings: object) -> SqlRows[dict[str, SqlValue]]: ...
+
+    @overload
+    def exec(self, query: str, /, *bindings: object, into: type[T]) -> SqlRows[T]: ...
+
+    def exec(
+        self, query: str, /, *bindings: object, into: type[T] | None = None
+    ) -> SqlRows[dict[str, SqlValue]] | SqlRows[T]:
+        """Run statements, up to the first row of the last, which gets the bindings.
+
+        Args:
+            query: one statement or several.
+            *bindings: None, bool, int, float, str and bytes, for its parameters by position.
+            into: a dataclass, a msgspec Struct or the like that each row is made into; without
+                it a row is a dict.
+
+        Raises:
+            SqlError: SQLite refuses; carries its message and code.
+            LimitExceeded: the database would be too large.
+        """
 
 
 class Storage(Protocol):
@@ -37,6 +113,10 @@ class Storage(Protocol):
     once. Keys are text; values are None, bool, int, float, str, bytes, list, tuple, dict, set,
     datetime and the like, copied in and out. Source: durable-objects.md 1.5.
     """
+
+    @property
+    def sql(self) -> Sql:
+        """The actor's SQL database, opened when it is first used."""
 
     async def get(self, key: str, default: object = None) -> object:
         """The value, or default."""
@@ -64,7 +144,7 @@ class Storage(Protocol):
         """Values by key in UTF-8 order: start inclusive, end exclusive."""
 
     async def delete_all(self) -> None:
-        """Remove all keys (declared state stays)."""
+        """Remove all keys and the SQL database (declared state stays)."""
 
     async def transaction(self, work: Callable[[], Coroutine[object, object, V]]) -> V:
         """Run work in a critical section; if it raises, state and storage are as before."""

@@ -36,6 +36,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         request_bytes: the largest HTTP request body (413).
         http_requests: HTTP requests being handled at once (503).
         request_seconds: how long an HTTP caller waits (504).
+        sql_handles: SQL databases open at once (some 0.15 MB each); the least recently used one
+            is closed first, and opened again when its actor needs it.
+        sql_cache_bytes: the page cache of an open SQL database, at most.
+        sql_turn_bytes: how much of its SQL database one turn may change (413).
+        sql_seconds: how long one SQL statement, or one step to its next row, may take.
     """
 
     mailbox: int = 1_000
@@ -47,6 +52,10 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     request_bytes: int = 1024 * 1024
     http_requests: int = 10_000
     request_seconds: float = 60.0
+    sql_handles: int = 1_000
+    sql_cache_bytes: int = 1024 * 1024
+    sql_turn_bytes: int = 64 * 1024 * 1024
+    sql_seconds: float = 5.0
 
     def __post_init__(self) -> None:
         for field in msgspec.structs.fields(self):

@@ -14,7 +14,8 @@
     ├─ ActorError               the actor answered with a failure
     │  ├─ ActorRaised           500  user code raised (remote type, message)
     │  ├─ ActorAborted          500  ctx.abort() threw the activation away
-    │  └─ ActivationFailed      500  it could not wake
+    │  ├─ ActivationFailed      500  it could not wake
+    │  └─ SqlError              500  SQL that the actor ran failed
     ├─ StateError               declared state is wrong
     │  ├─ StateInvalid          500  a value does not fit its annotation
     │  └─ SchemaMismatch        500  stored state does not fit the class
@@ -206,6 +207,31 @@ class ActivationFailed(ActorError):
 
     code = "activation_failed"
     retry = Retry.SAFE
+
+
+class SqlError(ActorError):
+    """SQL that the actor ran failed, or was refused.
+
+    Attributes:
+        message: what SQLite says, or what was wrong before it was asked.
+        name: SQLite's code by name, "SQLITE_CONSTRAINT".
+        extended: its extended code by name, "SQLITE_CONSTRAINT_UNIQUE"; the same as `name` if
+            there is none.
+    """
+
+    code = "sql_error"
+
+    def __init__(
+        self, message: str, name: str = "SQLITE_ERROR", extended: str | None = None
+    ) -> None:
+        super().__init__(message, name, extended)
+        self.message = message
+        self.name = name
+        self.extended = extended or name
+
+    def __str__(self) -> str:
+        more = "" if self.extended == self.name else f" (extended: {self.extended})"
+        return f"{self.message}: {self.name}{more}"
 
 
 class StateError(WakefulError):

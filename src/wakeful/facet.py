@@ -40,11 +40,14 @@ class Persistence(msgspec.Struct, frozen=True):
     """The actor's declared state and storage are kept.
 
     `confirm` makes whatever leaves the actor wait until the writes it may reveal are durable.
-    `state_bytes_max` bounds all that one actor keeps, keys included.
+    `state_bytes_max` bounds all that one actor keeps in cells, keys included, `sql_bytes_max` its
+    SQL database; `sql_strict` holds statements to the limits Cloudflare has.
     """
 
     confirm: bool = True
     state_bytes_max: int = 64 * 1024 * 1024
+    sql_bytes_max: int = 10 * 1024**3
+    sql_strict: bool = False
 
 
 class TypePlan:

@@ -30,6 +30,7 @@ from wakeful.http.settings import HttpSettings
 from wakeful.ids import check_name
 from wakeful.ports import Clock, Page, Store
 from wakeful.runtime.host import Host
+from wakeful.sql.databases import Databases
 from wakeful.store.sqlite import SQLiteStore
 from wakeful.telemetry.metrics import Metrics
 
@@ -103,6 +104,7 @@ class Runtime:
         loop = asyncio.get_running_loop()
         info = self._store.open()
         self._started = True
+        sql = self._databases()
         host = Host(
             loop=loop,
             store=self._store,
@@ -110,11 +112,13 @@ class Runtime:
             clock=self._clock,
             config=self.config,
             random=self._random,
+            sql=sql,
         )
         try:
             for actor_type in self._types:
                 host.register(actor_type)
         except BaseException:
+            sql.close()
             await self._store.close()
             raise
         self._host = host
@@ -139,6 +143,7 @@ class Runtime:
             try:
                 await host.close()
             finally:
+                host.sql.close()
                 await self._store.close()
 
     def get(self, actor: type[A], name: str) -> A:
@@ -240,6 +245,17 @@ class Runtime:
     def detach(self, actor: type[Actor], facet: Facet) -> None:
         """Take a facet away from a type while it runs."""
         self.host.detach(actor, facet)
+
+    def _databases(self) -> Databases:
+        limits = self.config.limits
+        return Databases(
+            self._store.page,
+            handles=limits.sql_handles,
+            cache_bytes=limits.sql_cache_bytes,
+            turn_bytes=limits.sql_turn_bytes,
+            seconds=limits.sql_seconds,
+            now_ns=self._clock.monotonic_ns,
+        )
 
 
 def _actor_type(actor: object, config: Config) -> ActorType:

@@ -15,18 +15,26 @@ class DurabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
         confirm: answers wait until what they may reveal is durable. Turning it off gives up
             promise G2: a crash may take back what a caller was told.
         state_bytes_max: all that one actor keeps, keys included; over it the turn is undone.
+        sql_bytes_max: the actor's SQL database (10 GiB, as on Cloudflare); over it the turn is
+            undone.
+        sql_strict: hold SQL statements to Cloudflare's limits (100 columns, 100 parameters,
+            100,000 bytes of text, ...) instead of generous ones.
     """
 
     confirm: bool = True
     state_bytes_max: int = 64 * 1024 * 1024
+    sql_bytes_max: int = 10 * 1024**3
+    sql_strict: bool = False
 
     def __post_init__(self) -> None:
-        confirm: object = self.confirm
-        if not isinstance(confirm, bool):
-            raise ConfigError(f"DurabilityConfig.confirm is True or False: {confirm!r}")
-        limit: object = self.state_bytes_max
-        if not isinstance(limit, int) or limit <= 0:
-            raise ConfigError(f"DurabilityConfig.state_bytes_max is bytes, more than 0: {limit!r}")
+        for name in ("confirm", "sql_strict"):
+            flag: object = getattr(self, name)
+            if not isinstance(flag, bool):
+                raise ConfigError(f"DurabilityConfig.{name} is True or False: {flag!r}")
+        for name in ("state_bytes_max", "sql_bytes_max"):
+            limit: object = getattr(self, name)
+            if not isinstance(limit, int) or limit <= 0:
+                raise ConfigError(f"DurabilityConfig.{name} is bytes, more than 0: {limit!r}")
 
 
 class DurabilityFacet(Facet):
@@ -43,5 +51,8 @@ class DurabilityFacet(Facet):
     def plan(self, plan: TypePlan) -> None:
         """Keep declared state and storage."""
         plan.persistence = Persistence(
-            confirm=self.config.confirm, state_bytes_max=self.config.state_bytes_max
+            confirm=self.config.confirm,
+            state_bytes_max=self.config.state_bytes_max,
+            sql_bytes_max=self.config.sql_bytes_max,
+            sql_strict=self.config.sql_strict,
         )

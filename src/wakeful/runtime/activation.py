@@ -20,7 +20,7 @@ from wakeful.core.mailbox import Mailbox
 from wakeful.core.write_buffer import WriteBuffer
 from wakeful.errors import ActorAborted, LimitExceeded, again
 from wakeful.ids import ActorId
-from wakeful.ports import STATE_KEY, Cells, CommitRecord
+from wakeful.ports import STATE_KEY, Cells, CommitRecord, Database
 
 if TYPE_CHECKING:
     from wakeful.actor import Actor
@@ -70,6 +70,7 @@ class Activation:
         "seq",
         "shard",
         "snapshot",
+        "sql",
         "stale",
         "stopping",
         "transaction",
@@ -98,6 +99,7 @@ class Activation:
         self.life = Lifecycle()
         self.mailbox: Mailbox[Envelope] | None = None
         self.buffer: WriteBuffer | None = None
+        self.sql: Database | None = None
         self.background: set[Task[object]] | None = None
         self.turns: tuple[Turn, ...] = ()
         self.transaction: Transaction | None = None
@@ -176,7 +178,11 @@ class Activation:
         Raises:
             StateInvalid: a durable attribute holds what it must not; nothing was taken over.
             LimitExceeded: the actor would keep more than its limit; nothing was taken over.
+            SqlError: a constraint of its database is violated; nothing was taken over.
         """
+        sql = self.sql
+        if sql is not None:
+            sql.prepare()
         buffer, schema = self.buffer, self.schema
         touched = buffer is not None and buffer.touched
         if not touched and not schema.grows:
@@ -194,36 +200,46 @@ class Activation:
             self.stale = True  # the stored state, until the next record
         if buffer is not None and touched:
             buffer.commit_point()
+        if sql is not None and sql.save():
+            changed = True
         return changed or touched
 
     def unsaved(self) -> bool:
         """Whether something has changed since the last commit point."""
         touched = self.buffer is not None and self.buffer.touched
+        touched = touched or (self.sql is not None and self.sql.touched)
         return touched or self.schema.changed(vars(self.instance), self.snapshot)
 
     def undo(self) -> None:
         """Back to the last commit point."""
         if self.buffer is not None:
             self.buffer.undo()
+        if self.sql is not None:
+            self.sql.undo()
         self.schema.restore(vars(self.instance), self.snapshot)
 
     def release(self) -> None:
         """Let go of what a sleeping actor needs no more, whoever may still hold a ref to it."""
         del self.instance, self.snapshot
-        self.buffer = self.mailbox = None
+        if self.sql is not None:
+            self.sql.close()
+        self.buffer = self.mailbox = self.sql = None
 
     def record(self, epoch: int) -> CommitRecord:
         """Everything saved since the last record, as one."""
         self.seq += 1
         puts: dict[str, bytes | None] = {}
+        pages: dict[int, bytes | None] = {}
         if not self.wiped:
             if self.buffer is not None:
                 puts = self.buffer.take()
             if self.stale:
                 puts[STATE_KEY] = self.schema.encode(self.snapshot)
                 self.stale = False
+            if self.sql is not None:
+                pages = self.sql.take()
         type_name, name = self.id
-        return CommitRecord(type_name, name, self.shard, epoch, self.seq, self.wiped, puts)
+        return CommitRecord(type_name, name, self.shard, epoch, self.seq, self.wiped, puts, pages)
 
     def open_section(self) -> Section:
         """Open a critical section: nothing else is delivered until it is closed."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 
 from wakeful import codec
-from wakeful.actor import Log
+from wakeful.actor import Log, Sql
 from wakeful.errors import ActivationAborted, ActorAborted, InvalidArguments
 from wakeful.ids import ActorId
 from wakeful.ports import KV_PREFIX
@@ -24,13 +24,19 @@ Keys = list[str]
 
 
 class StorageFace:
-    """Key-value storage of one activation; every call completes without suspending."""
+    """Storage of one activation, keys and SQL; every call completes without suspending."""
 
     __slots__ = ("_activation", "_host")
 
     def __init__(self, host: Host, activation: Activation) -> None:
         self._host = host
         self._activation = activation
+
+    @property
+    def sql(self) -> Sql:
+        """The actor's SQL database."""
+        self._check_durable()
+        return self._host.database(self._activation).face
 
     async def get(self, key: str, default: object = None) -> object:
         """The value (a copy), or default."""
@@ -68,8 +74,10 @@ class StorageFace:
         return {key: codec.decode(buffer.cells[KV_PREFIX + key]) for key in keys[:limit]}
 
     async def delete_all(self) -> None:
-        """Remove all keys; declared state stays."""
+        """Remove all keys and the SQL database; declared state stays."""
         self._activation.check_here()
+        if self._activation.durable:
+            self._host.database(self._activation).drop()
         buffer = self._activation.buffer
         for key in list(buffer.cells) if buffer is not None else ():
             self._activation.writes().delete(key)

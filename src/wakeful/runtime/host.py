@@ -6,6 +6,7 @@ import asyncio
 from asyncio import AbstractEventLoop, CancelledError, Task
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import copy_context
+from functools import partial
 from random import Random
 from typing import TypeVar, cast
 
@@ -24,7 +25,7 @@ from wakeful.errors import (
 )
 from wakeful.facet import Facet
 from wakeful.ids import ActorId, check_name
-from wakeful.ports import Clock, Store, StoreInfo
+from wakeful.ports import Clock, Database, SqlFactory, Store, StoreInfo
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.alarms import Alarms, InternalPlan
 from wakeful.runtime.context import Context
@@ -51,11 +52,13 @@ class Host:
         clock: Clock,
         config: Config,
         random: Random,
+        sql: SqlFactory,
     ) -> None:
         self.loop = loop
         self.clock = clock
         self.config = config
         self.store = store
+        self.sql = sql
         self.types: dict[str, ActorType] = {}
         context = copy_context()
         context.run(current.set, None)  # it may be started by a turn of another runtime
@@ -169,6 +172,15 @@ class Host:
         finally:
             activation.input.close_section(section)
             self.delivery.pump(activation)
+
+    def database(self, activation: Activation) -> Database:
+        """The SQL database of an activation that is durable, made when first needed."""
+        if activation.sql is None:
+            persistence = activation.type.persistence
+            assert persistence is not None, "it keeps nothing"
+            pending = partial(self.flusher.pending, activation)
+            activation.sql = self.sql.open(activation.id, persistence, pending)
+        return activation.sql
 
     async def transaction(self, activation: Activation, work: Callable[[], Awaitable[V]]) -> V:
         """Run work in a critical section; undo what it did if it raises."""

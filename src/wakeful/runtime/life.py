@@ -163,6 +163,8 @@ class Life:
             return
         self.discards += 1
         activation.input.fail(cause)
+        if activation.sql is not None:
+            activation.sql.close()
         activation.refresh()
         self.catalog.unwatch(activation)
         for turn in activation.turns:
@@ -379,6 +381,8 @@ class Life:
             return
         self.discards += 1
         activation.input.fail(failure)
+        if activation.sql is not None:
+            activation.sql.close()
         self.catalog.unwatch(activation)
         self._cancel_hook(activation)
         self._refuse(_drain(activation), failure)

@@ -73,14 +73,20 @@ async def transact(
     schema.capture(attributes, before)
     buffer = activation.writes()
     savepoint = buffer.savepoint()
+    mark = activation.sql.savepoint() if activation.sql is not None else None
     transaction = Transaction(activation.transaction)
     activation.transaction = transaction
     outside = _inside.get()
     _inside.set(transaction)
     try:
-        return await work()
+        result = await work()
+        if activation.sql is not None and mark is not None:
+            activation.sql.release(mark)
+        return result
     except BaseException:
         buffer.undo(savepoint)
+        if activation.sql is not None:
+            activation.sql.undo_to(mark)
         schema.restore(attributes, before)
         raise
     finally:

@@ -1,0 +1,1 @@
+"""A SQLite database for each actor that wants one, its pages kept in the store."""

@@ -1,0 +1,472 @@
+"""One actor's database: turns that are transactions, pages that go with the commit record.
+
+A turn's first statement opens a transaction. At the commit point `prepare` commits it in SQLite,
+which writes the changed pages; `save` takes them over, or `undo` gives them up, also after
+`prepare`. The connection (the *handle*) is opened when needed and may be closed between turns.
+
+Invariants: outside of a turn SQLite has no transaction; what `undo` leaves is the last commit
+            point; an error that made SQLite roll the turn back is met by every later statement
+            of the turn and by its commit point.
+Source:     DESIGN.md 3 (SQL per object); durable-objects.md 1.6, 2.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from enum import Enum
+from typing import TYPE_CHECKING, Final, Protocol
+from weakref import WeakSet
+
+import apsw
+
+from wakeful.errors import LimitExceeded, SqlError, StorageClosed, WakefulError
+from wakeful.ids import ActorId
+from wakeful.ports import SqlRow, SqlValue
+from wakeful.sql.cursor import Cursor
+from wakeful.sql.face import NativeSql
+from wakeful.sql.failures import REFUSED, sql_error
+from wakeful.sql.fence import RESERVED, Fence
+from wakeful.sql.pages import PAGE_BYTES, Changes, Pages
+from wakeful.sql.statements import split
+
+if TYPE_CHECKING:
+    from wakeful.facet import Persistence
+
+OURS: Final = apsw.SQLITE_PREPARE_PERSISTENT  # keeps our cached statements apart from the user's
+BEFORE: Final = 0  # the mark of a savepoint made before the turn's first statement
+LOST: Final = -1  # and of one made after SQLite has rolled the turn back
+_OBJECTS: Final = (
+    "SELECT type, name, sql LIKE 'CREATE VIRTUAL%' FROM sqlite_schema"
+    " WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY 3 DESC"
+)
+_RENAMED: Final = (
+    f"SELECT name FROM sqlite_schema WHERE substr(lower(name), 1, {len(RESERVED)}) = '{RESERVED}'"
+)
+
+
+class Stage(Enum):
+    """How far the turn under way is."""
+
+    IDLE = "idle"  # nothing done yet
+    OPEN = "open"  # in SQLite's transaction
+    PREPARED = "prepared"  # committed in SQLite, not taken over; it may go on all the same
+
+
+class Handles(Protocol):
+    """What a database needs of those who open and count handles."""
+
+    def connect(self, database: SqlDatabase, pages: Pages, fence: Fence) -> apsw.Connection:
+        """Open a handle."""
+
+    def used(self, database: SqlDatabase) -> None:
+        """A turn uses the handle."""
+
+    def closed(self, database: SqlDatabase) -> None:
+        """The handle is closed."""
+
+    def now_ns(self) -> int:
+        """Nanoseconds that only ever grow."""
+
+
+class SqlDatabase:
+    """The database of one activation.
+
+    Attributes:
+        face: what user code gets.
+    """
+
+    __slots__ = (
+        "_actor",
+        "_committed",
+        "_cursors",
+        "_dropped",
+        "_failure",
+        "_fence",
+        "_gone",
+        "_handle",
+        "_handles",
+        "_pages",
+        "_pending",
+        "_savepoints",
+        "_savepoints_made",
+        "_since_ns",
+        "_stage",
+        "_step",
+        "_timed",
+        "face",
+        "persistence",
+        "seconds",
+    )
+
+    def __init__(
+        self,
+        handles: Handles,
+        actor: ActorId,
+        pages: Pages,
+        persistence: Persistence,
+        *,
+        pending: Callable[[], bool],
+        seconds: float,
+    ) -> None:
+        self.face = NativeSql(self)
+        self.persistence = persistence
+        self.seconds = seconds
+        self._actor = actor
+        self._handles = handles
+        self._pages = pages
+        self._pending = pending
+        self._handle: apsw.Connection | None = None
+        self._fence = Fence()
+        self._stage = Stage.IDLE
+        self._cursors: WeakSet[Cursor] = WeakSet()
+        self._savepoints: list[int] = []
+        self._savepoints_made = 0
+        self._failure: WakefulError | None = None
+        self._dropped = False
+        self._committed = False
+        self._gone = False
+        self._step = 0
+        self._timed = 0
+        self._since_ns = 0
+
+    @property
+    def idle(self) -> bool:
+        """No turn is using the handle."""
+        return self._stage is Stage.IDLE
+
+    @property
+    def touched(self) -> bool:
+        """Whether the turn has changed anything, as far as that is known."""
+        if self._failure is not None or self._pages.changed:
+            return True
+        handle = self._handle
+        return (
+            self._stage is Stage.OPEN
+            and handle is not None
+            and handle.txn_state("main") == apsw.SQLITE_TXN_WRITE
+        )
+
+    @property
+    def size_bytes(self) -> int:
+        """What the database takes, without what is free in it; at least a page."""
+        handle = self._begin()
+        count = self._ask(handle, "PRAGMA page_count") - self._ask(handle, "PRAGMA freelist_count")
+        return max(1, count) * PAGE_BYTES
+
+    def execute(self, sql: str, bindings: Sequence[SqlValue] = ()) -> Cursor:
+        """Run statements up to the first row of the last, which gets the bindings.
+
+        Raises:
+            SqlError: SQLite or the fence refuses, or it took too long.
+            LimitExceeded: the database or the turn would be too large.
+            StorageError: a page could not be read.
+        """
+        handle = self._begin()
+        sql = sql.rstrip("; \n\r\t")
+        if ";" in sql or not sql.lstrip()[:1].isalpha():
+            statements = split(sql)
+            if not statements:
+                raise SqlError("SQL code did not contain a statement.")
+            for statement in statements[:-1]:
+                self._run(handle, statement, ()).close()
+            sql = statements[-1]
+        return self._run(handle, sql, bindings)
+
+    # --- the turn --------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Commit in SQLite what the turn has done; it can still be undone.
+
+        Raises:
+            SqlError: a deferred constraint is violated.
+            LimitExceeded: the turn or the database is too large.
+            WakefulError: SQLite has rolled the turn back for this error.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self._stage is not Stage.OPEN:
+            return
+        assert self._handle is not None
+        self._end_cursors()
+        if self._dropped:
+            objects = self._ask_rows(self._handle, _OBJECTS)
+            self._dropped = not objects
+        try:
+            self._ours(self._handle, "COMMIT")
+        except REFUSED as error:
+            raise self._error(error) from error
+        self._stage = Stage.PREPARED
+        self._committed = True
+        if self._dropped:
+            self._close()
+            self._pages.truncate(0)
+            self._dropped = False
+
+    def save(self) -> bool:
+        """Take over what was prepared; whether any page has changed."""
+        assert self._stage is not Stage.OPEN, "save comes after prepare"
+        self._forget_turn()
+        return self._pages.save()
+
+    def undo(self) -> None:
+        """Back to the last commit point."""
+        stage, failure = self._stage, self._failure
+        self._end_cursors()
+        if stage is Stage.OPEN and failure is None and not self._committed:
+            assert self._handle is not None
+            try:
+                self._ours(self._handle, "ROLLBACK")
+            except REFUSED:
+                self._close()
+        elif failure is not None or stage is Stage.OPEN or self._pages.changed:
+            self._close()  # it has seen pages that are given up now
+        self._pages.discard()
+        self._forget_turn()
+
+    def take(self) -> Changes:
+        """The pages changed since the last record."""
+        return self._pages.take()
+
+    def savepoint(self) -> int:
+        """A mark that `undo_to` can return to; valid until the next commit point."""
+        if self._failure is not None:
+            return LOST
+        if self._stage is not Stage.OPEN:
+            return BEFORE
+        assert self._handle is not None
+        self._savepoints_made += 1
+        mark = self._savepoints_made
+        self._ours(self._handle, f"SAVEPOINT s{mark}")
+        self._savepoints.append(mark)
+        return mark
+
+    def undo_to(self, mark: int | None) -> None:
+        """Take back everything since the mark; None: since it was opened."""
+        if mark is None or mark == BEFORE:
+            self.undo()
+        elif self._failure is None and mark in self._savepoints:
+            assert self._handle is not None
+            self._end_cursors()
+            self._ours(self._handle, f"ROLLBACK TO s{mark}")
+            self._release(mark)
+
+    def release(self, mark: int) -> None:
+        """Keep what was done since the mark."""
+        if self._failure is None and self._savepoints and self._savepoints[-1] == mark:
+            self._release(mark)
+
+    def drop(self) -> None:
+        """Remove all tables; at the commit point the pages go too."""
+        if self._stage is Stage.IDLE and not self._pages.count:
+            return
+        handle = self._begin()
+        self._end_cursors()
+        handle.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 0)
+        try:
+            while objects := self._ask_rows(handle, _OBJECTS):
+                kind, name, _ = objects[0]
+                self._ours(handle, f"DROP {kind!s} {_quoted(name)}")
+        except REFUSED as error:
+            raise self._error(error) from error
+        finally:
+            handle.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 1)
+        self._dropped = True
+
+    def rest(self) -> bool:
+        """Close the handle if no turn uses it; whether it is closed."""
+        if self.idle:
+            self._close()
+            if self._pages.kept and not self._pending():
+                self._pages.settled()
+        return self._handle is None
+
+    def close(self) -> None:
+        """The activation is gone: nothing runs here any more. What was saved can still be taken."""
+        self._gone = True
+        self._end_cursors()
+        self._close()
+        self._pages.discard()
+        self._forget_turn()
+
+    # --- for cursors -----------------------------------------------------------------------------
+
+    def following(self, cursor: Cursor, rows: apsw.Cursor) -> SqlRow | None:
+        """The next row."""
+        self._step += 1
+        try:
+            row: SqlRow | None = next(rows, None)
+        except REFUSED as error:
+            self._cursors.discard(cursor)
+            raise self._error(error) from error
+        if row is None:
+            self._cursors.discard(cursor)
+        return row
+
+    def remaining(self, cursor: Cursor, rows: apsw.Cursor) -> list[SqlRow]:
+        """All rows that are left."""
+        self._step += 1
+        self._cursors.discard(cursor)
+        try:
+            return rows.fetchall()
+        except REFUSED as error:
+            raise self._error(error) from error
+
+    def forget(self, cursor: Cursor) -> None:
+        """The cursor will not be read any more."""
+        self._cursors.discard(cursor)
+
+    def columns_of(self, sql: str, bindings: Sequence[SqlValue]) -> tuple[str, ...]:
+        """The columns a statement has, whether or not it has rows."""
+        found: list[str] = []
+
+        def look(cursor: apsw.Cursor, statement: str, bindings: object) -> bool:
+            found.extend(name for name, _ in cursor.get_description())
+            return False
+
+        cursor = self._begin().cursor()
+        cursor.exec_trace = look
+        with suppress(apsw.ExecTraceAbort):
+            cursor.execute(sql, bindings, can_cache=False)
+        return tuple(found)
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    def _begin(self) -> apsw.Connection:
+        handle = self._handle
+        if self._stage is Stage.OPEN and self._failure is None:
+            assert handle is not None
+            return handle
+        if self._failure is not None:
+            raise self._failure
+        if self._gone:
+            raise StorageClosed(f"{self._actor}: this activation is gone, and its SQL with it")
+        if handle is None:
+            if not self._pending():
+                self._pages.settled()
+            try:
+                handle = self._handle = self._handles.connect(self, self._pages, self._fence)
+            except REFUSED as error:
+                raise self._error(error) from error
+        self._handles.used(self)
+        self._ours(handle, "BEGIN")
+        self._stage = Stage.OPEN
+        return handle
+
+    def _run(self, handle: apsw.Connection, sql: str, bindings: Sequence[SqlValue]) -> Cursor:
+        self._step += 1
+        before = handle.total_changes()
+        try:
+            rows = handle.execute(sql, bindings)
+            first: SqlRow | None = next(rows, None)
+        except REFUSED as error:
+            raise self._error(error) from error
+        if self._fence.renaming is not None:
+            self._check_renaming(handle)
+        cursor = Cursor(self, sql, bindings, rows, first)
+        if first is not None:
+            if rows.is_readonly:
+                self._cursors.add(cursor)
+                return cursor
+            cursor.take_all()  # a RETURNING: SQLite has done everything and keeps the rows
+        cursor.rows_written = handle.total_changes() - before
+        return cursor
+
+    def _check_renaming(self, handle: apsw.Connection) -> None:
+        """The authorizer is not told a table's new name: look, and name it back."""
+        before, self._fence.renaming = self._fence.renaming, None
+        for (name,) in self._ask_rows(handle, _RENAMED):
+            self._ours(handle, f"ALTER TABLE {_quoted(name)} RENAME TO {_quoted(before)}")
+            raise SqlError(f"not authorized: names starting with {RESERVED}", "SQLITE_AUTH")
+
+    def _error(self, error: Exception) -> WakefulError:
+        """The error to raise; if SQLite has rolled the turn back, the turn's failure too."""
+        fence, pages, handle = self._fence, self._pages, self._handle
+        reason, fence.reason, fence.renaming = fence.reason, None, None
+        lost = self._stage is Stage.OPEN and (handle is None or not handle.in_transaction)
+        found: WakefulError
+        if pages.error is not None:
+            found, pages.error = pages.error, None
+            lost = lost or not isinstance(found, LimitExceeded)
+        elif isinstance(error, apsw.FullError):
+            found = LimitExceeded(
+                f"{self._actor}'s database would be larger than "
+                f"{self.persistence.sql_bytes_max} bytes (DurabilityConfig.sql_bytes_max)"
+            )
+        elif isinstance(error, apsw.InterruptError):
+            found = sql_error(error, f"it took more than {self.seconds} s (limits.sql_seconds)")
+        else:
+            found = sql_error(error, reason)
+        if lost:
+            self._failure = found
+        return found
+
+    def overtime(self) -> bool:
+        """SQLite asks now and then: has the present step taken too long?"""
+        now_ns = self._handles.now_ns()
+        if self._timed != self._step:
+            self._timed = self._step
+            self._since_ns = now_ns
+        return now_ns - self._since_ns > self.seconds * 1e9
+
+    def _ours(self, handle: apsw.Connection, sql: str) -> None:
+        self._step += 1
+        self._fence.ours = True
+        try:
+            handle.execute(sql, prepare_flags=OURS)
+        finally:
+            self._fence.ours = False
+
+    def _ask_rows(self, handle: apsw.Connection, sql: str) -> list[SqlRow]:
+        self._step += 1
+        self._fence.ours = True
+        try:
+            return handle.execute(sql, prepare_flags=OURS).fetchall()
+        finally:
+            self._fence.ours = False
+
+    def _ask(self, handle: apsw.Connection, sql: str) -> int:
+        try:
+            value = self._ask_rows(handle, sql)[0][0]
+        except REFUSED as error:
+            raise self._error(error) from error
+        assert isinstance(value, int)
+        return value
+
+    def _release(self, mark: int) -> None:
+        assert self._handle is not None
+        self._ours(self._handle, f"RELEASE s{mark}")
+        del self._savepoints[self._savepoints.index(mark) :]
+
+    def _end_cursors(self) -> None:
+        if self._cursors:
+            for cursor in list(self._cursors):
+                cursor.end(_too_late)
+            self._cursors.clear()
+
+    def _forget_turn(self) -> None:
+        self._stage = Stage.IDLE
+        self._failure = None
+        self._dropped = False
+        self._committed = False
+        if self._savepoints_made:
+            self._savepoints.clear()
+            self._savepoints_made = 0
+
+    def _close(self) -> None:
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            self._handles.closed(self)
+            handle.close(True)
+
+
+def _quoted(name: SqlValue) -> str:
+    return '"' + str(name).replace('"', '""') + '"'
+
+
+def _too_late() -> SqlError:
+    return SqlError(
+        "this cursor had rows left when its turn was committed (the turn ended, called another "
+        "actor or waited for sync()); take them before that with .all()",
+        "SQLITE_ABORT",
+    )

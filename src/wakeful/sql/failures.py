@@ -1,0 +1,37 @@
+"""What SQLite's errors mean to those who run SQL."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import apsw
+
+from wakeful.errors import SqlError
+
+# What apsw and Python raise for bindings and texts that SQLite cannot take.
+REFUSED: Final = (apsw.Error, OverflowError, TypeError, UnicodeEncodeError)
+
+
+def sql_error(error: Exception, reason: str | None = None) -> SqlError:
+    """The error of ours for one of SQLite's; `reason` is put after what SQLite says."""
+    if not isinstance(error, apsw.Error):
+        return SqlError(f"a text or a binding cannot be used: {error}", "SQLITE_MISUSE")
+    if isinstance(error, apsw.BindingsError):
+        return SqlError(f"wrong number of bindings: {error}", "SQLITE_RANGE")
+    said = str(error)
+    offset = getattr(error, "error_offset", -1)
+    if offset >= 0:
+        said = f"{said} at offset {offset}"
+    if reason is not None:
+        said = f"{said}: {reason}"
+    code = getattr(error, "result", apsw.SQLITE_ERROR)
+    extended = getattr(error, "extendedresult", code)
+    return SqlError(said, _name(code), _name(extended))
+
+
+def _name(code: int) -> str:
+    for names in (apsw.mapping_result_codes, apsw.mapping_extended_result_codes):
+        name = names.get(code)
+        if isinstance(name, str):
+            return name
+    return f"SQLITE_{code}"
