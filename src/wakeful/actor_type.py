@@ -9,7 +9,7 @@ import dis
 import inspect
 import typing
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 from wakeful import codec
 from wakeful.actor import HOOKS, Actor, AlarmInfo

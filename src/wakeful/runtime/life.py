@@ -173,6 +173,9 @@ class Life:
             task.cancel()
         self._cancel_hook(activation)
         self._tell_deactivated(activation)
+        first = activation.mailbox.peek() if activation.mailbox is not None else None
+        if first is not None and first.plan.gated:
+            self._refuse(_drain(activation), cause)
         self._forget_when_settled(activation)
 
     def discard_all(self, cause: WakefulError) -> None:
