@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from contextlib import suppress
 from contextvars import Context
+from copy import copy
 from functools import cache
 from itertools import count
 from random import Random
@@ -204,7 +205,7 @@ class Node:
     async def _main(self) -> None:
         world = self._world
         runtime = self._runtime = Runtime(self._store, [], config=self._config, clock=self._clock)
-        runtime._types = list(compiled(self._config.idle_seconds))
+        runtime._types = [own(actor_type) for actor_type in compiled(self._config.idle_seconds)]
         async with runtime:
             self._host = self._runtime.host
             world.history.add(Opened(self.name, self._store.epoch))
@@ -243,6 +244,13 @@ def compiled(idle_seconds: float) -> tuple[ActorType, ...]:
     """The actor types, compiled once: that takes longer than a life does."""
     config = Config(idle_seconds=idle_seconds)
     return tuple(_actor_type(cls, config) for cls in (Ledger, Board, Teller))
+
+
+def own(actor_type: ActorType) -> ActorType:
+    """A copy for one runtime, which changes it."""
+    mine = copy(actor_type)
+    mine.methods = {name: copy(plan) for name, plan in actor_type.methods.items()}
+    return mine
 
 
 def draw_config(random: Random) -> Config:
