@@ -24,7 +24,7 @@ from wakeful.facets.builder import ActorSpec
 from wakeful.facets.durability import DurabilityFacet
 from wakeful.facets.virtual import VirtualActorConfig, VirtualActorFacet
 from wakeful.http.asgi import AsgiApplication
-from wakeful.http.gateway import Gateway, Report
+from wakeful.http.gateway import Front, Gateway, Report
 from wakeful.http.server import HttpServer
 from wakeful.http.settings import HttpSettings
 from wakeful.ids import check_name
@@ -80,6 +80,7 @@ class Runtime:
         self._started = False
         self._gateways: list[Gateway] = []
         self._servers: list[HttpServer] = []
+        self._front: Front | None = None
 
     @property
     def host(self) -> Host:
@@ -234,7 +235,14 @@ class Runtime:
     ) -> Gateway:
         """What answers HTTP requests for the actors, for a server of your own; see Gateway."""
         metrics = Metrics(self.host, self._gateways)
-        gateway = Gateway(self.host, settings, metrics.render, loopback=loopback, report=report)
+        gateway = Gateway(
+            self.host,
+            settings,
+            metrics.render,
+            loopback=loopback,
+            report=report,
+            front=self._front,
+        )
         self._gateways.append(gateway)
         return gateway
 

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from wakeful.errors import ShuttingDown
 from wakeful.http.gateway import Gateway
 from wakeful.http.invoke import too_large
-from wakeful.http.message import Answer, ClientGone
+from wakeful.http.message import Answer, ClientGone, Headers
 from wakeful.http.problems import problem
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -44,6 +44,11 @@ class AsgiRequest:
         """The first value of a header, if it is ASCII."""
         value = self._headers.get(name.encode())
         return value.decode() if value is not None and value.isascii() else None
+
+    def pairs(self) -> Headers:
+        """All headers."""
+        headers: list[tuple[bytes, bytes]] = self._scope["headers"]
+        return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
 
     async def body(self, limit: int) -> bytes:
         """The whole body."""

@@ -26,7 +26,9 @@ from wakeful.runtime.host import Host
 
 Handler = Callable[[Request], Awaitable[Answer]]
 Report = Callable[[Request, WakefulError], None]
+Front = Callable[[Request, bytes | None], Awaitable[Answer]]
 
+OWN: Final = "/_wakeful/"
 METRICS_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"
 READ: Final = ("GET", "HEAD")
 
@@ -40,6 +42,8 @@ class Gateway:
         metrics: makes the metrics page.
         loopback: whether only this machine can reach us.
         report: told of each error that is answered; what user code raised is its cause.
+        front: answers all requests but those below /_wakeful/, in place of the actors; it gets
+            the body too, and says itself who may call.
 
     Attributes:
         active: requests being handled.
@@ -55,6 +59,7 @@ class Gateway:
         *,
         loopback: bool,
         report: Report | None = None,
+        front: Front | None = None,
     ) -> None:
         self.active = 0
         self.shed = 0
@@ -66,7 +71,10 @@ class Gateway:
         self._active_max = host.config.limits.http_requests
         self._guard = Guard(settings, loopback=loopback)
         self._admit = self._guard.admit
-        self._call = Calls(host, self.deadlines, settings.body_bytes).answer
+        calls = Calls(host, self.deadlines, settings.body_bytes)
+        self._call = calls.answer
+        self._body = calls.body
+        self._front = front
         self._admin = Admin(host, self.deadlines)
         self._openapi: bytes | None = None
         self._errors: dict[str, type[WakefulError]] = {}
@@ -83,8 +91,11 @@ class Gateway:
             return self._count(problem(_too_many(self._active_max)))
         self.active += 1
         try:
-            origin = self._admit(request)
             path = request.path
+            if self._front is not None and not path.startswith(OWN):
+                answer = await self._front(request, await self._body(request))
+                return self._count(answer)
+            origin = self._admit(request)
             if path.startswith(ACTORS) and request.method != "OPTIONS":
                 answer = await self._call(request, path)
             else:

@@ -135,6 +135,14 @@ class Calls:
             raise _of_the_actor(error) from error
         return 200, JSON_HEADERS, to_json(result)
 
+    async def body(self, request: Request) -> bytes | None:
+        """The body of a request; None if it has none.
+
+        Raises:
+            PayloadTooLarge, RuntimeOverloaded, ClientGone: it is not received.
+        """
+        return await self._receive(request) if self._has_body(request) else None
+
     def _find(self, path: str) -> tuple[Endpoint, ActorId]:
         type_name, name, method = actor_call(path)
         endpoint = self._endpoints.get((type_name, method))

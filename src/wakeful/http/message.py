@@ -35,6 +35,9 @@ class Request(Protocol):
     def header(self, name: str, /) -> str | None:
         """The value of a header, by its lower-case name; None if it is no ASCII."""
 
+    def pairs(self) -> Headers:
+        """All headers, names in lower case."""
+
     async def body(self, limit: int) -> bytes:
         """The whole body; to be called once, and not at all without need.
 

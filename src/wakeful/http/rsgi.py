@@ -24,6 +24,9 @@ class RsgiHeaders(Protocol):
     def get(self, key: str) -> str | None:
         """The first value, if it is ASCII."""
 
+    def items(self) -> Headers:
+        """All names and values."""
+
 
 class RsgiScope(Protocol):
     """What is used of granian's scope."""
@@ -65,6 +68,10 @@ class RsgiRequest:
     def query(self) -> str:
         """The query string."""
         return self._scope.query_string
+
+    def pairs(self) -> Headers:
+        """All headers."""
+        return list(self._scope.headers.items())
 
     async def body(self, limit: int) -> bytes:
         """The whole body."""

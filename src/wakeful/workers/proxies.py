@@ -55,6 +55,7 @@ class JsException(JsProxy, Exception):
         retryable: sending the call again with a new stub may succeed.
         overloaded: do not send it again now.
         durableObjectReset: the object was thrown away; the next call makes a new one.
+        durableObjectId: the object that was called.
     """
 
     js_name = "Error"
@@ -62,6 +63,7 @@ class JsException(JsProxy, Exception):
     retryable: bool = False
     overloaded: bool = False
     durableObjectReset: bool = False
+    durableObjectId: str | None = None
 
     def __init__(self, message: object = "", name: str | None = None) -> None:
         super().__init__(message)

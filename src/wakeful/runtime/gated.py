@@ -1,0 +1,406 @@
+"""Gated turns: events of one object that interleave at every await, each step through its gate.
+
+A native actor handles one message to its end. A Worker's object does not: whenever code of it
+waits for something outside, other events may run. What holds instead:
+
+    no step begins while a critical section is open that it is not part of: neither an event, nor
+    a task that user code has made in one, nor either of them going on after an await;
+    what a step has written is committed as one record when it suspends or ends;
+    nothing is undone when an event raises; a reset throws away the object and what its running
+    step has written;
+    what leaves the object waits until all that its steps have written is durable.
+
+So that tasks of user code keep to this, the loop has a task factory while gated actors are served.
+It touches only tasks that are made in the context of a gated turn.
+
+Invariants: a section is a member of the one its work was opened in; a task belongs to the sections
+            of the code that made it; calls leave an object in the order they were made.
+Source:     workerd io-gate.h and io-context.h; Cloudflare docs on input and output gates.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import types
+from asyncio import AbstractEventLoop, CancelledError, Future, Task
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import Context, ContextVar, copy_context
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+import structlog
+
+from wakeful.actor import ActorContext
+from wakeful.actor_type import MethodPlan
+from wakeful.core.gates import Section
+from wakeful.core.lifecycle import State
+from wakeful.errors import ActivationAborted, ActorAborted, WakefulError
+from wakeful.runtime.turn import Turn, current
+
+if TYPE_CHECKING:
+    from wakeful.runtime.activation import Activation
+    from wakeful.runtime.context import Context as OwnContext
+    from wakeful.runtime.host import Host
+
+V = TypeVar("V")
+Work = Coroutine[Any, Any, Any]
+
+inside: Final[ContextVar[Gated | None]] = ContextVar("wakeful_gated", default=None)
+section_of: Final[ContextVar[Section | None]] = ContextVar("wakeful_section", default=None)
+
+
+class GatedPlan(MethodPlan):
+    """A way to deliver events to a gated actor: arguments as they are, and nothing is answered."""
+
+    __slots__ = ()
+    gated = True
+
+    def __init__(self, name: str, function: Callable[..., Work]) -> None:
+        self.name = name
+        self.calls = 0
+        self.function = function
+        self.straight = self.readonly = self.urgent = self.required = False
+        self.interleave = True
+        self.parameters = ()
+        self.positional = 0
+        self.result_types = frozenset((type(None),))
+
+    def copy_arguments(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[tuple[object, ...], dict[str, object]]:
+        """The arguments themselves: whoever sends an event has copied what is in it."""
+        return args, dict(kwargs)
+
+
+class _Opening:
+    """A critical section that is to be opened, or is."""
+
+    __slots__ = ("_within", "context", "section")
+
+    def __init__(self, within: Section | None) -> None:
+        self._within = within
+        self.context = copy_context()
+        self.section: Section | None = None
+
+    def parent(self) -> Section | None:
+        """The open section that the code which asked for it is part of."""
+        section = self._within
+        while section is not None and section.closed:
+            section = section.parent
+        return section
+
+
+class Gated:
+    """The gates of one activation, as its code passes them step by step.
+
+    Attributes:
+        owner: the object whose code it is, for those who made it.
+    """
+
+    __slots__ = (
+        "_activation",
+        "_flusher",
+        "_host",
+        "_leaving",
+        "_loop",
+        "_openings",
+        "_scheduled",
+        "_stepping",
+        "_waiting",
+        "owner",
+    )
+
+    def __init__(self, host: Host, activation: Activation, owner: object) -> None:
+        self.owner = owner
+        self._host = host
+        self._activation = activation
+        self._flusher = host.flusher
+        self._loop = host.loop
+        self._leaving = asyncio.Lock()
+        self._openings: list[_Opening] = []
+        self._scheduled = False
+        self._stepping = 0
+        self._waiting: deque[Future[None]] = deque()
+
+    @property
+    def activation(self) -> Activation:
+        """Whose gates these are."""
+        return self._activation
+
+    # --- running -----------------------------------------------------------------------------
+
+    def enter(self) -> None:
+        """The code that runs from here on, in this context, is an event of the object."""
+        inside.set(self)
+        section_of.set(None)
+
+    def construct(self, make: Callable[[], V]) -> V:
+        """Make the object. Nothing is delivered before tasks begun there have had their first step.
+
+        Raises:
+            Exception: the constructor raised.
+        """
+        section = self._activation.open_section()
+        section_of.set(section)
+        self._stepping += 1
+        try:
+            return make()
+        finally:
+            self._stepping -= 1
+            section_of.set(None)
+            if self._activation.background:
+                self._loop.call_soon(self._close, section)
+            else:
+                self._close(section)
+            self.commit()
+
+    def used(self) -> None:
+        """An event has ended: the object has been idle since now."""
+        self._activation.used_ns = self._host.clock.monotonic_ns()
+
+    @types.coroutine
+    def steps(self, work: Work) -> Generator[Any, Any, Any]:
+        """Drive work step by step, each through the gate, and commit what each has written."""
+        value: object = None
+        thrown: BaseException | None = None
+        while True:
+            if not self._admits():
+                thrown = (yield from self._wait()) or thrown
+            try:
+                yielded = self._step(work, value, thrown)
+            except StopIteration as stop:
+                return stop.value
+            value = thrown = None
+            try:
+                value = yield yielded
+            except GeneratorExit:
+                work.close()
+                raise
+            except BaseException as error:
+                thrown = error
+
+    def _step(self, work: Work, value: object, thrown: BaseException | None) -> object:
+        cause = self._activation.life.cause
+        if cause is not None and (thrown is None or isinstance(thrown, CancelledError)):
+            thrown = ActivationAborted(cause)
+        self._stepping += 1
+        try:
+            yielded: object = work.send(value) if thrown is None else work.throw(thrown)
+        finally:
+            self._stepping -= 1
+            self.commit()
+        cause = self._activation.life.cause
+        if cause is not None:
+            work.close()  # code of an object that is gone does not run on
+            raise ActivationAborted(cause)
+        return yielded
+
+    def _admits(self) -> bool:
+        gate = self._activation.input
+        if gate.broken is not None or gate.innermost is None:
+            return True
+        section = section_of.get()
+        return section is not None and section.within(gate.innermost)
+
+    def _wait(self) -> Generator[Any, None, CancelledError | None]:
+        """Wait for the gate; a cancellation meanwhile is kept for when it opens."""
+        cancelled: CancelledError | None = None
+        while not self._admits():
+            waiting: Future[None] = self._loop.create_future()
+            self._waiting.append(waiting)
+            try:
+                yield from waiting
+            except CancelledError as error:
+                cancelled = error
+        return cancelled
+
+    # --- committing --------------------------------------------------------------------------
+
+    def touch(self) -> None:
+        """Something was written: it is committed when the step ends."""
+        if not self._stepping and not self._scheduled:
+            # By a callback, which is no step: with this iteration of the loop.
+            self._scheduled = True
+            self._loop.call_soon(self._commit_scheduled)
+
+    def commit(self) -> None:
+        """What was written since the last commit is one record from here on."""
+        activation = self._activation
+        if activation.transaction is not None or activation.life.state is not State.ACTIVE:
+            return
+        try:
+            if activation.durable and activation.save():
+                self._flusher.wrote(activation)
+        except WakefulError as error:
+            self.reset(error)
+
+    def _commit_scheduled(self) -> None:
+        self._scheduled = False
+        self.commit()
+
+    # --- leaving -----------------------------------------------------------------------------
+
+    async def depart(self) -> None:
+        """Return when all that was written up to here is durable: now something may leave.
+
+        Raises:
+            StorageError: it will not be.
+        """
+        self.commit()
+        async with self._leaving:
+            await self._flusher.durable(self._activation)
+
+    def send(self, post: Callable[[], Future[V]]) -> Task[V]:
+        """Post something once it may leave, after what was sent before; its answer."""
+        return self._loop.create_task(self._send(post), context=outside())
+
+    async def _send(self, post: Callable[[], Future[V]]) -> V:
+        async with self._leaving:
+            await self._flusher.durable(self._activation)
+            if self._activation.life.cause is not None:
+                raise CancelledError  # what the step had not committed has never happened
+            reply = post()
+        return await reply
+
+    # --- sections ----------------------------------------------------------------------------
+
+    def in_section(self, work: Callable[[], Awaitable[V]]) -> Task[V]:
+        """Run work in a critical section, a task of it.
+
+        It is open from now on; or, where code beside this one has one open, right after that.
+        """
+        opening = _Opening(section_of.get())
+        self._openings.append(opening)
+        self._open_next()
+        task = self._loop.create_task(_run(work), context=opening.context)
+        task.add_done_callback(lambda _: self._leave(opening), context=outside())
+        return task
+
+    def _open_next(self) -> None:
+        """Open what waits to be opened, if nothing is open but what it is part of."""
+        for opening in self._openings:
+            if opening.parent() is self._activation.input.innermost:
+                self._openings.remove(opening)
+                opening.section = self._activation.open_section()
+                opening.context.run(section_of.set, opening.section)
+                return
+
+    def _leave(self, opening: _Opening) -> None:
+        if opening.section is not None:
+            self._close(opening.section)
+        else:
+            self._openings.remove(opening)
+
+    def _close(self, section: Section) -> None:
+        activation = self._activation
+        activation.input.close_section(section)
+        self._open_next()
+        waiting, self._waiting = self._waiting, deque()
+        for future in waiting:
+            if not future.done():
+                future.set_result(None)
+        self._loop.call_soon(self._host.delivery.pump, activation, context=outside())
+
+    # --- ending ------------------------------------------------------------------------------
+
+    def reset(self, cause: WakefulError) -> None:
+        """Throw the object away, with what its running step has written."""
+        outside().run(self._host.discard, self._activation, cause)
+
+    def keep_awake(self, work: Awaitable[object]) -> None:
+        """The object stays awake until work has ended; how it ends is only logged."""
+        self._loop.create_task(self._kept(work), context=self._own_context())
+
+    async def _kept(self, work: Awaitable[object]) -> None:
+        try:
+            await work
+        except Exception as error:
+            log = structlog.get_logger("wakeful")
+            log.error("waitUntil failed", actor=str(self._activation.id), exc_info=error)
+
+    def _own_context(self) -> Context:
+        context = copy_context()
+        context.run(inside.set, self)
+        return context
+
+    # --- tasks of user code ------------------------------------------------------------------
+
+    def adopt(self, work: Work) -> Work:
+        """Work of a task made by user code, so that it keeps to the gate."""
+        if self._activation.life.state is State.GONE:
+            work.close()
+            cause = self._activation.life.cause or ActorAborted(f"{self._activation.id} is gone")
+            raise ActivationAborted(cause)
+        return self._child(work)
+
+    def own(self, task: Task[Any], work: Work) -> None:
+        """The object stays awake until a task of it has ended."""
+        activation = self._activation
+        if activation.background is None:
+            activation.background = set()
+        background = activation.background
+        background.add(task)
+
+        def ended(task: Task[Any]) -> None:
+            background.discard(task)
+            work.close()  # in case it was cancelled before it began
+            if activation.life.state is State.ACTIVE:
+                self._host.delivery.pump(activation)
+
+        task.add_done_callback(ended, context=outside())
+
+    async def _child(self, work: Work) -> object:
+        turn = Turn(self._flusher, self._activation, "background work")
+        turn.holds = False
+        current.set(turn)
+        try:
+            return await self.steps(work)
+        except ActivationAborted:
+            raise CancelledError from None
+        finally:
+            turn.ended = True
+
+
+async def _run(work: Callable[[], Awaitable[V]]) -> V:
+    return await work()
+
+
+def gates_of(ctx: ActorContext, owner: object) -> Gated:
+    """The gates of the activation that a context belongs to."""
+    own = cast("OwnContext", ctx)
+    return Gated(own._host, own._activation, owner)
+
+
+def outside() -> Context:
+    """The context of the running code, for what is not the object's own code."""
+    context = copy_context()
+    context.run(inside.set, None)
+    context.run(section_of.set, None)
+    return context
+
+
+@contextmanager
+def gated_tasks(loop: AbstractEventLoop) -> Iterator[None]:
+    """Make tasks that code of gated actors makes keep to their gates."""
+    before: Any = loop.get_task_factory()
+
+    def make(loop: AbstractEventLoop, work: Any, **options: Any) -> Any:
+        context: Context | None = options.get("context")
+        gated = inside.get() if context is None else context.get(inside)
+        if gated is None or not asyncio.iscoroutine(work):
+            return _task(loop, work, options)
+        task = _task(loop, gated.adopt(work), options)
+        gated.own(task, work)
+        return task
+
+    def _task(loop: AbstractEventLoop, work: Any, options: dict[str, Any]) -> Any:
+        if before is not None:
+            return before(loop, work, **options)
+        return Task(work, loop=loop, **options)
+
+    loop.set_task_factory(make)
+    try:
+        yield
+    finally:
+        loop.set_task_factory(before)

@@ -1,0 +1,125 @@
+"""A Worker served like actors: the same store, host, gateway and server, with it in front.
+
+Everything but /_wakeful/ is the Worker's own, who may call included, as on Cloudflare.
+"""
+
+from __future__ import annotations
+
+import secrets
+from asyncio import CancelledError
+from collections.abc import Callable
+from random import Random
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import quote
+
+from wakeful.config import Config
+from wakeful.errors import ActorRaised, ConfigError, WakefulError
+from wakeful.http.message import Answer, Request
+from wakeful.node import Path, Runtime, SystemClock
+from wakeful.ports import Clock, Store
+from wakeful.workers.failures import cause_of
+from wakeful.workers.support import unsupported
+from wakeful.workers.web.requests import JsRequest
+from wakeful.workers.web.responses import JsResponse
+from wakeful.workers.worker import Worker
+from wakeful.workers.wrangler import WranglerConfig
+
+PATH_SAFE: Final = "/:@!$&'()*+,;=~-._[]|"  # what WHATWG's URL parser leaves as it is in a path
+# Said by the connection: the server's to say.
+CONNECTION: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
+
+
+class WorkerRuntime(Runtime):
+    """A Worker and its objects in this process, kept in a data directory.
+
+    Use it as an async context manager, once; a process has room for one Worker at a time.
+
+    Args:
+        data: the data directory (made if missing), or a store of your own.
+        worker: what its wrangler file says: `read_config(path)`.
+        config: settings; see Config.
+        clock: time, injected by tests.
+        random: chance, injected by tests.
+        random_bytes: that many random bytes, injected by tests.
+
+    Raises:
+        ConfigError: it asks for what is not provided, or its code cannot be used.
+    """
+
+    def __init__(
+        self,
+        data: Path | Store,
+        worker: WranglerConfig,
+        *,
+        config: Config | None = None,
+        clock: Clock | None = None,
+        random: Random | None = None,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        if problems := unsupported(worker):
+            raise ConfigError("\n".join(problems))
+        config, clock = config or Config(), clock or SystemClock()
+        now_ns = clock.now_ns
+        self.worker = Worker(
+            worker, now_ms=lambda: now_ns() // 1_000_000, random_bytes=random_bytes
+        )
+        try:
+            specs = self.worker.specs(config.idle_seconds)
+            super().__init__(data, specs, config=config, clock=clock, random=random)
+        except BaseException:
+            self.worker.unload()
+            raise
+        self._front = self._answer
+
+    async def __aenter__(self) -> Self:
+        """Start: take the data directory and serve the Worker's objects.
+
+        Raises:
+            DirectoryInUse, FormatTooNew, StorageError: the directory cannot be used.
+        """
+        try:
+            await super().__aenter__()
+        except BaseException:
+            self.worker.unload()
+            raise
+        self.worker.start(self.host)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop in good order; what was acknowledged is on disk."""
+        try:
+            await self.worker.finish(self.config.limits.shutdown_seconds)
+            await super().__aexit__(kind, error, traceback)
+        finally:
+            self.worker.unload()
+
+    async def _answer(self, request: Request, body: bytes | None) -> Answer:
+        try:
+            return await answer_of(await self.worker.respond(request_of(request, body)))
+        except WakefulError:
+            raise
+        except CancelledError:
+            raise
+        except BaseException as error:
+            raise cause_of(error) or ActorRaised(type(error).__name__, str(error)) from error
+
+
+def request_of(request: Request, body: bytes | None) -> JsRequest:
+    """A request from outside, as the Worker sees it."""
+    host = request.header("host") or "localhost"
+    path = quote(request.path, safe=PATH_SAFE)
+    query = f"?{request.query}" if request.query else ""
+    return JsRequest.received(request.method, f"http://{host}{path}{query}", request.pairs(), body)
+
+
+async def answer_of(response: JsResponse) -> Answer:
+    """A response of the Worker, as the server sends it."""
+    headers = [pair for pair in response.headers.raw() if pair[0] not in CONNECTION]
+    body = bytes(await response.bytes()) if response.body is not None else b""
+    return response.status, headers, body

@@ -1,0 +1,152 @@
+"""Calls that are on their way to an object, and what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import TYPE_CHECKING, Any, Final
+
+from wakeful.errors import WakefulError
+from wakeful.runtime.gated import inside, outside
+from wakeful.workers import values
+from wakeful.workers.failures import thrown, undelivered
+from wakeful.workers.ids import DurableObjectId
+from wakeful.workers.proxies import JsException, JsProxy
+
+if TYPE_CHECKING:
+    from wakeful.workers.host_object import Instance
+
+Run = Callable[["Instance"], Coroutine[Any, Any, Any]]
+Post = Callable[["Event"], Future[object]]
+
+GONE: Final = "RPC stub used after being disposed."
+
+
+class Event:
+    """Something for an object to do, and what came of it.
+
+    Attributes:
+        id: the object, by the name it was asked for with.
+        run: makes the coroutine that does it.
+        answer: what it returned; on its way to somebody else already.
+        error: what it raised, as the caller is to hear of it.
+    """
+
+    __slots__ = ("answer", "error", "id", "run")
+
+    def __init__(self, id: DurableObjectId | None, run: Run | None = None) -> None:
+        self.id = id
+        self.run = run
+        self.answer: Any = None
+        self.error: JsException | None = None
+
+
+class Pending:
+    """The answer to a call, to be awaited; the call goes its way also if it never is."""
+
+    __slots__ = ("_event", "reply")
+
+    def __init__(self, event: Event, reply: Future[object]) -> None:
+        self._event = event
+        self.reply = reply
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        try:
+            yield from self.reply
+        except WakefulError as error:
+            raise self._marked(undelivered(error)) from error
+        if self._event.error is not None:
+            raise self._marked(self._event.error)
+        return self._event.answer
+
+    def _marked(self, error: JsException) -> JsException:
+        if self._event.id is not None:
+            error.durableObjectId = self._event.id.toString()
+        return error
+
+
+def call(event: Event, post: Post) -> Pending:
+    """Send an event: at once, or, from inside an object, once what it may reveal is durable."""
+    gated = inside.get()
+    reply: Future[object]
+    if gated is not None:
+        return Pending(event, gated.send(lambda: post(event)))
+    try:
+        reply = post(event)
+    except WakefulError as error:
+        reply = asyncio.get_running_loop().create_future()
+        reply.set_exception(error)
+    return Pending(event, reply)
+
+
+def failed(error: JsException) -> Pending:
+    """The answer to a call that was not made."""
+    event = Event(None)
+    event.error = error
+    reply: Future[object] = asyncio.get_running_loop().create_future()
+    reply.set_result(None)
+    return Pending(event, reply)
+
+
+class RemoteFunction(JsProxy):
+    """A function of one object, as another may call it."""
+
+    __slots__ = ("_post",)
+    js_name = "RpcStub"
+
+    def __init__(self, post: Callable[[tuple[object, ...], Event], Future[object]]) -> None:
+        self._post = post
+
+    def __call__(self, *args: object, **named: object) -> Pending:
+        """Call it where it lives."""
+        given = sent_arguments(args, named)
+        return call(Event(None), lambda event: self._post(given, event))
+
+    def dup(self) -> RemoteFunction:
+        """Another holder of the same function."""
+        return RemoteFunction(self._post)
+
+    def __wakeful_transfer__(self) -> RemoteFunction:
+        return self
+
+
+def sent_arguments(args: tuple[object, ...], named: dict[str, object]) -> tuple[Any, ...]:
+    """Arguments as a call carries them: those given by name become one object at the end.
+
+    Raises:
+        TypeError, DataCloneError: one of them cannot be sent.
+    """
+    export = exporter()
+    return tuple(values.sent(value, export) for value in values.arguments(args, named))
+
+
+def exporter() -> values.Export:
+    """What makes functions of the running code callable for others."""
+    gated = inside.get()
+    if gated is None:
+        return _export_stateless
+    owner: Any = gated.owner
+    export: values.Export = owner.export
+    return export
+
+
+def _export_stateless(function: Callable[..., object]) -> RemoteFunction:
+    def post(args: tuple[object, ...], event: Event) -> Future[object]:
+        work = answered(event, lambda: function(*args))
+        return asyncio.get_running_loop().create_task(work, context=outside())
+
+    return RemoteFunction(post)
+
+
+async def answered(event: Event, function: Callable[[], object]) -> None:
+    """Call a function and put what comes of it into an event."""
+    try:
+        event.answer = values.sent(await settled(function()), exporter())
+    except Exception as error:
+        event.error = thrown(error)
+
+
+async def settled(value: Any) -> Any:
+    """The value, awaited if it is to be."""
+    return await value if isinstance(value, Awaitable) else value

@@ -1,0 +1,92 @@
+"""A class of Durable Objects of a running Worker: its actor type, its namespace, its deliveries."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Callable
+from typing import Any
+
+from wakeful.facets.builder import ActorSpec
+from wakeful.facets.durability import DurabilityFacet
+from wakeful.facets.virtual import VirtualActorConfig, VirtualActorFacet
+from wakeful.ids import ActorId
+from wakeful.runtime.host import Host
+from wakeful.workers.calls import Event
+from wakeful.workers.entrypoints import Exported
+from wakeful.workers.env import Env
+from wakeful.workers.host_object import WorkerObject, event_plan
+from wakeful.workers.ids import DurableObjectId, IdSpace
+from wakeful.workers.namespace import DurableObjectNamespace
+from wakeful.workers.proxies import JsDict
+from wakeful.workers.stubs import Stub
+
+
+class ObjectClass:
+    """One class, ready to be served.
+
+    Attributes:
+        exported: the class itself.
+        env: what its objects get second.
+        exports: what they have as `ctx.exports`.
+        sqlite: it keeps its data in SQLite, not in key-value storage.
+    """
+
+    __slots__ = ("_host", "_name", "_plan", "env", "exported", "exports", "sqlite")
+
+    def __init__(
+        self, name: str, exported: Exported, env: Env, exports: JsDict, *, sqlite: bool
+    ) -> None:
+        self._name = name
+        self._host: Host | None = None
+        self._plan = event_plan(exported)
+        self.exported = exported
+        self.env = env
+        self.exports = exports
+        self.sqlite = sqlite
+
+    def spec(self, idle_seconds: float) -> ActorSpec:
+        """The actors that its objects are."""
+        own: dict[str, Any] = {"_class": self, "__module__": WorkerObject.__module__}
+        cls = type(self.exported.cls.__name__, (WorkerObject,), own)
+        lifetime = VirtualActorFacet(VirtualActorConfig(idle_timeout=idle_seconds))
+        return ActorSpec(cls, (lifetime, DurabilityFacet()), self._name)
+
+    def start(self, host: Host) -> None:
+        """Its actors are served by a host from now on."""
+        self._host = host
+
+    def deliver(self, hex_digits: str, event: Event) -> Future[object]:
+        """Hand an event to an object; done when it has ended, and when that may be told.
+
+        Raises:
+            WakefulError: it was refused.
+        """
+        host = self._host
+        assert host is not None, "a class is started before its objects are called"
+        actor_type = host.types[self._name]
+        return host.delivery.post(actor_type, ActorId(self._name, hex_digits), self._plan, event)
+
+
+class Namespaces:
+    """The namespaces of a Worker's classes; the classes themselves are loaded later.
+
+    They are in `env` before the Worker's code is imported, as that may look at `env`.
+
+    Attributes:
+        classes: the classes by name, once they are there.
+    """
+
+    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
+        self._random_bytes = random_bytes
+        self.classes: dict[str, ObjectClass] = {}
+
+    def namespace(self, class_name: str, unique_key: str) -> DurableObjectNamespace[Stub]:
+        """The namespace of a class."""
+
+        def stub(id: DurableObjectId) -> Stub:
+            def deliver(event: Event) -> Future[object]:
+                return self.classes[class_name].deliver(id.toString(), event)
+
+            return Stub(deliver, id)
+
+        return DurableObjectNamespace(IdSpace(unique_key, self._random_bytes), stub)

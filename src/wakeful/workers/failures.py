@@ -1,0 +1,103 @@
+"""Errors on their way from an object to who called it: name and text, and marks of what to do.
+
+    remote               code of the other object raised it; the object goes on
+    durableObjectReset   the object was thrown away: a new stub reaches a new one
+    overloaded           do not send it again now
+    retryable            it did not arrive: it may be sent again, with a new stub
+
+Invariants: an error arrives as a new one, with the original as its cause for whoever debugs.
+Source:     Cloudflare docs on error handling of Durable Objects; workerd's texts.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from wakeful.errors import (
+    ActorAborted,
+    CallError,
+    Overloaded,
+    RuntimeOverloaded,
+    ShuttingDown,
+    WakefulError,
+)
+from wakeful.workers.proxies import (
+    DataCloneError,
+    JsException,
+    JsRangeError,
+    JsSyntaxError,
+    JsTypeError,
+)
+
+KINDS: Final = (JsTypeError, JsRangeError, JsSyntaxError, DataCloneError)
+TOO_MANY: Final = "Durable Object is overloaded. Too many requests queued."
+ABORTED: Final = "Application called abort() to reset Durable Object."
+BLOCKED_TOO_LONG: Final = (
+    "A call to blockConcurrencyWhile() in a Durable Object waited for too long. The call was "
+    "canceled and the Durable Object was reset."
+)
+
+
+class ObjectReset(ActorAborted):
+    """An object was thrown away; `error` is what everybody hears who was waiting for it."""
+
+    def __init__(self, error: JsException) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+def reset_by(error: BaseException, *, overloaded: bool = False) -> ObjectReset:
+    """The reset of an object that an error of its own code brings about."""
+    told = twin(error)
+    told.durableObjectReset = True
+    told.overloaded = overloaded
+    return ObjectReset(told)
+
+
+def thrown(error: BaseException) -> JsException:
+    """What code of an object raised, as the caller hears of it."""
+    told = twin(error)
+    told.remote = True
+    return told
+
+
+def undelivered(error: WakefulError) -> JsException:
+    """Why a call did not come to its end, though no code of the object raised."""
+    if isinstance(error, ObjectReset):
+        return twin(error.error)
+    if isinstance(error, ShuttingDown):
+        told = JsException("Network connection lost.")
+        told.retryable = True
+    elif isinstance(error, Overloaded | RuntimeOverloaded):
+        told = JsException(TOO_MANY)
+        told.overloaded = True
+    else:
+        told = JsException(str(error))
+        told.durableObjectReset = not isinstance(error, CallError)
+    told.__cause__ = error
+    return told
+
+
+def twin(error: BaseException) -> JsException:
+    """An error of the same kind, to be raised elsewhere: a traceback belongs to one raising."""
+    kind, name = JsException, type(error).__name__
+    if isinstance(error, JsException):
+        kind, name = next((k for k in KINDS if isinstance(error, k)), JsException), error.name
+    elif isinstance(error, TypeError):
+        kind, name = JsTypeError, JsTypeError.js_name
+    elif isinstance(error, ValueError):
+        kind, name = JsRangeError, JsRangeError.js_name
+    text = error.message if isinstance(error, JsException) else str(error)
+    told = kind(text, name)
+    if isinstance(error, JsException):
+        told.remote, told.retryable = error.remote, error.retryable
+        told.overloaded, told.durableObjectReset = error.overloaded, error.durableObjectReset
+    told.__cause__ = error if error.__traceback__ is not None else error.__cause__
+    return told
+
+
+def cause_of(error: BaseException | None) -> WakefulError | None:
+    """The error of the runtime that an error tells of, for whoever knows what to do with those."""
+    while error is not None and not isinstance(error, WakefulError):
+        error = error.__cause__
+    return None if isinstance(error, ObjectReset) else error

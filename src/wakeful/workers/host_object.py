@@ -1,0 +1,142 @@
+"""An object of a Worker as an actor: the runtime wakes it, it makes the user's object.
+
+The user's object is made when the first event begins, since that event knows the name it was asked
+for with. All events of an object come through `handle`, under one plan.
+"""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from wakeful.actor import Actor
+from wakeful.errors import ActivationAborted, ActorAborted
+from wakeful.runtime.gated import Gated, GatedPlan, gates_of
+from wakeful.workers import values
+from wakeful.workers.calls import GONE, Event, RemoteFunction, answered, settled
+from wakeful.workers.entrypoints import Exported
+from wakeful.workers.failures import reset_by, thrown
+from wakeful.workers.ids import DurableObjectId
+from wakeful.workers.object_state import DurableObjectState
+from wakeful.workers.proxies import JsException, JsTypeError
+from wakeful.workers.web.requests import JsRequest, Request
+from wakeful.workers.web.responses import FetchResponse, JsResponse, Response
+
+if TYPE_CHECKING:
+    from wakeful.workers.classes import ObjectClass
+
+NO_FETCH: Final = "Handler does not export a fetch() function."
+NO_RESPONSE: Final = "Incorrect type for Promise: the Promise did not resolve to 'Response'."
+
+
+class WorkerObject(Actor):
+    """The actor of one object; subclassed for each class of a Worker."""
+
+    __wakeful_base__: ClassVar[bool] = True
+    _class: ClassVar[ObjectClass]
+
+    def __init__(self) -> None:
+        self._instance: Instance | None = None
+
+    async def _handle(self, event: Event) -> None:
+        instance = self._instance
+        if instance is None:
+            instance = self._instance = Instance(self._class)
+            instance.gated = gates_of(self.ctx, instance)
+        gated = instance.gated
+        gated.enter()
+        if instance.target is None:
+            instance.construct(event)
+        assert event.run is not None
+        try:
+            event.answer = await gated.steps(event.run(instance))
+        except Exception as error:
+            event.error = thrown(error)
+        gated.used()
+
+
+class Instance:
+    """One object of a Worker in memory.
+
+    Attributes:
+        gated: its gates.
+        target: the user's object, once it is made.
+    """
+
+    __slots__ = ("_class", "gated", "target")
+    gated: Gated
+
+    def __init__(self, own: ObjectClass) -> None:
+        self._class = own
+        self.target: Any = None
+
+    def construct(self, event: Event) -> None:
+        """Make the user's object; if that fails, this one is thrown away.
+
+        Raises:
+            ActivationAborted: its constructor raised.
+        """
+        assert event.id is not None
+        try:
+            self.target = self.gated.construct(partial(self._make, event.id))
+        except Exception as error:
+            reset = reset_by(error)
+            self.gated.reset(reset)
+            raise ActivationAborted(reset) from error
+
+    def _make(self, id: DurableObjectId) -> Any:
+        own = self._class
+        state = DurableObjectState(self.gated, id, own.exports, sqlite=own.sqlite)
+        return own.exported.cls(state, own.env)
+
+    async def fetch(self, request: JsRequest) -> Response:
+        """Let it handle a request."""
+        handler = self._class.exported.handler(self.target, "fetch")
+        if handler is None:
+            raise JsTypeError(NO_FETCH)
+        return response_of(await settled(handler(Request(request))))
+
+    async def rpc(self, name: str, args: tuple[Any, ...]) -> Any:
+        """Call a method of it, as others may."""
+        method = self._class.exported.method(self.target, name)
+        return values.sent(await settled(method(*args)), self.export)
+
+    async def called(self, owner: Instance, function: Callable[[], Any], event: Event) -> None:
+        """Call a function that it has given away."""
+        if owner is not self:
+            raise JsException(GONE)
+        await answered(event, function)
+
+    def export(self, function: Callable[..., object]) -> RemoteFunction:
+        """A function of it, as others may call it: each call is an event."""
+
+        def post(args: tuple[object, ...], event: Event) -> Future[object]:
+            if self.gated.activation.life.cause is not None:
+                raise ActorAborted(GONE)
+            call = partial(function, *args)
+            run = Event(None, lambda target: target.called(self, call, event))
+            return self._class.deliver(self.gated.activation.id.name, run)
+
+        return RemoteFunction(post)
+
+
+def response_of(result: object) -> Response:
+    """What a fetch handler has returned, on its way to who asked.
+
+    Raises:
+        JsTypeError: it is no response.
+    """
+    if not isinstance(result, FetchResponse | JsResponse):
+        raise JsTypeError(NO_RESPONSE)
+    return result.__wakeful_transfer__()
+
+
+def event_plan(exported: Exported) -> GatedPlan:
+    """How events are delivered to the objects of a class."""
+
+    async def handle(instance: WorkerObject, event: Event) -> None:
+        await instance._handle(event)
+
+    return GatedPlan(f"{exported.cls.__name__} event", handle)

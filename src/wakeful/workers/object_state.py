@@ -1,0 +1,119 @@
+"""`ctx` of a Durable Object: its id, its storage, and what it may do with itself.
+
+Errors:  workerd's texts.
+Source:  Cloudflare docs on DurableObjectState.
+"""
+
+from __future__ import annotations
+
+from asyncio import Task
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NoReturn
+
+from wakeful.runtime.gated import Gated, outside, section_of
+from wakeful.workers.calls import settled
+from wakeful.workers.entrypoints import DurableObjectAbort
+from wakeful.workers.failures import ABORTED, BLOCKED_TOO_LONG, ObjectReset, reset_by
+from wakeful.workers.ids import DurableObjectId
+from wakeful.workers.proxies import JsDict, JsException, JsProxy, JsTypeError
+from wakeful.workers.storage import Storage
+from wakeful.workers.values import js_string
+
+BLOCK_SECONDS_MAX: Final = 30.0
+NESTED_MAX: Final = 64
+NO_SOCKETS: Final = (
+    "ctx.{}(): this version of wakeful has no WebSockets in Workers. Answer with a stream of "
+    "server-sent events, or poll"
+)
+SOCKET_METHODS: Final = frozenset(
+    {
+        *("acceptWebSocket", "getWebSockets", "getTags", "setWebSocketAutoResponse"),
+        *("getWebSocketAutoResponse", "getWebSocketAutoResponseTimestamp"),
+        *("setHibernatableWebSocketEventTimeout", "getHibernatableWebSocketEventTimeout"),
+    }
+)
+
+
+class DurableObjectState(JsProxy):
+    """What an object's constructor gets first."""
+
+    js_name = "DurableObjectState"
+
+    def __init__(self, gated: Gated, id: DurableObjectId, exports: JsDict, *, sqlite: bool) -> None:
+        self._gated = gated
+        self.id = id.seen_inside()
+        self.storage = Storage(gated, sqlite=sqlite)
+        self.exports = exports
+        self.props = JsDict()
+        self.container = None
+
+    def waitUntil(self, work: Awaitable[object]) -> None:
+        """Let work go on after the answer; the object stays in memory until it ends."""
+        self._gated.keep_awake(work)
+
+    wait_until = waitUntil
+
+    def blockConcurrencyWhile(self, callback: Callable[[], Any]) -> Task[Any]:
+        """Deliver nothing else until the callback has ended; its result.
+
+        It begins at once, awaited or not. If it raises, or takes longer than 30 seconds, the
+        object is reset.
+
+        Raises:
+            JsTypeError: it is not a function.
+            JsException: too many are open inside each other.
+        """
+        if not callable(callback):
+            raise JsTypeError(
+                "Failed to execute 'blockConcurrencyWhile' on 'DurableObjectState': parameter 1 "
+                "is not of type 'function'."
+            )
+        if _depth() >= NESTED_MAX:
+            raise JsException("blockConcurrencyWhile() calls are nested too deeply.")
+        gated = self._gated
+
+        async def run() -> Any:
+            try:
+                return await settled(callback())
+            except Exception as error:
+                gated.reset(reset_by(error))
+                raise
+
+        task = gated.in_section(run)
+        timer = task.get_loop().call_later(BLOCK_SECONDS_MAX, self._blocked, context=outside())
+        task.add_done_callback(lambda _: timer.cancel())
+        return task
+
+    def abort(self, reason: object = None, options: object = None) -> NoReturn:
+        """Throw the object away, with what was written since its code last waited.
+
+        Raises:
+            DurableObjectAbort: always; `except Exception` does not catch it.
+        """
+        text = ABORTED if reason is None else _text(reason)
+        reset = reset_by(JsException(text))
+        self._gated.reset(reset)
+        raise DurableObjectAbort(reset)
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in SOCKET_METHODS:
+            raise AttributeError(name)
+        raise JsException(NO_SOCKETS.format(name))
+
+    def _blocked(self) -> None:
+        reset: ObjectReset = reset_by(JsException(BLOCKED_TOO_LONG), overloaded=True)
+        self._gated.reset(reset)
+
+
+def _text(reason: object) -> str:
+    if isinstance(reason, JsException):
+        return reason.message
+    return str(reason) if isinstance(reason, Exception) else js_string(reason)
+
+
+def _depth() -> int:
+    depth, section = 0, section_of.get()
+    while section is not None:
+        depth += not section.closed
+        section = section.parent
+    return depth

@@ -1,0 +1,359 @@
+"""`ctx.storage`: key-value storage of an object, in memory and committed step by step.
+
+Every call acts when it is made, awaited or not, and what it gives can be awaited without letting
+anything else run: an object's read, then write, is never interleaved.
+
+Options: `allowConcurrency` and `noCache` have nothing to do here, where no read waits.
+         `allowUnconfirmed` is accepted, and answers wait for such writes all the same: they share
+         one commit with the writes beside them.
+Errors:  workerd's texts.
+Source:  Cloudflare docs on the storage API; workerd actor-state.c++.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
+from typing import Any, Final, Generic, TypeVar
+
+from wakeful.ports import KV_PREFIX
+from wakeful.runtime.gated import Gated
+from wakeful.workers import stored
+from wakeful.workers.proxies import JsArray, JsDict, JsException, JsProxy, JsTypeError, options_of
+from wakeful.workers.transactions import Transaction, run_transaction
+from wakeful.workers.values import js_string, utf8
+
+V = TypeVar("V")
+
+VALUE_BYTES_MAX: Final = 2 * 1024 * 1024  # key and value, as Cloudflare has it
+LIST_OPTIONS: Final = ("start", "startAfter", "end", "prefix", "reverse", "limit")
+PUT_FORMS: Final = (
+    "put() may only be called with a single key-value pair and optional options as "
+    "put(key, value, options) or with multiple key-value pairs and optional options as "
+    "put(entries, options)"
+)
+NOT_SQLITE: Final = (
+    "{} is not enabled for this Durable Object class. To enable it, change `new_classes` to "
+    "`new_sqlite_classes` within the 'migrations' field in your wrangler.jsonc or wrangler.toml "
+    "file."
+)
+NO_SQL: Final = "storage.sql: this version of wakeful has no SQL in Workers."
+NO_ALARMS: Final = "storage.{}(): this version of wakeful has no alarms in Workers."
+
+
+class Settled(Generic[V]):
+    """The result of a call that has happened: to be awaited, once, often or never."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: V) -> None:
+        self._value = value
+
+    def __await__(self) -> Generator[Any, None, V]:
+        yield from ()
+        return self._value
+
+
+class Missing:
+    """No argument, where None is one."""
+
+
+MISSING: Final = Missing()
+
+
+class Cells:
+    """The keys and values of one object, by JavaScript's rules."""
+
+    __slots__ = ("gated",)
+
+    def __init__(self, gated: Gated) -> None:
+        self.gated = gated
+
+    def get(self, key: object) -> Any:
+        """The value, a copy; None if there is none."""
+        activation = self.gated.activation
+        activation.check_here()
+        cell = activation.buffer.get(KV_PREFIX + text(key)) if activation.buffer else None
+        return None if cell is None else stored.unpack(cell)
+
+    def put(self, pairs: Iterable[tuple[object, object]]) -> None:
+        """Set values, all of them or none.
+
+        Raises:
+            DataCloneError, TypeError: a value cannot be stored.
+        """
+        activation = self.gated.activation
+        activation.check_here()
+        cells = [(KV_PREFIX + text(key), stored.pack(value)) for key, value in pairs]
+        for key, data in cells:
+            if len(key) + len(data) > VALUE_BYTES_MAX:
+                raise JsException("string or blob too big: SQLITE_TOOBIG")
+        for key, data in cells:
+            activation.writes().put(key, data)
+        self.gated.touch()
+
+    def delete(self, keys: Iterable[object]) -> int:
+        """Remove values; how many there were."""
+        activation = self.gated.activation
+        activation.check_here()
+        buffer = activation.writes()
+        count = sum(buffer.delete(KV_PREFIX + text(key)) for key in keys)
+        self.gated.touch()
+        return count
+
+    def list(self, options: Mapping[str, Any]) -> dict[str, bytes]:
+        """Packed values by key, in the order of the keys' UTF-8 bytes.
+
+        Raises:
+            JsTypeError: options contradict each other.
+        """
+        start, after, end = (options.get(name) for name in ("start", "startAfter", "end"))
+        limit = options.get("limit")
+        if start is not None and after is not None:
+            raise JsTypeError("list() cannot be called with both start and startAfter values.")
+        if limit is not None and int(limit) <= 0:
+            raise JsTypeError("List limit must be positive.")
+        activation = self.gated.activation
+        activation.check_here()
+        if activation.buffer is None:
+            return {}
+        prefix = KV_PREFIX + ("" if (given := options.get("prefix")) is None else text(given))
+        low = b"" if start is None else utf8(js_string(start))
+        above = None if after is None else utf8(js_string(after))
+        high = None if end is None else utf8(js_string(end))
+        cells = activation.buffer.cells
+        keys = [cell[len(KV_PREFIX) :] for cell in cells if cell.startswith(prefix)]
+        found = [
+            (encoded, key)
+            for encoded, key in ((key.encode(), key) for key in keys)
+            if encoded >= low
+            and (above is None or encoded > above)
+            and (high is None or encoded < high)
+        ]
+        found.sort(reverse=bool(options.get("reverse")))
+        chosen = found if limit is None else found[: int(limit)]
+        return {key: cells[KV_PREFIX + key] for _, key in chosen}
+
+    def clear(self) -> None:
+        """Remove all values."""
+        activation = self.gated.activation
+        activation.check_here()
+        buffer = activation.writes()
+        for key in [cell for cell in buffer.cells if cell.startswith(KV_PREFIX)]:
+            buffer.delete(key)
+        self.gated.touch()
+
+
+class KeyValues(JsProxy):
+    """What `ctx.storage` and a transaction have in common; options come last and may be named."""
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+
+    def _check(self, operation: str) -> None:
+        """Refuse an operation that may not be done now."""
+
+    def get(self, key: object, options: object = None, **named: Any) -> Settled[Any]:
+        """The value of a key, or the values of a list of keys by key, in order."""
+        self._check("get")
+        if isinstance(key, list | tuple | set):
+            keys = sorted({text(item) for item in key}, key=str.encode)
+            found = {item: self._cells.get(item) for item in keys}
+            there = self._cells.list({})
+            return Settled(JsDict({item: found[item] for item in keys if item in there}))
+        return Settled(self._cells.get(key))
+
+    def put(
+        self, key: object, value: object = MISSING, options: object = None, **named: Any
+    ) -> Settled[None]:
+        """Set a value, or all values of a dict.
+
+        Raises:
+            JsTypeError: no value was given.
+            DataCloneError, TypeError: a value cannot be stored; nothing was.
+        """
+        self._check("put")
+        if isinstance(key, dict):
+            if not isinstance(value, Missing | dict | None):
+                raise JsTypeError(PUT_FORMS)
+            self._cells.put(key.items())
+        elif value is MISSING:
+            raise JsTypeError("put() called with undefined value.")
+        else:
+            self._cells.put([(key, value)])
+        return Settled(None)
+
+    def delete(self, key: object, options: object = None, **named: Any) -> Settled[Any]:
+        """Remove a value: was there one? Or those of a list of keys: how many were there?"""
+        self._check("delete")
+        if isinstance(key, list | tuple | set):
+            return Settled(self._cells.delete(key))
+        return Settled(self._cells.delete([key]) == 1)
+
+    def list(self, options: object = None, **named: Any) -> Settled[JsDict]:
+        """Values by key, in the order of the keys' UTF-8 bytes.
+
+        Args:
+            options: `start` (inclusive), `startAfter`, `end` (exclusive), `prefix`, `reverse`,
+                `limit`; also by name.
+            **named: the same.
+        """
+        self._check("list")
+        found = self._cells.list(options_of(options, named.items()))
+        return Settled(JsDict((key, stored.unpack(cell)) for key, cell in found.items()))
+
+    def setAlarm(self, when: object, options: object = None) -> Settled[None]:
+        """Refuse: alarms are not there yet."""
+        raise JsException(NO_ALARMS.format("setAlarm"))
+
+    def getAlarm(self, options: object = None) -> Settled[int | None]:
+        """Refuse: alarms are not there yet."""
+        raise JsException(NO_ALARMS.format("getAlarm"))
+
+    def deleteAlarm(self, options: object = None) -> Settled[None]:
+        """Refuse: alarms are not there yet."""
+        raise JsException(NO_ALARMS.format("deleteAlarm"))
+
+
+class Storage(KeyValues):
+    """`ctx.storage`.
+
+    Args:
+        gated: whose storage.
+        sqlite: the class keeps its data in SQLite, and so has `kv` and `sql` too.
+    """
+
+    js_name = "DurableObjectStorage"
+
+    def __init__(self, gated: Gated, *, sqlite: bool) -> None:
+        super().__init__(Cells(gated))
+        self._sqlite = sqlite
+        self._sync = SyncKeyValues(self._cells)
+
+    @property
+    def kv(self) -> SyncKeyValues:
+        """The same keys and values, by calls that give their results at once.
+
+        Raises:
+            JsException: the class keeps its data in key-value storage.
+        """
+        if not self._sqlite:
+            raise JsException(NOT_SQLITE.format("The synchronous key-value API"))
+        return self._sync
+
+    @property
+    def sql(self) -> Any:
+        """Refuse: SQL is not there yet."""
+        raise JsException(NO_SQL if self._sqlite else NOT_SQLITE.format("SQL"))
+
+    def deleteAll(self, options: object = None, **named: Any) -> Settled[None]:
+        """Remove everything the object has stored.
+
+        Raises:
+            JsException: a transaction is open.
+        """
+        if self._cells.gated.activation.transaction is not None:
+            raise JsException("Cannot call deleteAll() within a transaction")
+        self._cells.clear()
+        return Settled(None)
+
+    async def sync(self) -> None:
+        """Return when everything written before is durable."""
+        await self._cells.gated.depart()
+
+    def transaction(self, callback: Callable[[Any], object]) -> Awaitable[Any]:
+        """Call back with a transaction; what it writes is kept, or undone if it raises.
+
+        Nothing else is delivered to the object meanwhile. What was written before stays.
+        """
+        if not callable(callback):
+            raise JsTypeError(
+                "Failed to execute 'transaction' on 'DurableObjectStorage': parameter 1 is not of "
+                "type 'function'."
+            )
+        return run_transaction(
+            self._cells.gated, callback, lambda state: TransactionFace(self._cells, state)
+        )
+
+    def transactionSync(self, callback: Callable[[], V]) -> V:
+        """Call back; what it writes is undone if it raises."""
+        activation = self._cells.gated.activation
+        activation.check_here()
+        buffer = activation.writes()
+        savepoint = buffer.savepoint()
+        try:
+            return callback()
+        except BaseException:
+            buffer.undo(savepoint)
+            raise
+
+
+class TransactionFace(KeyValues):
+    """`txn`, as the callback of `transaction` gets it."""
+
+    js_name = "DurableObjectTransaction"
+
+    def __init__(self, cells: Cells, state: Transaction) -> None:
+        super().__init__(cells)
+        self._state = state
+
+    def rollback(self) -> None:
+        """Undo what the transaction has written; may be called again.
+
+        Raises:
+            JsException: a transaction inside this one is still open, or it is over.
+        """
+        self._state.roll_back()
+
+    def deleteAll(self, *_: object, **__: object) -> Settled[None]:
+        """Refuse.
+
+        Raises:
+            JsException: always.
+        """
+        raise JsException("Cannot call deleteAll() within a transaction")
+
+    def _check(self, operation: str) -> None:
+        self._state.check(operation)
+
+
+class SyncKeyValues(JsProxy):
+    """`ctx.storage.kv`: the same keys and values, without anything to await."""
+
+    js_name = "SyncKvStorage"
+    __slots__ = ("_cells", "_listing")
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+        self._listing = 0
+
+    def get(self, key: object) -> Any:
+        """The value, a copy; None if there is none."""
+        return self._cells.get(key)
+
+    def put(self, key: object, value: object = None) -> None:
+        """Set a value."""
+        self._cells.put([(key, value)])
+
+    def delete(self, key: object) -> bool:
+        """Remove a value; was there one?"""
+        return self._cells.delete([key]) == 1
+
+    def list(self, options: object = None, **named: Any) -> Iterable[JsArray]:
+        """Keys with their values, one by one; a new listing ends this one."""
+        found = self._cells.list(options_of(options, named.items()))
+        self._listing += 1
+        return self._pairs(found, self._listing)
+
+    def _pairs(self, found: dict[str, bytes], listing: int) -> Generator[JsArray, None, None]:
+        for key, cell in found.items():
+            if listing != self._listing:
+                raise JsException(
+                    "kv.list() iterator was invalidated because a new call to kv.list() was "
+                    "started. Only one kv.list() iterator can exist at a time."
+                )
+            yield JsArray([key, stored.unpack(cell)])
+
+
+def text(key: object) -> str:
+    """A key as it is stored: JavaScript's String(key), as valid Unicode."""
+    return utf8(js_string(key)).decode()

@@ -1,0 +1,92 @@
+"""Stubs: what `env.COUNTERS.get(id)` gives. Every name of one but a few is a remote method.
+
+Calls on a stub arrive in the order they were made, `fetch` among them. Once the object has been
+reset, a stub stays broken; a new one reaches the new object.
+"""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Callable
+from typing import Any
+
+from wakeful.errors import CallError, WakefulError
+from wakeful.workers.calls import Event, Pending, Run, call, failed, sent_arguments
+from wakeful.workers.failures import twin, undelivered
+from wakeful.workers.ids import DurableObjectId
+from wakeful.workers.proxies import JsException, options_of
+from wakeful.workers.web.outgoing import make_request
+
+Deliver = Callable[[Event], Future[object]]
+
+
+class Stub:
+    """A way to one object.
+
+    Attributes:
+        id: which one.
+    """
+
+    def __init__(self, deliver: Deliver, id: DurableObjectId) -> None:
+        self._deliver = deliver
+        self._broken: JsException | None = None
+        self.id = id
+
+    @property
+    def name(self) -> str | None:
+        """The name that the id was derived from, if it is known."""
+        return self.id.name
+
+    def fetch(self, resource: object, options: object = None, **named: Any) -> Pending:
+        """Send a request to the object; its response.
+
+        Raises:
+            JsTypeError: there is no such request.
+        """
+        request = make_request(resource, options_of(options, named.items()))
+        return self._call(lambda target: target.fetch(request))
+
+    def __getattr__(self, name: str) -> Method:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Method(self, name)
+
+    def __wakeful_transfer__(self) -> Stub:
+        return Stub(self._deliver, self.id)
+
+    def __repr__(self) -> str:
+        return f"<DurableObject stub {self.id}>"
+
+    def _call(self, run: Run) -> Pending:
+        if self._broken is not None:
+            return failed(twin(self._broken))
+        pending = call(Event(self.id, run), self._deliver)
+        pending.reply.add_done_callback(self._look)
+        return pending
+
+    def _look(self, reply: Future[object]) -> None:
+        error = None if reply.cancelled() else reply.exception()
+        if isinstance(error, WakefulError) and not isinstance(error, CallError):
+            self._broken = undelivered(error)
+
+
+class Method:
+    """A method of the object: called, it is called there."""
+
+    __slots__ = ("_name", "_stub")
+
+    def __init__(self, stub: Stub, name: str) -> None:
+        self._stub = stub
+        self._name = name
+
+    def __call__(self, *args: object, **named: object) -> Pending:
+        """Call it; arguments given by name become one object at the end.
+
+        Raises:
+            TypeError, DataCloneError: an argument cannot be sent.
+        """
+        given, name = sent_arguments(args, named), self._name
+        return self._stub._call(lambda target: target.rpc(name, given))
+
+    def __repr__(self) -> str:
+        return f"<method {self._name} of {self._stub!r}>"

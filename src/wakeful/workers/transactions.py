@@ -1,0 +1,117 @@
+"""`storage.transaction(callback)`: a critical section whose writes are kept or undone as a whole.
+
+Invariants: what was written before a transaction is committed before it begins, and so is never
+            undone with it; nothing is committed while one is open; one that is opened inside
+            another ends before it.
+Errors:     workerd's texts.
+Source:     workerd actor-sqlite.c++, ExplicitTxn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from asyncio import Task
+from collections.abc import Callable
+from typing import Any
+
+from wakeful.errors import ActivationAborted
+from wakeful.runtime import transaction as runtime_transaction
+from wakeful.runtime.gated import Gated, section_of
+from wakeful.workers.proxies import JsException
+
+
+class Transaction:
+    """One open transaction, and what has become of it."""
+
+    __slots__ = ("_gated", "_outcome", "_savepoint", "_section", "_within")
+
+    def __init__(self, gated: Gated) -> None:
+        gated.commit()
+        activation = gated.activation
+        activation.check_here()
+        self._gated = gated
+        self._outcome = ""
+        self._section = section_of.get()
+        self._savepoint = activation.writes().savepoint()
+        self._within = runtime_transaction.Transaction(activation.transaction)
+        activation.transaction = self._within
+
+    def check(self, operation: str) -> None:
+        """Refuse an operation on a transaction that is over.
+
+        Raises:
+            JsException: it is.
+        """
+        if self._outcome == "rolled back":
+            raise JsException(f"Cannot {operation}() on rolled back transaction")
+        if self._outcome:
+            raise JsException(
+                f"Cannot call {operation}() on transaction that has already committed: did you "
+                "move `txn` outside of the closure?"
+            )
+
+    def roll_back(self) -> None:
+        """Undo what it has written; it goes on, but not with its own face.
+
+        Raises:
+            JsException: it is over, or another one inside it is open.
+        """
+        if self._outcome == "rolled back":
+            return
+        self.check("rollback")
+        if self._gated.activation.input.innermost is not self._section:
+            raise JsException(
+                "Cannot roll back an outer transaction while a nested transaction is still running."
+            )
+        self._undo()
+
+    async def alone(self) -> None:
+        """Return when no transaction inside it is open."""
+        loop = asyncio.get_running_loop()
+        while (open_one := self._gated.activation.transaction) is not self._within:
+            assert open_one is not None, "an outer transaction ends after those inside it"
+            await open_one.over(loop)
+
+    def close(self, *, failed: bool) -> None:
+        """It is over: what it has written is kept, unless it failed."""
+        activation = self._gated.activation
+        if failed and not self._outcome:
+            self._undo()
+        self._outcome = self._outcome or "committed"
+        activation.transaction = self._within.parent
+        self._within.close()
+
+    def abandon(self) -> None:
+        """Nothing of it matters any more."""
+        self._gated.activation.transaction = None
+        self._within.close()
+
+    def _undo(self) -> None:
+        self._outcome = "rolled back"
+        self._gated.activation.writes().undo(self._savepoint)
+
+
+def run_transaction(
+    gated: Gated, callback: Callable[[Any], Any], face: Callable[[Transaction], object]
+) -> Task[Any]:
+    """Run a callback as a transaction; a task that ends with its result."""
+
+    async def run() -> Any:
+        transaction = Transaction(gated)
+        try:
+            result = callback(face(transaction))
+            if inspect.isawaitable(result):
+                result = await result
+        except (ActivationAborted, GeneratorExit):
+            transaction.abandon()  # the object is gone, and this with it
+            raise
+        except BaseException:
+            await transaction.alone()
+            transaction.close(failed=True)
+            raise
+        await transaction.alone()
+        transaction.close(failed=False)
+        return result
+
+    return gated.in_section(run)

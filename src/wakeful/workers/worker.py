@@ -1,0 +1,195 @@
+"""A Worker, loaded and wired to a host: its events, its objects, its way to the outside world.
+
+Start: make `env` with its namespaces, import the code, make an actor type of each class, start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from typing import Any, Final, NoReturn
+
+import httpx2
+import structlog
+
+from wakeful.facets.builder import ActorSpec
+from wakeful.runtime.gated import gated_tasks, inside, outside
+from wakeful.runtime.host import Host
+from wakeful.workers.calls import settled
+from wakeful.workers.classes import Namespaces, ObjectClass
+from wakeful.workers.entrypoints import arguments_taken
+from wakeful.workers.env import make_env
+from wakeful.workers.host_object import response_of
+from wakeful.workers.ids import unique_key
+from wakeful.workers.loader import LoadedWorker, loaded
+from wakeful.workers.proxies import JsDict, JsException, JsProxy
+from wakeful.workers.shims.environment import Environment
+from wakeful.workers.shims.workers_module import shim_modules
+from wakeful.workers.web.outgoing import HttpFetch
+from wakeful.workers.web.requests import JsRequest, Request
+from wakeful.workers.web.responses import JsResponse
+from wakeful.workers.wrangler import WranglerConfig
+
+FETCH_SECONDS: Final = 60.0  # until an answer begins; workerd itself has no limit
+
+
+class Worker:
+    """One Worker.
+
+    Args:
+        config: what wrangler's file says.
+        now_ms: milliseconds since 1970.
+        random_bytes: that many random bytes.
+
+    Raises:
+        ConfigError: its code cannot be imported, or lacks a class.
+    """
+
+    def __init__(
+        self,
+        config: WranglerConfig,
+        *,
+        now_ms: Callable[[], int],
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self.config = config
+        self._closing = ExitStack()
+        self._client: httpx2.AsyncClient | None = None
+        self._kept: set[Future[Any]] = set()
+        namespaces = Namespaces(random_bytes)
+        by_class = {
+            name: namespaces.namespace(name, unique_key(config.name, name))
+            for name in config.own_classes()
+        }
+        bound = {b.name: by_class[b.class_name] for b in config.bindings if config.is_own(b)}
+        self.env = make_env(config, bound)
+        self._exports = JsDict(by_class)
+        environment = Environment(
+            env=self.env,
+            fetch=self._fetch,
+            wait_until=self.wait_until,
+            now_ms=now_ms,
+            random_bytes=random_bytes,
+            log=_log,
+            run_sync=_no_run_sync,
+            web_socket_pair=_no_sockets,
+            web_socket=_no_sockets,
+        )
+        self._worker: LoadedWorker = self._closing.enter_context(
+            loaded(config, shim_modules(environment))
+        )
+        self._classes = {
+            name: ObjectClass(
+                unique_key(config.name, name),
+                exported,
+                self.env,
+                self._exports,
+                sqlite=config.storage_of(name) != "kv",
+            )
+            for name, exported in self._worker.classes.items()
+        }
+        namespaces.classes.update(self._classes)
+
+    def specs(self, idle_seconds: float) -> list[ActorSpec]:
+        """The actors that its objects are."""
+        return [own.spec(idle_seconds) for own in self._classes.values()]
+
+    def start(self, host: Host) -> None:
+        """Serve its objects by a host from now on."""
+        self._closing.enter_context(gated_tasks(host.loop))
+        for own in self._classes.values():
+            own.start(host)
+
+    async def finish(self, seconds: float) -> None:
+        """Let what it has begun beside its events end, for so long; then end it."""
+        if self._kept:
+            await asyncio.wait(self._kept, timeout=seconds)
+        for future in list(self._kept):
+            future.cancel()
+        await asyncio.gather(*self._kept, return_exceptions=True)
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    def unload(self) -> None:
+        """Take its code away. Idempotent."""
+        self._closing.close()
+
+    async def respond(self, request: JsRequest) -> JsResponse:
+        """Let it handle a request from outside.
+
+        Raises:
+            Exception: whatever its code raised.
+        """
+        context = ExecutionContext(self)
+        default = self._worker.default
+        if default is not None:
+            handler = default.handler(default.cls(context, self.env), "fetch")
+            if handler is None:
+                raise JsException("Handler does not export a fetch() function.")
+            result = await settled(handler(Request(request)))
+        else:
+            function = self._worker.handlers["fetch"]
+            given = (request, self.env, context)
+            result = await settled(function(*given[: arguments_taken(function)]))
+        return response_of(result).js_object
+
+    def wait_until(self, work: Awaitable[object]) -> None:
+        """Let work go on after the answer of the event being handled."""
+        gated = inside.get()
+        if gated is not None:
+            gated.keep_awake(work)
+            return
+        task = asyncio.ensure_future(_logged(work))
+        self._kept.add(task)
+        task.add_done_callback(self._kept.discard)
+
+    async def _fetch(self, request: JsRequest) -> JsResponse:
+        gated = inside.get()
+        if gated is not None:
+            await gated.depart()
+        if self._client is None:
+            self._client = httpx2.AsyncClient(timeout=FETCH_SECONDS)
+        loop = asyncio.get_running_loop()
+        return await loop.create_task(HttpFetch(self._client)(request), context=outside())
+
+
+class ExecutionContext(JsProxy):
+    """`ctx` of an event that no object handles."""
+
+    js_name = "ExecutionContext"
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self.exports = worker._exports
+        self.props = JsDict()
+
+    def waitUntil(self, work: Awaitable[object]) -> None:
+        """Let work go on after the answer."""
+        self._worker.wait_until(work)
+
+    wait_until = waitUntil
+
+    def passThroughOnException(self) -> None:
+        """Do nothing: there is no origin server behind this one."""
+
+
+async def _logged(work: Awaitable[object]) -> None:
+    try:
+        await work
+    except Exception as error:
+        structlog.get_logger("wakeful").error("waitUntil failed", exc_info=error)
+
+
+def _log(level: str, text: str) -> None:
+    getattr(structlog.get_logger("wakeful.worker"), level)(text)
+
+
+def _no_run_sync(work: Awaitable[Any]) -> NoReturn:
+    raise JsException("run_sync: wakeful cannot wait in code that is not async. Use `await`")
+
+
+def _no_sockets(*_: object) -> NoReturn:
+    raise JsException("WebSocket: this version of wakeful has no WebSockets in Workers.")
