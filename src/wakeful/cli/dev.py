@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from asyncio import Event
-from collections.abc import Iterable, Iterator
 from contextlib import AsyncExitStack
 from time import perf_counter
 from typing import Final
@@ -20,8 +19,6 @@ from typing import Final
 import click
 import msgspec
 
-from wakeful.actor_type import EMPTY, ActorType
-from wakeful.cli import reload
 from wakeful.cli.calls import Errors, print_call
 from wakeful.cli.failures import EXIT_CODES, DataFailure, Failure
 from wakeful.cli.process import (
@@ -37,11 +34,9 @@ from wakeful.cli.process import (
     stop_on_signals,
     until_stopped,
 )
-from wakeful.cli.target import Served, Target
+from wakeful.cli.sources import Source, source_of
 from wakeful.errors import ConfigError, DirectoryInUse, StorageError
-from wakeful.facets.builder import ActorSpec
 from wakeful.http.message import Answer, Answering, Request
-from wakeful.http.routes import ACTORS
 from wakeful.http.server import HttpServer
 from wakeful.node import Runtime
 
@@ -62,15 +57,21 @@ def command(target: str, **chosen: object) -> None:
     A list `actors = [...]` in it says what to serve; without one, every public actor class it
     defines is served.
 
+    TARGET may also be a Cloudflare Worker written in Python: its directory, or its wrangler.toml,
+    .json or .jsonc. The Worker then answers every path but those below /_wakeful/.
+
     A reload imports anew what is below the target's directory. Durable state stays; what an actor
     keeps only in memory starts anew. Code that cannot be imported changes nothing.
     """
     options = settings(**chosen)  # type: ignore[arg-type]
     sys.dont_write_bytecode = True  # two edits within a second may have the same time stamp
-    found = Target.parse(target)
-    errors = Errors(found.root)
+    limits = msgspec.structs.replace(options.config.limits, shutdown_seconds=SHUTDOWN_SECONDS)
+    config = msgspec.structs.replace(options.config, limits=limits)
+    options = msgspec.structs.replace(options, config=config)
+    source = source_of(target, options)
+    errors = Errors(source.root)
     _log_for_people(errors)
-    run(_develop(found, options, errors))
+    run(_develop(source, options, errors))
 
 
 class Switch:
@@ -122,9 +123,9 @@ class Development:
     """The runtime of the newest code that works."""
 
     def __init__(
-        self, target: Target, chosen: Settings, switch: Switch, admission: Admission, errors: Errors
+        self, source: Source, chosen: Settings, switch: Switch, admission: Admission, errors: Errors
     ) -> None:
-        self._target = target
+        self._source = source
         self._chosen = chosen
         self._switch = switch
         self._admission = admission
@@ -139,9 +140,8 @@ class Development:
         Raises:
             Failure: it cannot start.
         """
-        served = self._target.load(traceback=self._chosen.traceback)
         with start_errors():
-            runtime = self._build(served)
+            runtime = self._source.first()
             await runtime.__aenter__()
         self._use(runtime)
         self._started.set()
@@ -154,12 +154,14 @@ class Development:
         """Reload at every change, until stopped; begin before `start`, so that none is missed."""
         from watchfiles import Change, DefaultFilter, awatch
 
+        ends = self._source.files
+
         class Sources(DefaultFilter):
             def __call__(self, change: Change, path: str) -> bool:
-                return path.endswith(".py") and super().__call__(change, path)
+                return path.endswith(ends) and super().__call__(change, path)
 
         changes = awatch(
-            self._target.root,
+            self._source.root,
             watch_filter=Sources(ignore_paths=[self._chosen.data.resolve()]),
             debounce=DEBOUNCE_MS,
             stop_event=stop,
@@ -174,11 +176,11 @@ class Development:
 
     async def reload(self, paths: set[str]) -> None:
         """Change to the new code, if these files are part of it and it can be used."""
-        if not self._broken and not reload.concerns(self._target, paths):
+        if not self._broken and not self._source.concerns(paths):
             return
         started = perf_counter()
         try:
-            runtime = reload.load_again(self._target, self._build)
+            runtime = self._source.again(self.runtime)
         except (Failure, ConfigError) as error:
             self._broken = True
             self._complain(error)
@@ -191,20 +193,9 @@ class Development:
         ms = (perf_counter() - started) * 1e3
         types = ", ".join(runtime.host.types)
         click.echo(
-            click.style(f"reloaded {self._target.text} in {ms:.0f} ms", fg="cyan")
+            click.style(f"reloaded {self._source.text} in {ms:.0f} ms", fg="cyan")
             + f": {types} (durable state is kept, what was only in memory starts anew)"
         )
-
-    def _build(self, served: tuple[Served, ...]) -> Runtime:
-        names = [actor.name if isinstance(actor, ActorSpec) else actor.__name__ for actor in served]
-        for name in names:
-            if names.count(name) > 1:
-                raise ConfigError(f"two actor types are named {name!r}: rename one")
-        limits = msgspec.structs.replace(
-            self._chosen.config.limits, shutdown_seconds=SHUTDOWN_SECONDS
-        )
-        config = msgspec.structs.replace(self._chosen.config, limits=limits)
-        return Runtime(self._chosen.data, served, config=config)
 
     async def _reopen(self, runtime: Runtime) -> None:
         give_up = perf_counter() + REOPEN_SECONDS
@@ -232,13 +223,13 @@ class Development:
         click.echo(f"{mark}{text} (the code before it goes on serving)", err=True)
 
 
-async def _develop(target: Target, chosen: Settings, errors: Errors) -> None:
+async def _develop(source: Source, chosen: Settings, errors: Errors) -> None:
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
         server = listen(chosen)
         stack.push_async_callback(server.close)
         switch, admission = Switch(), Admission.of(server)
-        development = Development(target, chosen, switch, admission, errors)
+        development = Development(source, chosen, switch, admission, errors)
         watching = asyncio.create_task(development.watch(stop))
         stack.callback(watching.cancel)
         await asyncio.sleep(0)  # the first step of the task: from here on changes are noticed
@@ -249,9 +240,9 @@ async def _develop(target: Target, chosen: Settings, errors: Errors) -> None:
         with announced(chosen, server, admission):
             runtime = development.runtime
             click.echo(f"wakeful is {serving_line(runtime, chosen, server)}")
-            for line in _to_try(runtime.host.types.values(), server.url):
+            for line in source.to_try(runtime.host.types.values(), server.url):
                 click.echo(line)
-            click.echo(f"changes of {target.text} and its neighbours are reloaded; Ctrl-C stops")
+            click.echo(f"changes of {source.text} and its neighbours are reloaded; Ctrl-C stops")
             await _until_stopped_or_broken(watching, stop, server)
 
 
@@ -264,19 +255,6 @@ async def _until_stopped_or_broken(
     stop.set()
     await watching
     await serving
-
-
-def _to_try(types: Iterable[ActorType], url: str) -> Iterator[str]:
-    """A command that works, if there is one that needs no arguments."""
-    for actor_type in types:
-        if actor_type.lifetime is None:
-            continue
-        for plan in actor_type.methods.values():
-            if all(parameter.default is not EMPTY for parameter in plan.parameters):
-                name = actor_type.name
-                path = f"{ACTORS}{name}/{name.lower()}-1/{plan.name}"
-                yield f"try: curl -X POST {url}{path}"
-                return
 
 
 def _log_for_people(errors: Errors) -> None:

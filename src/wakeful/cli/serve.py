@@ -21,7 +21,7 @@ from wakeful.cli.process import (
     stop_on_signals,
     until_stopped,
 )
-from wakeful.cli.target import Served, Target
+from wakeful.cli.sources import source_of
 from wakeful.errors import CallError, WakefulError
 from wakeful.http.message import Request
 from wakeful.node import Runtime
@@ -37,21 +37,24 @@ def command(target: str, **chosen: object) -> None:
     A list `actors = [...]` in it says what to serve; without one, every public actor class it
     defines is served.
 
+    TARGET may also be a Cloudflare Worker written in Python: its directory, or its wrangler.toml,
+    .json or .jsonc. The Worker then answers every path but those below /_wakeful/.
+
     A signal (Ctrl-C, SIGTERM) lets calls under way end; a second one ends the process at once.
     """
     options = settings(**chosen)  # type: ignore[arg-type]
-    served = Target.parse(target).load(traceback=options.traceback)
+    with start_errors():
+        runtime = source_of(target, options).first()
     log_as_json()
-    run(_serve(options, served))
+    run(_serve(options, runtime))
 
 
-async def _serve(chosen: Settings, served: tuple[Served, ...]) -> None:
+async def _serve(chosen: Settings, runtime: Runtime) -> None:
     stop = stop_on_signals()
     async with AsyncExitStack() as stack:
         server = listen(chosen)
         stack.push_async_callback(server.close)
         with start_errors():
-            runtime = Runtime(chosen.data, served, config=chosen.config)
             await stack.enter_async_context(runtime)
         stack.push_async_callback(server.close)
         admission = Admission.of(server)

@@ -44,11 +44,12 @@ class LoadedWorker:
         classes: its Durable Object classes, by name.
     """
 
-    __slots__ = ("classes", "config", "default", "handlers", "module")
+    __slots__ = ("_place", "classes", "config", "default", "handlers", "module")
 
-    def __init__(self, config: WranglerConfig, module: ModuleType) -> None:
+    def __init__(self, config: WranglerConfig, module: ModuleType, place: _Place) -> None:
         self.config = config
         self.module = module
+        self._place = place
         self.default = _default(config, module)
         self.handlers = {
             name.removeprefix("on_"): value
@@ -58,6 +59,17 @@ class LoadedWorker:
         if self.default is None and "fetch" not in self.handlers:
             raise ConfigError(f"{config.main} has no `Default` to handle requests. {EXAMPLE}")
         self.classes = {name: _object_class(config, module, name) for name in config.own_classes()}
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Make room for another Worker; if none comes, for an exception, this one is put back."""
+        modules = self._place.leave()
+        try:
+            yield
+        except BaseException:
+            self._place.enter()
+            sys.modules.update(modules)
+            raise
 
 
 @contextmanager
@@ -80,7 +92,7 @@ def loaded(config: WranglerConfig, shims: Mapping[str, ModuleType]) -> Iterator[
     place = _Place(config, shims)
     place.enter()
     try:
-        yield LoadedWorker(config, _imported(config))
+        yield LoadedWorker(config, _imported(config), place)
     finally:
         place.leave()
 
@@ -97,9 +109,11 @@ class _Place:
         self._path: list[str] = []
         self._aside: dict[str, ModuleType] = {}
         self._before: frozenset[str] = frozenset()
+        self._entered = False
 
     def enter(self) -> None:
         """Put the Worker's directories and modules first; what they hide is kept aside."""
+        self._entered = True
         self._path = list(sys.path)
         self._before = frozenset(sys.modules)
         hidden = {*self._shims, *self._top_names()}
@@ -110,17 +124,21 @@ class _Place:
         sys.path[:0] = [str(path) for path in self._own]
         importlib.invalidate_caches()
 
-    def leave(self) -> None:
-        """Take away what is the Worker's, and put back what was there before."""
-        for name, module in list(sys.modules.items()):
-            if self._is_own(name, module):
-                del sys.modules[name]
+    def leave(self) -> dict[str, ModuleType]:
+        """Take away what is the Worker's, and put back what was there before; the Worker's own."""
+        if not self._entered:
+            return {}
+        self._entered = False
+        own = {name: module for name, module in sys.modules.items() if self._is_own(name, module)}
+        for name in own:
+            del sys.modules[name]
         sys.modules.update(self._aside)
         self._aside = {}
         sys.path[:] = self._path
         for path in self._own:
             sys.path_importer_cache.pop(str(path), None)
         importlib.invalidate_caches()
+        return own
 
     def _top_names(self) -> Iterator[str]:
         """The names of the modules in the source directory, so far as they can be imported."""

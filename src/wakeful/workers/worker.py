@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import Future
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Final, NoReturn
 
 import httpx2
@@ -112,6 +112,10 @@ class Worker:
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Make room for another Worker's code; if an exception ends that, this one is put back."""
+        return self._worker.aside()
 
     def unload(self) -> None:
         """Take its code away. Idempotent."""

@@ -1,0 +1,102 @@
+"""`wakeful serve` and `wakeful dev` with a Cloudflare Worker: the example, unchanged."""
+
+import re
+import shutil
+import signal
+from pathlib import Path
+
+import httpx2
+import pytest
+from tests.cli.conftest import Launch
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "worker_counter"
+CURL = re.compile(r"^curl '?localhost:8787(\S+?)'? +# (.*)$", re.MULTILINE)
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Path:
+    """A copy of the example."""
+    return Path(shutil.copytree(EXAMPLE, tmp_path / "worker"))
+
+
+def test_the_lines_of_the_readme(launch: Launch, worker: Path, client: httpx2.Client) -> None:
+    server = launch("serve", worker, "--port", "0")
+    url = server.url()
+    lines = CURL.findall((worker / "README.md").read_text())
+    assert len(lines) == 6
+    for path, answer in lines:
+        assert client.get(f"{url}{path}").text == answer
+    assert client.get(f"{url}/reset").status_code == 404
+    assert client.get(f"{url}/_wakeful/health").json() == {"live": True, "ready": True}
+    assert server.interrupt(signal.SIGTERM) == 0
+    assert "Traceback" not in server.err.rest()
+
+
+@pytest.mark.crash
+def test_counts_survive_a_restart_and_a_kill(
+    launch: Launch, worker: Path, client: httpx2.Client
+) -> None:
+    """C18, D35, I4: what was answered is there after kill -9."""
+    for number in range(1, 4):
+        server = launch("serve", worker / "wrangler.toml", "--port", "0")
+        url = server.url()
+        for name in ("a", "b"):
+            answer = client.get(f"{url}/increment?name={name}")
+            assert answer.json() == {"count": number}
+        server.interrupt(signal.SIGKILL if number % 2 else signal.SIGTERM)
+
+
+def test_dev_reloads_a_worker(launch: Launch, worker: Path, client: httpx2.Client) -> None:
+    server = launch("dev", worker, "--port", "0")
+    url = server.url()
+    entry = worker / "src" / "entry.py"
+    source = entry.read_text()
+    assert client.get(f"{url}/increment").json() == {"count": 1}
+    entry.write_text(source.replace("value += 1", "value += STEP") + "\nfrom steps import STEP\n")
+    assert "No module named 'steps'" in server.err.until("^not reloaded: ").string
+    assert client.get(f"{url}/increment").json() == {"count": 2}
+    (worker / "src" / "steps.py").write_text("STEP = 10\n")
+    server.out.until("^reloaded")
+    assert client.get(f"{url}/increment").json() == {"count": 12}
+    (worker / "wrangler.toml").write_text("name = 5")
+    server.err.until("^not reloaded: .*name")
+    assert client.get(f"{url}/increment").json() == {"count": 22}
+    assert server.interrupt() == 0
+
+
+def test_dev_shows_what_a_worker_raises(
+    launch: Launch, worker: Path, client: httpx2.Client
+) -> None:
+    entry = worker / "src" / "entry.py"
+    entry.write_text(entry.read_text().replace("value += 1", "value += 1 / 0"))
+    server = launch("dev", worker, "--port", "0")
+    url = server.url()
+    answer = client.get(f"{url}/increment")
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    server.err.until("value \\+= 1 / 0")
+    server.err.until("ZeroDivisionError")
+    assert client.get(f"{url}/get").json() == {"count": 0}
+
+
+def test_what_is_not_provided_is_a_start_up_error(launch: Launch, worker: Path) -> None:
+    file = worker / "wrangler.toml"
+    file.write_text(
+        file.read_text() + '\n[[kv_namespaces]]\nbinding = "CACHE"\nid = "1"\n'
+        '\n[[r2_buckets]]\nbinding = "FILES"\nbucket_name = "f"\n'
+    )
+    server = launch("serve", worker, "--port", "0")
+    assert server.wait() != 0
+    said = server.err.rest()
+    assert "CACHE" in said
+    assert "FILES" in said
+    assert "Traceback" not in said
+
+
+def test_a_missing_class_is_a_start_up_error(launch: Launch, worker: Path) -> None:
+    """I20."""
+    file = worker / "wrangler.toml"
+    file.write_text(file.read_text().replace('"Counter"', '"Missing"'))
+    server = launch("serve", worker, "--port", "0")
+    assert server.wait() != 0
+    assert "has no class Missing" in server.err.rest()
