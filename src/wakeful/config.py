@@ -36,7 +36,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         request_bytes: the largest HTTP request body (413).
         http_requests: HTTP requests being handled at once (503).
         request_seconds: how long an HTTP caller waits (504).
-        sql_handles: SQL databases open at once (some 0.15 MB each); the least recently used one
+        sql_handles: SQL databases open at once (some 0.17 MB each); the least recently used one
             is closed first, and opened again when its actor needs it.
         sql_cache_bytes: the page cache of an open SQL database, at most.
         sql_turn_bytes: how much of its SQL database one turn may change (413).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import apsw
 import pytest
 
 from wakeful.errors import Fenced
@@ -12,6 +13,7 @@ from wakeful.store import journal
 from wakeful.store.fold import Folder, Slice
 from wakeful.store.limits import Limits
 from wakeful.store.overlay import Generation, Key, Overlay
+from wakeful.store.schema import FORMAT_VERSION, MIGRATIONS, format_version
 from wakeful.store.writer import Writer
 
 
@@ -117,3 +119,61 @@ def test_a_slice_counts_its_rows() -> None:
     some.add(("A", "a"), "x", b"12")
     some.add(("A", "a"), "y", None)
     assert (some.cells, some.size_bytes) == (3, 2)
+
+
+def test_a_row_from_before_there_were_pages_is_read() -> None:
+    """Fields are appended to a record; what is missing has its default."""
+    old = [["A", "a", 0, 1, 1, False, {"s": b"1"}]]
+    row = journal.encode(7, old)  # type: ignore[arg-type]
+    assert journal.decode(7, bytes(row)) == [record("a", {"s": b"1"})]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_file_gets_the_tables_it_lacks(tmp_path: Path, version: int) -> None:
+    path = str(tmp_path / "file.db")
+    with apsw.Connection(path) as connection:
+        for target, sql in MIGRATIONS:
+            if target <= version:
+                connection.execute(sql)
+        connection.execute("UPDATE meta SET value = ? WHERE key = 'format_version'", (version,))
+        connection.execute("UPDATE meta SET value = 16 WHERE key = 'shards'")
+    connection.close()
+    writer = Writer(path, Limits(), None)
+    writer.open(16)
+    writer.put_pages([("A", "a", 1, b"1")], 1)
+    writer.close(clean=True)
+    connection = apsw.Connection(path)
+    assert format_version(connection, path) == FORMAT_VERSION
+    assert connection.execute("SELECT * FROM pages").fetchall() == [("A", "a", 1, b"1")]
+    connection.close()
+
+
+def test_a_page_of_a_wiped_actor_is_not_read_below() -> None:
+    overlay = Overlay()
+    overlay.active.apply(1, [CommitRecord("A", "a", 0, 1, 1, False, {}, {1: b"1", 2: b"1"})], 10)
+    overlay.freeze()
+    overlay.active.apply(2, [CommitRecord("A", "a", 0, 1, 2, True, {}, {2: b"2"})], 10)
+
+    def stored(key: Key, number: int) -> bytes:
+        raise AssertionError("the stored pages do not count")
+
+    assert [overlay.sql_page(("A", "a"), number, stored) for number in (1, 2)] == [None, b"2"]
+    assert overlay.has_pages(("A", "a"), lambda key: [3])
+    overlay.active.apply(3, [CommitRecord("A", "a", 0, 1, 3, False, {}, {2: None})], 10)
+    assert not overlay.has_pages(("A", "a"), lambda key: [3])
+
+
+def test_pages_count_towards_a_slice(tmp_path: Path) -> None:
+    """Both as rows and as bytes, so that a large turn is folded piece by piece."""
+    writer = Writer(str(tmp_path / "file.db"), Limits(slice_bytes=8192), None)
+    writer.open(16)
+    generation = Generation()
+    pages: dict[int, bytes | None] = {n: bytes(4096) for n in range(1, 6)}
+    generation.apply(1, [CommitRecord("A", "a", 0, 1, 1, True, {"s": b"1"}, {**pages, 6: None})], 9)
+    folder = Folder(writer, Limits(slice_bytes=8192))
+    folder.add(generation)
+    steps = []
+    while folder.pending:
+        steps.append(folder.step())
+    assert [step.keys for step in steps] == [[], [], [("A", "a")], []]
+    writer.close(clean=True)

@@ -119,7 +119,7 @@ class Stopped:
     def get(self, actor: ActorId) -> Stored | None:
         """What an actor keeps."""
         cells = self._store.load(actor)
-        if not cells:
+        if not cells and self._store.page(actor, 1) is None:
             return None
         state = cells.get(STATE_KEY)
         return Stored(

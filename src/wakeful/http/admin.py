@@ -72,7 +72,7 @@ class Admin:
     async def _stored(self, actor: ActorId) -> dict[str, object]:
         loaded = self._host.store.load(actor)
         cells = loaded if isinstance(loaded, dict) else await loaded
-        if not cells:
+        if not cells and self._host.store.page(actor, 1) is None:
             raise ActorNotFound(f"{actor} is not stored")
         state = cells.get(STATE_KEY)
         return {

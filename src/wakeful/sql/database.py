@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum
 from typing import TYPE_CHECKING, Final, Protocol
-from weakref import WeakSet
+from weakref import ref
 
 import apsw
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 OURS: Final = apsw.SQLITE_PREPARE_PERSISTENT  # keeps our cached statements apart from the user's
 BEFORE: Final = 0  # the mark of a savepoint made before the turn's first statement
 LOST: Final = -1  # and of one made after SQLite has rolled the turn back
+CURSORS: Final = 64  # known with rows left before a look at who is still there
 _OBJECTS: Final = (
     "SELECT type, name, sql LIKE 'CREATE VIRTUAL%' FROM sqlite_schema"
     " WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY 3 DESC"
@@ -119,7 +120,7 @@ class SqlDatabase:
         self._handle: apsw.Connection | None = None
         self._fence = Fence()
         self._stage = Stage.IDLE
-        self._cursors: WeakSet[Cursor] = WeakSet()
+        self._cursors: dict[int, ref[Cursor]] = {}
         self._savepoints: list[int] = []
         self._savepoints_made = 0
         self._failure: WakefulError | None = None
@@ -297,16 +298,16 @@ class SqlDatabase:
         try:
             row: SqlRow | None = next(rows, None)
         except REFUSED as error:
-            self._cursors.discard(cursor)
+            self._cursors.pop(id(cursor), None)
             raise self._error(error) from error
         if row is None:
-            self._cursors.discard(cursor)
+            self._cursors.pop(id(cursor), None)
         return row
 
     def remaining(self, cursor: Cursor, rows: apsw.Cursor) -> list[SqlRow]:
         """All rows that are left."""
         self._step += 1
-        self._cursors.discard(cursor)
+        self._cursors.pop(id(cursor), None)
         try:
             return rows.fetchall()
         except REFUSED as error:
@@ -314,7 +315,7 @@ class SqlDatabase:
 
     def forget(self, cursor: Cursor) -> None:
         """The cursor will not be read any more."""
-        self._cursors.discard(cursor)
+        self._cursors.pop(id(cursor), None)
 
     def columns_of(self, sql: str, bindings: Sequence[SqlValue]) -> tuple[str, ...]:
         """The columns a statement has, whether or not it has rows."""
@@ -366,7 +367,9 @@ class SqlDatabase:
         cursor = Cursor(self, sql, bindings, rows, first)
         if first is not None:
             if rows.is_readonly:
-                self._cursors.add(cursor)
+                if len(self._cursors) >= CURSORS:
+                    self._forget_dead_cursors()
+                self._cursors[id(cursor)] = ref(cursor)
                 return cursor
             cursor.take_all()  # a RETURNING: SQLite has done everything and keeps the rows
         cursor.rows_written = handle.total_changes() - before
@@ -440,9 +443,15 @@ class SqlDatabase:
 
     def _end_cursors(self) -> None:
         if self._cursors:
-            for cursor in list(self._cursors):
-                cursor.end(_too_late)
+            for known in self._cursors.values():
+                cursor = known()
+                if cursor is not None:
+                    cursor.end(_too_late)
             self._cursors.clear()
+
+    def _forget_dead_cursors(self) -> None:
+        alive = {key: known for key, known in self._cursors.items() if known() is not None}
+        self._cursors = alive
 
     def _forget_turn(self) -> None:
         self._stage = Stage.IDLE
