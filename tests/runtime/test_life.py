@@ -796,3 +796,25 @@ async def test_actors_that_wake_each_other_on_the_way_to_sleep_do_not_hold_up_cl
     async with runtime(Pong) as rt:
         await rt.get(Pong, "a").hello()
     assert asyncio.get_running_loop().time() < 10
+
+
+@virtual
+async def test_stop_given_up_while_the_actor_wakes_leaves_it_usable() -> None:
+    """A caller that no longer waits for a stop does not hold the actor up for ever."""
+
+    class Sleeper(DurableObject):
+        async def hello(self) -> str:
+            return "hello"
+
+    store = FlakyStore()
+    store.loading = asyncio.Event()
+    async with runtime(Sleeper, store=store) as rt:
+        ref = rt.get(Sleeper, "s")
+        asking = asyncio.create_task(ref.hello())
+        await settle()
+        stopping = asyncio.create_task(rt.stop(ref))
+        await settle()
+        stopping.cancel()
+        await settle()
+        store.loading.set()
+        assert await asyncio.wait_for(asking, 1) == "hello"

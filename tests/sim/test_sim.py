@@ -42,6 +42,7 @@ REGRESSIONS: Final = {
     286: "the same as 105",
     312: "the same as 105",
     467: "the same as 191",
+    13870: "a stop given up while its actor was waking held the actor up for ever",
 }
 FRESH_SECONDS: Final = 6.0
 

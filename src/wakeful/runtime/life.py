@@ -219,8 +219,8 @@ class Life:
         try:
             await self._put_to_sleep(activation)
         finally:
+            activation.stopping = False  # given up perhaps, while it was still waking
             if activation.life.state is State.ACTIVE:
-                activation.stopping = False
                 self._deliver(activation)
 
     async def _put_to_sleep(self, activation: Activation) -> None:
