@@ -178,6 +178,7 @@ class ActorType:
     __slots__ = (
         "chain",
         "cls",
+        "gated",
         "has_alarm",
         "lifetime",
         "methods",
@@ -198,6 +199,7 @@ class ActorType:
         self.name = name or cls.__name__
         self.methods = {name: MethodPlan(cls, name) for name in _method_names(cls)}
         self.has_alarm = hasattr(cls, "alarm")
+        self.gated: bool = getattr(cls, "__wakeful_gated__", False)
         self.on_activate = cls.on_activate is not Actor.on_activate
         self.on_deactivate = cls.on_deactivate is not Actor.on_deactivate
         self.compile(facets)

@@ -60,6 +60,18 @@ class InternalPlan(MethodPlan):
         return args, dict(kwargs)
 
 
+class InterleavedPlan(InternalPlan):
+    """One for gated actors: it takes its turn among their events, and interleaves like them."""
+
+    __slots__ = ()
+    gated = True
+
+    def __init__(self, name: str, function: Callable[..., object]) -> None:
+        super().__init__(name, function)
+        self.interleave = True
+        self.urgent = False
+
+
 class AlarmFace:
     """`self.ctx.alarm`: the one durable alarm of an actor."""
 
@@ -131,8 +143,10 @@ class Alarms:
         self._timer: TimerHandle | None = None
         self._due_ns = EVER_NS
         self._closed = False
-        self._fire_plan = InternalPlan("alarm", self._handled)
-        self._retry_plan = InternalPlan("alarm retry", self._rescheduled)
+        self._plans = {
+            gated: (plan("alarm", self._handled), plan("alarm retry", self._rescheduled))
+            for gated, plan in ((False, InternalPlan), (True, InterleavedPlan))
+        }
 
     def note(self, due_ns: int) -> None:
         """An alarm has become durable."""
@@ -194,7 +208,7 @@ class Alarms:
     async def _run(self, actor_type: ActorType, actor: ActorId) -> None:
         self.fired += 1
         try:
-            await self._ask(actor_type, actor, self._fire_plan, ())
+            await self._ask(actor_type, actor, self._plans[actor_type.gated][0], ())
         except Exception as error:
             self.failed += 1
             await self._retry(actor_type, actor, error)
@@ -210,7 +224,7 @@ class Alarms:
         counted = not isinstance(error, WakefulError) or not _passing(error)
         self._log("an alarm handler failed", error, actor)
         try:
-            await self._ask(actor_type, actor, self._retry_plan, (counted,))
+            await self._ask(actor_type, actor, self._plans[actor_type.gated][1], (counted,))
         except Exception as again:
             self._log("an alarm could not be put off", again, actor)
             self._passed_over.add(actor)

@@ -36,6 +36,7 @@ from wakeful.actor_type import MethodPlan
 from wakeful.core.gates import Section
 from wakeful.core.lifecycle import State
 from wakeful.errors import ActivationAborted, ActorAborted, WakefulError
+from wakeful.runtime.alarms import AlarmFace
 from wakeful.runtime.turn import Turn, current
 
 if TYPE_CHECKING:
@@ -127,6 +128,11 @@ class Gated:
     def activation(self) -> Activation:
         """Whose gates these are."""
         return self._activation
+
+    @property
+    def alarm(self) -> AlarmFace:
+        """The alarm of the object."""
+        return AlarmFace(self._activation, self._host.clock)
 
     # --- running -----------------------------------------------------------------------------
 

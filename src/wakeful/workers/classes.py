@@ -14,10 +14,11 @@ from wakeful.runtime.host import Host
 from wakeful.workers.calls import Event
 from wakeful.workers.entrypoints import Exported
 from wakeful.workers.env import Env
-from wakeful.workers.host_object import WorkerObject, event_plan
+from wakeful.workers.host_object import WorkerObject, alarm, event_plan
 from wakeful.workers.ids import DurableObjectId, IdSpace
 from wakeful.workers.namespace import DurableObjectNamespace
 from wakeful.workers.proxies import JsDict
+from wakeful.workers.storage import StorageKind
 from wakeful.workers.stubs import Stub
 
 
@@ -28,13 +29,13 @@ class ObjectClass:
         exported: the class itself.
         env: what its objects get second.
         exports: what they have as `ctx.exports`.
-        sqlite: it keeps its data in SQLite, not in key-value storage.
+        storage: what its storage can do.
     """
 
-    __slots__ = ("_host", "_name", "_plan", "env", "exported", "exports", "sqlite")
+    __slots__ = ("_host", "_name", "_plan", "env", "exported", "exports", "storage")
 
     def __init__(
-        self, name: str, exported: Exported, env: Env, exports: JsDict, *, sqlite: bool
+        self, name: str, exported: Exported, env: Env, exports: JsDict, storage: StorageKind
     ) -> None:
         self._name = name
         self._host: Host | None = None
@@ -42,11 +43,13 @@ class ObjectClass:
         self.exported = exported
         self.env = env
         self.exports = exports
-        self.sqlite = sqlite
+        self.storage = storage
 
     def spec(self, idle_seconds: float) -> ActorSpec:
         """The actors that its objects are."""
         own: dict[str, Any] = {"_class": self, "__module__": WorkerObject.__module__}
+        if "alarm" in self.exported.handlers:
+            own["alarm"] = alarm
         cls = type(self.exported.cls.__name__, (WorkerObject,), own)
         lifetime = VirtualActorFacet(VirtualActorConfig(idle_timeout=idle_seconds))
         return ActorSpec(cls, (lifetime, DurabilityFacet()), self._name)

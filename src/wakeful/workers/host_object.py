@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from wakeful.actor import Actor
+from wakeful.actor import Actor, AlarmInfo
 from wakeful.errors import ActivationAborted, ActorAborted
 from wakeful.runtime.gated import Gated, GatedPlan, gates_of
 from wakeful.workers import values
@@ -20,7 +20,8 @@ from wakeful.workers.entrypoints import Exported
 from wakeful.workers.failures import reset_by, thrown
 from wakeful.workers.ids import DurableObjectId
 from wakeful.workers.object_state import DurableObjectState
-from wakeful.workers.proxies import JsException, JsTypeError
+from wakeful.workers.proxies import JsDict, JsException, JsTypeError
+from wakeful.workers.storage import MS_NS
 from wakeful.workers.web.requests import JsRequest, Request
 from wakeful.workers.web.responses import FetchResponse, JsResponse, Response
 
@@ -35,6 +36,7 @@ class WorkerObject(Actor):
     """The actor of one object; subclassed for each class of a Worker."""
 
     __wakeful_base__: ClassVar[bool] = True
+    __wakeful_gated__: ClassVar[bool] = True
     _class: ClassVar[ObjectClass]
 
     def __init__(self) -> None:
@@ -55,6 +57,19 @@ class WorkerObject(Actor):
         except Exception as error:
             event.error = thrown(error)
         gated.used()
+
+
+async def alarm(self: WorkerObject, info: AlarmInfo) -> None:
+    """The alarm handler of those objects that have one.
+
+    Raises:
+        JsException: what the user's handler raised.
+    """
+    id = DurableObjectId(self.ctx.id.name)
+    event = Event(id, lambda target: target.alarm(info))
+    await self._handle(event)
+    if event.error is not None:
+        raise event.error
 
 
 class Instance:
@@ -88,7 +103,7 @@ class Instance:
 
     def _make(self, id: DurableObjectId) -> Any:
         own = self._class
-        state = DurableObjectState(self.gated, id, own.exports, sqlite=own.sqlite)
+        state = DurableObjectState(self.gated, id, own.exports, own.storage)
         return own.exported.cls(state, own.env)
 
     async def fetch(self, request: JsRequest) -> Response:
@@ -102,6 +117,17 @@ class Instance:
         """Call a method of it, as others may."""
         method = self._class.exported.method(self.target, name)
         return values.sent(await settled(method(*args)), self.export)
+
+    async def alarm(self, info: AlarmInfo) -> None:
+        """Let it handle its alarm."""
+        handler = self._class.exported.handler(self.target, "alarm")
+        assert handler is not None, "only objects with a handler have alarms"
+        told = JsDict(
+            retryCount=info.retries,
+            isRetry=info.is_retry,
+            scheduledTime=info.scheduled_ns // MS_NS,
+        )
+        await settled(handler(told))
 
     async def called(self, owner: Instance, function: Callable[[], Any], event: Event) -> None:
         """Call a function that it has given away."""

@@ -16,7 +16,7 @@ from wakeful.workers.entrypoints import DurableObjectAbort
 from wakeful.workers.failures import ABORTED, BLOCKED_TOO_LONG, ObjectReset, reset_by
 from wakeful.workers.ids import DurableObjectId
 from wakeful.workers.proxies import JsDict, JsException, JsProxy, JsTypeError
-from wakeful.workers.storage import Storage
+from wakeful.workers.storage import Storage, StorageKind
 from wakeful.workers.values import js_string
 
 BLOCK_SECONDS_MAX: Final = 30.0
@@ -39,10 +39,12 @@ class DurableObjectState(JsProxy):
 
     js_name = "DurableObjectState"
 
-    def __init__(self, gated: Gated, id: DurableObjectId, exports: JsDict, *, sqlite: bool) -> None:
+    def __init__(
+        self, gated: Gated, id: DurableObjectId, exports: JsDict, storage: StorageKind
+    ) -> None:
         self._gated = gated
         self.id = id.seen_inside()
-        self.storage = Storage(gated, sqlite=sqlite)
+        self.storage = Storage(gated, storage)
         self.exports = exports
         self.props = JsDict()
         self.container = None

@@ -12,15 +12,19 @@ Source:  Cloudflare docs on the storage API; workerd actor-state.c++.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
+import msgspec
+
 from wakeful.ports import KV_PREFIX
+from wakeful.runtime.alarms import EVER_NS, can_have_alarm
 from wakeful.runtime.gated import Gated
 from wakeful.workers import stored
 from wakeful.workers.proxies import JsArray, JsDict, JsException, JsProxy, JsTypeError, options_of
 from wakeful.workers.transactions import Transaction, run_transaction
-from wakeful.workers.values import js_string, utf8
+from wakeful.workers.values import js_string, milliseconds, utf8
 
 V = TypeVar("V")
 
@@ -37,7 +41,7 @@ NOT_SQLITE: Final = (
     "file."
 )
 NO_SQL: Final = "storage.sql: this version of wakeful has no SQL in Workers."
-NO_ALARMS: Final = "storage.{}(): this version of wakeful has no alarms in Workers."
+MS_NS: Final = 1_000_000
 
 
 class Settled(Generic[V]):
@@ -201,17 +205,48 @@ class KeyValues(JsProxy):
         found = self._cells.list(options_of(options, named.items()))
         return Settled(JsDict((key, stored.unpack(cell)) for key, cell in found.items()))
 
-    def setAlarm(self, when: object, options: object = None) -> Settled[None]:
-        """Refuse: alarms are not there yet."""
-        raise JsException(NO_ALARMS.format("setAlarm"))
+    def setAlarm(self, when: object, options: object = None, **named: Any) -> Settled[None]:
+        """Let `alarm()` be called at a time, in place of the one that was set; a past one is now.
 
-    def getAlarm(self, options: object = None) -> Settled[int | None]:
-        """Refuse: alarms are not there yet."""
-        raise JsException(NO_ALARMS.format("getAlarm"))
+        Raises:
+            JsTypeError: it is no time, or the class has no `alarm()`.
+        """
+        self._check("setAlarm")
+        gated, ms = self._cells.gated, math.floor(milliseconds(when))
+        if ms <= 0:
+            raise JsTypeError("setAlarm() cannot be called with an alarm time <= 0")
+        if not can_have_alarm(gated.activation.type):
+            raise JsTypeError(
+                "Your Durable Object class must have an alarm() handler in order to call setAlarm()"
+            )
+        gated.alarm.set(min(ms * MS_NS, EVER_NS))
+        gated.touch()
+        return Settled(None)
 
-    def deleteAlarm(self, options: object = None) -> Settled[None]:
-        """Refuse: alarms are not there yet."""
-        raise JsException(NO_ALARMS.format("deleteAlarm"))
+    def getAlarm(self, options: object = None, **named: Any) -> Settled[int | None]:
+        """When `alarm()` will be called, in milliseconds since 1970; None while it runs."""
+        self._check("getAlarm")
+        due_ns = self._cells.gated.alarm.get()
+        return Settled(None if due_ns is None else due_ns // MS_NS)
+
+    def deleteAlarm(self, options: object = None, **named: Any) -> Settled[None]:
+        """Take the alarm back; an `alarm()` that runs goes on, and is not called again."""
+        self._check("deleteAlarm")
+        self._cells.gated.alarm.delete()
+        self._cells.gated.touch()
+        return Settled(None)
+
+
+class StorageKind(msgspec.Struct, frozen=True, kw_only=True):
+    """What the storage of a class can do.
+
+    Attributes:
+        sqlite: it is in SQLite, so there are `kv` and `sql` too.
+        delete_all_deletes_alarm: `deleteAll` takes the alarm with it.
+    """
+
+    sqlite: bool
+    delete_all_deletes_alarm: bool
 
 
 class Storage(KeyValues):
@@ -219,14 +254,14 @@ class Storage(KeyValues):
 
     Args:
         gated: whose storage.
-        sqlite: the class keeps its data in SQLite, and so has `kv` and `sql` too.
+        kind: what it can do.
     """
 
     js_name = "DurableObjectStorage"
 
-    def __init__(self, gated: Gated, *, sqlite: bool) -> None:
+    def __init__(self, gated: Gated, kind: StorageKind) -> None:
         super().__init__(Cells(gated))
-        self._sqlite = sqlite
+        self._kind = kind
         self._sync = SyncKeyValues(self._cells)
 
     @property
@@ -236,14 +271,14 @@ class Storage(KeyValues):
         Raises:
             JsException: the class keeps its data in key-value storage.
         """
-        if not self._sqlite:
+        if not self._kind.sqlite:
             raise JsException(NOT_SQLITE.format("The synchronous key-value API"))
         return self._sync
 
     @property
     def sql(self) -> Any:
         """Refuse: SQL is not there yet."""
-        raise JsException(NO_SQL if self._sqlite else NOT_SQLITE.format("SQL"))
+        raise JsException(NO_SQL if self._kind.sqlite else NOT_SQLITE.format("SQL"))
 
     def deleteAll(self, options: object = None, **named: Any) -> Settled[None]:
         """Remove everything the object has stored.
@@ -254,6 +289,8 @@ class Storage(KeyValues):
         if self._cells.gated.activation.transaction is not None:
             raise JsException("Cannot call deleteAll() within a transaction")
         self._cells.clear()
+        if self._kind.delete_all_deletes_alarm:
+            self._cells.gated.alarm.delete()
         return Settled(None)
 
     async def sync(self) -> None:

@@ -27,11 +27,13 @@ from wakeful.workers.loader import LoadedWorker, loaded
 from wakeful.workers.proxies import JsDict, JsException, JsProxy
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.workers_module import shim_modules
+from wakeful.workers.storage import StorageKind
 from wakeful.workers.web.outgoing import HttpFetch
 from wakeful.workers.web.requests import JsRequest, Request
 from wakeful.workers.web.responses import JsResponse
 from wakeful.workers.wrangler import WranglerConfig
 
+KEEPS_ALARM: Final = "delete_all_preserves_alarm"
 FETCH_SECONDS: Final = 60.0  # until an answer begins; workerd itself has no limit
 
 
@@ -86,7 +88,12 @@ class Worker:
                 exported,
                 self.env,
                 self._exports,
-                sqlite=config.storage_of(name) != "kv",
+                StorageKind(
+                    sqlite=config.storage_of(name) != "kv",
+                    delete_all_deletes_alarm=config.enabled(
+                        "delete_all_deletes_alarm", since="2026-02-24", off=KEEPS_ALARM
+                    ),
+                ),
             )
             for name, exported in self._worker.classes.items()
         }

@@ -1,0 +1,226 @@
+"""Alarms of Workers' objects: conformance rows G and I10."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.workers.running import methods, raised, running, virtual
+
+from wakeful.store.memory import MemoryDisk, MemoryStore
+from wakeful.testing.clock import WALL_START_NS
+from wakeful.workers.proxies import JsTypeError
+
+START_MS = WALL_START_NS // 1_000_000
+THING = methods(
+    """
+    async def do(self):
+        return await workers.probe(self)
+
+    async def set(self, ms):
+        await self.ctx.storage.setAlarm(ms)
+
+    async def get(self):
+        return await self.ctx.storage.getAlarm()
+
+    async def note(self, value):
+        log.append(value)
+
+    async def alarm(self, info):
+        import js
+        log.append([js.Date.now(), info.retryCount, info.isRetry, info["scheduledTime"],
+                    await self.ctx.storage.getAlarm()])
+        await workers.handle(self)
+    """
+)
+
+
+async def _nothing(self: Any) -> None:
+    """A handler that is content."""
+
+
+async def _fails(self: Any) -> None:
+    await self.ctx.storage.put("tried", True)
+    raise ValueError("not today")
+
+
+@virtual
+async def test_an_alarm_fires_once(tmp_path: Path) -> None:
+    """G1, G2, G3, G7, G16."""
+    async with running(tmp_path, THING) as worker:
+        worker.module.workers.handle = _nothing
+        stub = worker.stub()
+        assert await stub.get() is None
+        await stub.set(START_MS + 5_000)
+        await stub.set(START_MS + 60_000)
+        assert await stub.get() == START_MS + 60_000
+        await asyncio.sleep(59)
+        assert worker.log == []
+        assert not worker.runtime.host.life.catalog.actors
+        await asyncio.sleep(2)
+        [[now, retries, is_retry, scheduled, shown]] = worker.log
+        assert START_MS + 60_000 <= now <= START_MS + 60_010
+        assert (retries, is_retry, scheduled, shown) == (0, False, START_MS + 60_000, None)
+        assert await worker.stub().get() is None
+        await asyncio.sleep(100)
+        assert len(worker.log) == 1
+
+
+def test_wrong_alarms_are_refused(tmp_path: Path) -> None:
+    """G4, G6, G18."""
+
+    async def probe(self: Any) -> None:
+        storage = self.ctx.storage
+        await storage.deleteAlarm()
+        for when in (0, -5):
+            error = await raised(_later(storage.setAlarm, when))
+            assert isinstance(error, JsTypeError)
+            assert error.message == "setAlarm() cannot be called with an alarm time <= 0"
+        for when in (float("nan"), "soon", None):
+            error = await raised(_later(storage.setAlarm, when))
+            assert "not a valid Date" in error.message
+        storage.setAlarm(1)
+        assert await storage.getAlarm() == START_MS
+
+    @virtual
+    async def test() -> None:
+        async with running(tmp_path, THING) as worker:
+            worker.module.workers.probe = probe
+            worker.module.workers.handle = _nothing
+            await worker.stub().do()
+            await asyncio.sleep(1)
+            assert len(worker.log) == 1
+        source = methods("async def set(self):\n    await self.ctx.storage.setAlarm(9e15)")
+        async with running(tmp_path, source) as worker:
+            error = await raised(worker.stub().set())
+            assert "must have an alarm() handler" in error.message
+
+    test()
+
+
+@virtual
+async def test_a_handler_that_raises_is_tried_again(tmp_path: Path) -> None:
+    """G9, G10: what it has written stays."""
+    async with running(tmp_path, THING) as worker:
+        worker.module.workers.handle = _fails
+        await worker.stub().set(START_MS + 1_000)
+        await asyncio.sleep(600)
+        assert [entry[1] for entry in worker.log] == list(range(7))
+        times = [entry[0] for entry in worker.log]
+        assert 2_000 <= times[1] - times[0] <= 2_520
+        assert 4_000 <= times[2] - times[1] <= 5_020
+        assert await worker.stub().get() is None
+        worker.module.workers.probe = lambda self: self.ctx.storage.get("tried")
+        assert await worker.stub().do() is True
+
+
+@virtual
+async def test_a_handler_may_set_its_alarm_again(tmp_path: Path) -> None:
+    """G8."""
+
+    async def again(self: Any) -> None:
+        if len(self.log) < 3:
+            await self.ctx.storage.setAlarm(self.log[-1][0] + 10_000)
+            raise ValueError("and fail")
+
+    async with running(tmp_path, THING) as worker:
+
+        async def handle(self: Any) -> None:
+            self.log = worker.log
+            await again(self)
+
+        worker.module.workers.handle = handle
+        await worker.stub().set(START_MS + 1_000)
+        await asyncio.sleep(100)
+        assert [entry[1] for entry in worker.log] == [0, 0, 0]
+
+
+@virtual
+async def test_an_aborted_handler_is_tried_on_a_new_object(tmp_path: Path) -> None:
+    """G14."""
+
+    async def aborts(self: Any) -> None:
+        worker.module.workers.handle = _nothing
+        self.ctx.abort("enough")
+
+    async with running(tmp_path, THING) as worker:
+        worker.module.workers.handle = aborts
+        await worker.stub().set(START_MS + 1_000)
+        await asyncio.sleep(10)
+        assert [entry[1] for entry in worker.log] == [0, 1]
+
+
+@virtual
+async def test_events_interleave_with_a_handler_that_waits(tmp_path: Path) -> None:
+    """G19."""
+
+    async def slow(self: Any) -> None:
+        await asyncio.sleep(5)
+
+    async with running(tmp_path, THING) as worker:
+        worker.module.workers.handle = slow
+        stub = worker.stub()
+        await stub.set(START_MS + 1_000)
+        await asyncio.sleep(2)
+        await stub.note("event")
+        assert worker.log[1] == "event"
+        await asyncio.sleep(10)
+        assert len(worker.log) == 2
+
+
+@virtual
+async def test_an_alarm_fires_after_a_restart(tmp_path: Path) -> None:
+    """G15, I4."""
+    disk = MemoryDisk()
+    async with running(tmp_path, THING, store=MemoryStore(disk)) as worker:
+        await worker.stub().set(START_MS + 5_000)
+    await asyncio.sleep(10)
+    async with running(tmp_path, THING, store=MemoryStore(disk)) as worker:
+        worker.module.workers.handle = _nothing
+        await asyncio.sleep(0.1)
+        assert len(worker.log) == 1
+
+
+@pytest.mark.parametrize(("date", "kept"), [("2026-03-01", False), ("2026-01-01", True)])
+def test_delete_all_and_the_alarm(date: str, kept: bool, tmp_path: Path) -> None:
+    """D26, D27."""
+
+    async def probe(self: Any) -> Any:
+        await self.ctx.storage.setAlarm(START_MS + 60_000)
+        await self.ctx.storage.deleteAll()
+        return await self.ctx.storage.getAlarm()
+
+    @virtual
+    async def test() -> None:
+        async with running(tmp_path, THING, date=date) as worker:
+            worker.module.workers.probe = probe
+            assert (await worker.stub().do() is not None) == kept
+
+    test()
+
+
+def test_a_handler_without_parameters(tmp_path: Path) -> None:
+    """I9, I10."""
+    source = methods(
+        """
+        async def fetch(self):
+            await self.ctx.storage.setAlarm(1)
+            return Response("set")
+
+        def alarm(self):
+            log.append("alarm")
+        """
+    )
+
+    @virtual
+    async def test() -> None:
+        async with running(tmp_path, source) as worker:
+            assert await (await worker.stub().fetch("http://h/")).text() == "set"
+            await asyncio.sleep(1)
+            assert worker.log == ["alarm"]
+
+    test()
+
+
+async def _later(function: Any, *args: Any) -> Any:
+    return await function(*args)
