@@ -7,8 +7,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from wakeful import ConfigError, DirectoryInUse, DurableObject, Runtime
+from wakeful.store.memory import MemoryStore
 
 
 class Counter(DurableObject):
@@ -64,6 +66,24 @@ async def test_no_task_is_left_after_close(tmp_path: Path) -> None:
         refs = [rt.get(Counter, str(n)) for n in range(100)]
         await asyncio.gather(*(ref.add_slowly() for ref in refs))
     assert asyncio.all_tasks() == before
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks are new in Python 3.12")
+async def test_tasks_may_be_eager() -> None:
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined, unused-ignore]
+    async with Runtime(MemoryStore(), [Counter]) as rt:
+        refs = [rt.get(Counter, str(n)) for n in range(10)]
+        answers = await asyncio.gather(*(ref.add_slowly() for ref in refs for _ in range(3)))
+        assert sorted(answers) == [1] * 10 + [2] * 10 + [3] * 10
+
+
+def test_loop_may_be_uvloop(tmp_path: Path) -> None:
+    async def main() -> list[int]:
+        async with Runtime(tmp_path / "data", [Counter]) as rt:
+            ref = rt.get(Counter, "c")
+            return await asyncio.gather(*(ref.add_slowly() for _ in range(3)))
+
+    assert uvloop.run(main()) == [1, 2, 3]
 
 
 PROGRAM = """

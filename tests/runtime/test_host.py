@@ -1,6 +1,8 @@
 """Types and facets as they come and go, several runtimes, listing, names."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 from tests.runtime.world import outcome, runtime, settle, virtual
@@ -111,6 +113,20 @@ async def test_facet_that_cannot_be_attached_changes_nothing() -> None:
         assert await ref.hello() == "hello"
         rt.attach(Unkept, VirtualActorFacet())
         assert await rt.get(Unkept, "other").hello() == "hello"
+
+
+@virtual
+async def test_closed_runtime_leaves_nothing_in_memory() -> None:
+    async with runtime(Counter) as rt:
+        refs = [rt.get(Counter, str(n)) for n in range(10)]
+        await asyncio.gather(*(ref.add() for ref in refs))
+        actors = [weakref.ref(a.instance) for a in rt.host.life.catalog]
+        assert len(actors) == 10
+    assert [actor() for actor in actors] == [None] * 10
+    host = weakref.ref(refs[0]._host)  # type: ignore[attr-defined]
+    del rt, refs
+    gc.collect()
+    assert host() is None
 
 
 @virtual

@@ -116,11 +116,6 @@ class Runner:
             self._main(), context=pool.context.copy()
         )
 
-    @property
-    def spent(self) -> bool:
-        """It was cancelled while it was parked, or by code it was lent to: it drives no more."""
-        return self._wake.done() or self._cancelled()
-
     def _cancelled(self) -> bool:
         # A cancellation asked for and taken back is on its way all the same (before Python 3.13).
         return self.task.cancelling() > 0 or getattr(self.task, "_must_cancel", False)
@@ -176,7 +171,7 @@ class Runner:
     def _settle(self, turn: Turn) -> None:
         """The turn ended in its first step: the runner was only lent."""
         turn.runner = None
-        if self.spent:
+        if self._wake.done() or self._cancelled():  # by the code it was lent to
             self._pool.discard(self)
         else:
             self._pool.park(self)
@@ -277,7 +272,7 @@ class RunnerPool:
     def _runner(self) -> Runner | None:
         while self._parked:
             runner = self._parked.pop()
-            if not runner.spent:
+            if not runner._wake.done():  # else it was cancelled while it was parked
                 return runner
         return None
 
