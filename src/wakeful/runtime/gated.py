@@ -36,6 +36,7 @@ from wakeful.actor_type import MethodPlan
 from wakeful.core.gates import Section
 from wakeful.core.lifecycle import State
 from wakeful.errors import ActivationAborted, ActorAborted, WakefulError
+from wakeful.ports import Database
 from wakeful.runtime.alarms import AlarmFace
 from wakeful.runtime.turn import Turn, current
 
@@ -97,6 +98,7 @@ class Gated:
 
     Attributes:
         owner: the object whose code it is, for those who made it.
+        before_commit: called before each commit.
     """
 
     __slots__ = (
@@ -109,11 +111,13 @@ class Gated:
         "_scheduled",
         "_stepping",
         "_waiting",
+        "before_commit",
         "owner",
     )
 
     def __init__(self, host: Host, activation: Activation, owner: object) -> None:
         self.owner = owner
+        self.before_commit: Callable[[], None] = _nothing
         self._host = host
         self._activation = activation
         self._flusher = host.flusher
@@ -128,6 +132,11 @@ class Gated:
     def activation(self) -> Activation:
         """Whose gates these are."""
         return self._activation
+
+    @property
+    def database(self) -> Database:
+        """The SQL database of the object, made when first needed."""
+        return self._host.database(self._activation)
 
     @property
     def alarm(self) -> AlarmFace:
@@ -236,6 +245,7 @@ class Gated:
         if activation.transaction is not None or activation.life.state is not State.ACTIVE:
             return
         try:
+            self.before_commit()
             if activation.durable and activation.save():
                 self._flusher.wrote(activation)
         except WakefulError as error:
@@ -366,6 +376,10 @@ class Gated:
             raise CancelledError from None
         finally:
             turn.ended = True
+
+
+def _nothing() -> None:
+    """Nothing is to be done before a commit."""
 
 
 async def _run(work: Callable[[], Awaitable[V]]) -> V:

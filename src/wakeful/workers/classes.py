@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wakeful.facets.builder import ActorSpec
-from wakeful.facets.durability import DurabilityFacet
+from wakeful.facets.durability import DurabilityConfig, DurabilityFacet
 from wakeful.facets.virtual import VirtualActorConfig, VirtualActorFacet
 from wakeful.ids import ActorId
 from wakeful.runtime.host import Host
@@ -52,7 +52,9 @@ class ObjectClass:
             own["alarm"] = alarm
         cls = type(self.exported.cls.__name__, (WorkerObject,), own)
         lifetime = VirtualActorFacet(VirtualActorConfig(idle_timeout=idle_seconds))
-        return ActorSpec(cls, (lifetime, DurabilityFacet()), self._name)
+        return ActorSpec(
+            cls, (lifetime, DurabilityFacet(DurabilityConfig(sql_strict=True))), self._name
+        )
 
     def start(self, host: Host) -> None:
         """Its actors are served by a host from now on."""

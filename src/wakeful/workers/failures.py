@@ -19,6 +19,7 @@ from wakeful.errors import (
     Overloaded,
     RuntimeOverloaded,
     ShuttingDown,
+    SqlError,
     WakefulError,
 )
 from wakeful.workers.proxies import (
@@ -32,6 +33,10 @@ from wakeful.workers.proxies import (
 KINDS: Final = (JsTypeError, JsRangeError, JsSyntaxError, DataCloneError)
 TOO_MANY: Final = "Durable Object is overloaded. Too many requests queued."
 ABORTED: Final = "Application called abort() to reset Durable Object."
+VIOLATED: Final = (
+    "Durable Object was reset and rolled back to its last known good state because the application "
+    "left the database in a state where constraints were violated: "
+)
 BLOCKED_TOO_LONG: Final = (
     "A call to blockConcurrencyWhile() in a Durable Object waited for too long. The call was "
     "canceled and the Durable Object was reset."
@@ -72,7 +77,7 @@ def undelivered(error: WakefulError) -> JsException:
         told = JsException(TOO_MANY)
         told.overloaded = True
     else:
-        told = JsException(str(error))
+        told = JsException(VIOLATED + str(error) if isinstance(error, SqlError) else str(error))
         told.durableObjectReset = not isinstance(error, CallError)
     told.__cause__ = error
     return told

@@ -23,7 +23,8 @@ from wakeful.runtime.alarms import EVER_NS, can_have_alarm
 from wakeful.runtime.gated import Gated
 from wakeful.workers import stored
 from wakeful.workers.proxies import JsArray, JsDict, JsException, JsProxy, JsTypeError, options_of
-from wakeful.workers.transactions import Transaction, run_transaction
+from wakeful.workers.sql import SqlStorage
+from wakeful.workers.transactions import Savepoint, Transaction, run_transaction
 from wakeful.workers.values import js_string, milliseconds, utf8
 
 V = TypeVar("V")
@@ -40,7 +41,6 @@ NOT_SQLITE: Final = (
     "`new_sqlite_classes` within the 'migrations' field in your wrangler.jsonc or wrangler.toml "
     "file."
 )
-NO_SQL: Final = "storage.sql: this version of wakeful has no SQL in Workers."
 MS_NS: Final = 1_000_000
 
 
@@ -263,6 +263,7 @@ class Storage(KeyValues):
         super().__init__(Cells(gated))
         self._kind = kind
         self._sync = SyncKeyValues(self._cells)
+        self._sql = SqlStorage(gated)
 
     @property
     def kv(self) -> SyncKeyValues:
@@ -276,9 +277,15 @@ class Storage(KeyValues):
         return self._sync
 
     @property
-    def sql(self) -> Any:
-        """Refuse: SQL is not there yet."""
-        raise JsException(NO_SQL if self._kind.sqlite else NOT_SQLITE.format("SQL"))
+    def sql(self) -> SqlStorage:
+        """The object's SQL database.
+
+        Raises:
+            JsException: the class keeps its data in key-value storage.
+        """
+        if not self._kind.sqlite:
+            raise JsException(NOT_SQLITE.format("SQL"))
+        return self._sql
 
     def deleteAll(self, options: object = None, **named: Any) -> Settled[None]:
         """Remove everything the object has stored.
@@ -289,6 +296,8 @@ class Storage(KeyValues):
         if self._cells.gated.activation.transaction is not None:
             raise JsException("Cannot call deleteAll() within a transaction")
         self._cells.clear()
+        if self._kind.sqlite:
+            self._cells.gated.database.drop()
         if self._kind.delete_all_deletes_alarm:
             self._cells.gated.alarm.delete()
         return Settled(None)
@@ -313,15 +322,15 @@ class Storage(KeyValues):
 
     def transactionSync(self, callback: Callable[[], V]) -> V:
         """Call back; what it writes is undone if it raises."""
-        activation = self._cells.gated.activation
-        activation.check_here()
-        buffer = activation.writes()
-        savepoint = buffer.savepoint()
+        self._cells.gated.activation.check_here()
+        savepoint = Savepoint(self._cells.gated)
         try:
-            return callback()
+            result = callback()
         except BaseException:
-            buffer.undo(savepoint)
+            savepoint.undo()
             raise
+        savepoint.release()
+        return result
 
 
 class TransactionFace(KeyValues):

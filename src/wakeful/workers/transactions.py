@@ -21,6 +21,29 @@ from wakeful.runtime.gated import Gated, section_of
 from wakeful.workers.proxies import JsException
 
 
+class Savepoint:
+    """What an object has written up to a moment, to return to."""
+
+    __slots__ = ("_activation", "_cells", "_sql")
+
+    def __init__(self, gated: Gated) -> None:
+        activation = self._activation = gated.activation
+        self._cells = activation.writes().savepoint()
+        self._sql = activation.sql.savepoint() if activation.sql is not None else None
+
+    def undo(self) -> None:
+        """Undo what was written since."""
+        activation = self._activation
+        activation.writes().undo(self._cells)
+        if activation.sql is not None:
+            activation.sql.undo_to(self._sql)
+
+    def release(self) -> None:
+        """Keep what was written since."""
+        if self._activation.sql is not None and self._sql is not None:
+            self._activation.sql.release(self._sql)
+
+
 class Transaction:
     """One open transaction, and what has become of it."""
 
@@ -33,7 +56,7 @@ class Transaction:
         self._gated = gated
         self._outcome = ""
         self._section = section_of.get()
-        self._savepoint = activation.writes().savepoint()
+        self._savepoint = Savepoint(gated)
         self._within = runtime_transaction.Transaction(activation.transaction)
         activation.transaction = self._within
 
@@ -78,7 +101,9 @@ class Transaction:
         activation = self._gated.activation
         if failed and not self._outcome:
             self._undo()
-        self._outcome = self._outcome or "committed"
+        if not self._outcome:
+            self._savepoint.release()
+            self._outcome = "committed"
         activation.transaction = self._within.parent
         self._within.close()
 
@@ -89,7 +114,7 @@ class Transaction:
 
     def _undo(self) -> None:
         self._outcome = "rolled back"
-        self._gated.activation.writes().undo(self._savepoint)
+        self._savepoint.undo()
 
 
 def run_transaction(

@@ -1,0 +1,212 @@
+"""`ctx.storage.sql`: the object's SQLite database, with values as JavaScript has them.
+
+In:      numbers are REAL, True and False the texts 'true' and 'false', None and NaN are NULL,
+         bytes a BLOB; whatever else there is becomes the text that JavaScript's String() makes.
+Out:     numbers, text, bytes and None; an integer too large for JavaScript is the nearest double.
+Cursors: read one row ahead. One that has rows left when the object waits for something has the
+         rest of them in memory from then on: what is written later does not show in it.
+Errors:  JsException with SQLite's text and code; some texts are workerd's.
+Source:  Cloudflare docs on SqlStorage; workerd sql.c++, sqlite.c++.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
+from weakref import WeakSet
+
+from wakeful.errors import SqlError
+from wakeful.ports import SqlCursor, SqlRow, SqlValue
+from wakeful.runtime.gated import Gated
+from wakeful.workers.proxies import JsArray, JsBytes, JsDict, JsException, JsProxy, JsTypeError
+from wakeful.workers.values import SAFE_INT_MAX, js_string
+
+T = TypeVar("T")
+
+TRANSACTIONS: Final = (
+    "To execute a transaction, please use the state.storage.transaction() or "
+    "state.storage.transactionSync() APIs instead of the SQL BEGIN TRANSACTION or SAVEPOINT "
+    "statements. The JavaScript API is safer because it will automatically roll back on "
+    "exceptions, and because it interacts correctly with Durable Objects' automatic atomic write "
+    "coalescing."
+)
+BINDINGS: Final = "Wrong number of parameter bindings for SQL query."
+
+
+class SqlStorage(JsProxy):
+    """The database of one object."""
+
+    js_name = "SqlStorage"
+
+    def __init__(self, gated: Gated) -> None:
+        self._gated = gated
+        self._cursors: WeakSet[Cursor] = WeakSet()
+        gated.before_commit = self._hold
+
+    @property
+    def databaseSize(self) -> int:
+        """Bytes the database takes, without what is free in it."""
+        size: Any = self._gated.database.face.database_size
+        return int(size)
+
+    def exec(self, query: object, *bindings: object) -> Cursor:
+        """Run statements; the last one gets the bindings and gives the rows.
+
+        Raises:
+            JsException: SQLite refuses.
+            JsTypeError: a binding has no value in SQL.
+        """
+        self._gated.activation.check_here()
+        values = tuple([_bound(value) for value in bindings])
+        found = _in_js_words(lambda: self._gated.database.execute(js_string(query), values))
+        self._gated.touch()
+        cursor = Cursor(found)
+        if found.more:
+            self._cursors.add(cursor)
+        return cursor
+
+    def _hold(self) -> None:
+        for cursor in list(self._cursors):
+            cursor.hold()
+        self._cursors.clear()
+
+
+class Cursor(JsProxy):
+    """Rows, read from where the last reading ended, whichever way that was."""
+
+    js_name = "Cursor"
+
+    def __init__(self, rows: SqlCursor) -> None:
+        self._rows = rows
+        self._held: deque[SqlRow] | None = None
+
+    @property
+    def columnNames(self) -> JsArray:
+        """The names of the columns; one that comes twice is there twice."""
+        return JsArray(_in_js_words(lambda: self._rows.columns))
+
+    @property
+    def rowsRead(self) -> int:
+        """Rows read so far, the one read ahead included."""
+        return self._rows.rows_read
+
+    @property
+    def rowsWritten(self) -> int:
+        """Rows written."""
+        return self._rows.rows_written
+
+    def __iter__(self) -> Iterator[JsDict]:
+        while (row := self._next()) is not None:
+            yield self._made(row)
+
+    def next(self) -> JsDict:
+        """The next row as `value`; `done` is True where there is none."""
+        row = self._next()
+        return JsDict(done=row is None, value=None if row is None else self._made(row))
+
+    def toArray(self) -> JsArray:
+        """All rows that are left."""
+        return JsArray(self)
+
+    def one(self) -> JsDict:
+        """The one row.
+
+        Raises:
+            JsException: there is none, or there are more.
+        """
+        row = self._next()
+        if row is None:
+            raise JsException("Expected exactly one result from SQL query, but got no results.")
+        if self._next() is not None:
+            self._rows.close()
+            raise JsException(
+                "Expected exactly one result from SQL query, but got multiple results."
+            )
+        return self._made(row)
+
+    def raw(self) -> RawRows:
+        """The rows as arrays, from the same place."""
+        return RawRows(self._next)
+
+    def hold(self) -> None:
+        """Have the rest in memory, since the turn they belong to ends."""
+        if self._rows.more:
+            self._held = deque(self._rows.rest())
+
+    def _next(self) -> SqlRow | None:
+        if self._held is not None:
+            return self._held.popleft() if self._held else None
+        return _in_js_words(lambda: next(self._rows, None))
+
+    def _made(self, row: SqlRow) -> JsDict:
+        return JsDict(zip(self._rows.columns, map(_seen, row), strict=True))
+
+
+class RawRows(JsProxy):
+    """What `raw()` gives."""
+
+    js_name = "RawIterator"
+
+    def __init__(self, take: Callable[[], SqlRow | None]) -> None:
+        self._take = take
+
+    def __iter__(self) -> Iterator[JsArray]:
+        while (row := self._take()) is not None:
+            yield JsArray(map(_seen, row))
+
+    def next(self) -> JsDict:
+        """The next row as `value`; `done` is True where there is none."""
+        row = self._take()
+        value = None if row is None else JsArray(map(_seen, row))
+        return JsDict(done=row is None, value=value)
+
+    def toArray(self) -> JsArray:
+        """All rows that are left."""
+        return JsArray(self)
+
+
+def _bound(value: object) -> SqlValue:
+    """A value as SQLite gets it."""
+    match value:
+        case None:
+            return None
+        case bool():
+            return js_string(value)
+        case int():
+            if abs(value) > SAFE_INT_MAX:
+                raise JsTypeError("Cannot convert a BigInt value to a number")
+            return float(value)
+        case float():
+            return None if math.isnan(value) else value
+        case bytes() | bytearray() | memoryview():
+            return bytes(value)
+        case _:
+            return js_string(value)
+
+
+def _seen(value: SqlValue) -> object:
+    """A value as JavaScript has it: all numbers are doubles."""
+    if isinstance(value, int):
+        return value if abs(value) <= SAFE_INT_MAX else int(float(value))
+    if isinstance(value, float):
+        whole = value.is_integer() and abs(value) <= SAFE_INT_MAX
+        return int(value) if whole and (value or math.copysign(1, value) > 0) else value
+    return JsBytes(value) if isinstance(value, bytes) else value
+
+
+def _in_js_words(run: Callable[[], T]) -> T:
+    try:
+        return run()
+    except SqlError as error:
+        text = str(error)
+        if error.message.startswith("SQL code did not contain"):
+            text = error.message
+        elif error.message.startswith("wrong number of bindings"):
+            text = BINDINGS
+        elif "transactions are not opened with SQL" in error.message:
+            text = TRANSACTIONS
+        elif error.name == "SQLITE_AUTH" and error.message.startswith("not authorized"):
+            text = "not authorized: SQLITE_AUTH"
+        raise JsException(text) from error
