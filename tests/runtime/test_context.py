@@ -17,6 +17,7 @@ from wakeful import (
     DurableObject,
     InvalidArguments,
     LimitExceeded,
+    Runtime,
     StateInvalid,
     UnknownOutcome,
     interleave,
@@ -642,3 +643,46 @@ async def test_state_that_is_invalid_at_the_end_of_a_turn_is_an_error_and_undone
 @virtual
 async def test_id_is_a_pair() -> None:
     assert ActorId("Box", "b") == ("Box", "b")
+
+
+class Shared(DurableObject):
+    """Turns and background work that change the same state."""
+
+    a: int = 0
+    b: int = 0
+
+    async def both(self) -> list[int]:
+        return [self.a, self.b]
+
+    async def begin(self) -> None:
+        self.ctx.wait_until(self._work())
+
+    async def fail(self) -> None:
+        self.b += 10
+        raise ValueError("no")
+
+    async def fail_late(self) -> None:
+        await asyncio.sleep(0)
+        self.b += 10
+        raise ValueError("no")
+
+    async def _work(self) -> None:
+        self.a += 1
+        await asyncio.sleep(0.01)
+        self.b += 1
+
+
+@pytest.mark.parametrize(("method", "kept"), [("fail", [1, 1]), ("fail_late", [1, 0])])
+async def test_failing_turn_does_not_undo_what_background_work_has_done(
+    method: str, kept: list[int]
+) -> None:
+    """If whose changes they are cannot be told apart, the activation goes, and its work with it."""
+    async with Runtime(MemoryStore(), [Shared]) as rt:
+        shared = rt.get(Shared, "s")
+        await shared.begin()
+        await asyncio.sleep(0)
+        with pytest.raises(ValueError, match="no"):
+            await getattr(shared, method)()
+        await rt.host.life.quiet()
+
+        assert await shared.both() == kept

@@ -153,8 +153,13 @@ class Activation:
             self.life.state is State.ACTIVE
             and self.input.free
             and not self.mailbox
+            and not self.background
             and not self.stopping
         )
+
+    def shared(self) -> bool:
+        """Whether other turns, or work in the background, change the same state meanwhile."""
+        return bool(self.turns or self.background)
 
     def admits(self, plan: MethodPlan) -> bool:
         """Whether a turn of this method may start now."""
@@ -166,7 +171,7 @@ class Activation:
 
     def quiet(self) -> bool:
         """Nothing is queued, running or owed by user code: it may sleep."""
-        return self.free and not self.background
+        return self.free
 
     def at_rest(self) -> bool:
         """It is awake, and nothing is running or owed by user code, whatever is queued."""

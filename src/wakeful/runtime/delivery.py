@@ -257,9 +257,9 @@ class Delivery:
         """Start a turn; when it has ended already, its outcome is in it."""
         activation.used_ns = self._now_ns()
         turn = Turn(self.flusher, activation, plan.name, plan)
-        if activation.turns and activation.durable:
+        if activation.shared() and activation.durable:
             try:
-                if activation.save():  # joining another turn is a commit point of it
+                if activation.save():  # joining others is a commit point of what they do
                     self.flusher.wrote(activation)
             except Exception as refused:
                 turn.ended, turn.error = True, refused
@@ -330,13 +330,13 @@ class Delivery:
         self.failures += 1
         if not activation.durable or activation.life.cause is not None:
             return
-        if turn.waited and activation.turns and activation.unsaved():
+        if turn.waited and activation.shared() and activation.unsaved():
             # Whose changes they are cannot be told apart, and no turn may go on half undone.
             self._life.discard(
                 activation,
                 ActorAborted(
-                    f"{activation.id}.{turn.what} failed while other turns were under way, "
-                    "and what they had not committed yet was undone with it"
+                    f"{activation.id}.{turn.what} failed while other turns or background work were "
+                    "under way, and what they had not committed yet was undone with it"
                 ),
             )
         else:

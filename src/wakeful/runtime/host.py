@@ -204,6 +204,7 @@ class Host:
             activation.background = set()
         background = activation.background
         background.add(task)
+        activation.refresh()
 
         def ended(task: Task[object]) -> None:
             background.discard(task)
