@@ -185,10 +185,14 @@ class Activation:
             LimitExceeded: the actor would keep more than its limit; nothing was taken over.
             SqlError: a constraint of its database is violated; nothing was taken over.
         """
-        sql = self.sql
+        sql, buffer, schema = self.sql, self.buffer, self.schema
+        if buffer is None and sql is None and not schema.grows:  # most turns of most actors
+            if schema.capture(self.instance.__dict__, self.snapshot):
+                self.stale = True
+                return True
+            return False
         if sql is not None:
             sql.prepare()
-        buffer, schema = self.buffer, self.schema
         touched = buffer is not None and buffer.touched
         if not touched and not schema.grows:
             changed = schema.capture(self.instance.__dict__, self.snapshot)
