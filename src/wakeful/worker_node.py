@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from asyncio import CancelledError
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from random import Random
 from types import TracebackType
 from typing import Final, Self
@@ -22,6 +22,7 @@ from wakeful.workers.failures import cause_of
 from wakeful.workers.support import unsupported
 from wakeful.workers.web.requests import JsRequest
 from wakeful.workers.web.responses import JsResponse
+from wakeful.workers.web.streams import ReadableStream
 from wakeful.workers.worker import Worker
 from wakeful.workers.wrangler import WranglerConfig
 
@@ -101,7 +102,8 @@ class WorkerRuntime(Runtime):
 
     async def _answer(self, request: Request, body: bytes | None) -> Answer:
         try:
-            return await answer_of(await self.worker.respond(request_of(request, body)))
+            asked = request_of(request, body)
+            return answer_of(asked, await self.worker.respond(asked))
         except WakefulError:
             raise
         except CancelledError:
@@ -118,8 +120,20 @@ def request_of(request: Request, body: bytes | None) -> JsRequest:
     return JsRequest.received(request.method, f"http://{host}{path}{query}", request.pairs(), body)
 
 
-async def answer_of(response: JsResponse) -> Answer:
+def answer_of(request: JsRequest, response: JsResponse) -> Answer:
     """A response of the Worker, as the server sends it."""
     headers = [pair for pair in response.headers.raw() if pair[0] not in CONNECTION]
-    body = bytes(await response.bytes()) if response.body is not None else b""
-    return response.status, headers, body
+    content = response.take()
+    if content is None or request.method == "HEAD":
+        return response.status, headers, b""
+    if isinstance(content, bytes):
+        return response.status, headers, content
+    return response.status, headers, _chunks(content)
+
+
+async def _chunks(stream: ReadableStream) -> AsyncGenerator[bytes, None]:
+    try:
+        async for chunk in stream:
+            yield bytes(chunk)
+    finally:
+        await stream.cancel()

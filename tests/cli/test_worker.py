@@ -100,3 +100,48 @@ def test_a_missing_class_is_a_start_up_error(launch: Launch, worker: Path) -> No
     server = launch("serve", worker, "--port", "0")
     assert server.wait() != 0
     assert "has no class Missing" in server.err.rest()
+
+
+def test_bodies_stream(launch: Launch, worker: Path, client: httpx2.Client) -> None:
+    """B29: the first chunk is there while the object waits to be told to go on."""
+    (worker / "src" / "entry.py").write_text(STREAMING)
+    server = launch("serve", worker, "--port", "0")
+    url = server.url()
+    with client.stream("GET", f"{url}/stream") as response:
+        chunks = response.iter_text()
+        assert next(chunks) == "first"
+        assert client.get(f"{url}/go").text == "gone"
+        assert "".join(chunks) == "last"
+    with client.stream("GET", f"{url}/stream") as response:
+        assert next(response.iter_text()) == "first"
+    assert client.get(f"{url}/go").text == "gone"
+    assert server.interrupt() == 0
+    assert "Traceback" not in server.err.rest()
+
+
+STREAMING = """
+import asyncio
+from js import ReadableStream
+from workers import DurableObject, Response, WorkerEntrypoint
+
+
+class Counter(DurableObject):
+    go = None
+
+    async def fetch(self, request):
+        if request.url.endswith("/go"):
+            self.go.set()
+            return Response("gone")
+        self.go = asyncio.Event()
+        return Response(ReadableStream(self.chunks()))
+
+    async def chunks(self):
+        yield b"first"
+        await self.go.wait()
+        yield b"last"
+
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        return await self.env.COUNTER.getByName("a").fetch(request)
+"""

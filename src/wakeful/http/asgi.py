@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, TypeAlias
 
 from wakeful.errors import ShuttingDown
@@ -126,7 +126,12 @@ class AsgiApplication:
 async def _send(answer: Answer, send: Send) -> None:
     status, headers, body = answer
     pairs = [(name.encode(), value.encode()) for name, value in headers]
-    if status != 204:
+    if isinstance(body, bytes) and status != 204:
         pairs.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": pairs})
+    if not isinstance(body, bytes):
+        async with aclosing(body):
+            async for chunk in body:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        body = b""
     await send({"type": "http.response.body", "body": body})

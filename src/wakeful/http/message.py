@@ -1,17 +1,20 @@
 """What a request and an answer are, whichever server they come through.
 
-Shapes:  an Answer is (status, headers, body); headers are pairs of lower-case ASCII text.
+Shapes:  an Answer is (status, headers, body); headers are pairs of lower-case ASCII text; a body is
+         bytes, or chunks as they come, which whoever sends them closes.
 Errors:  PayloadTooLarge when a body is over its limit, ClientGone when its sender has left.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Final, Protocol, TypeAlias
 
 from wakeful.codec import to_json
 
 Headers: TypeAlias = list[tuple[str, str]]
-Answer: TypeAlias = tuple[int, Headers, bytes]
+Content: TypeAlias = bytes | AsyncGenerator[bytes, None]
+Answer: TypeAlias = tuple[int, Headers, Content]
 
 JSON: Final = "application/json"
 JSON_HEADERS: Final[Headers] = [("content-type", JSON)]

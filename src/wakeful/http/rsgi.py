@@ -6,7 +6,8 @@ Source: the RSGI specification 1.4. In granian's implementation each use of `hea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Final, Protocol
 
 from wakeful.errors import MalformedRequest
@@ -38,6 +39,13 @@ class RsgiScope(Protocol):
     headers: RsgiHeaders
 
 
+class RsgiTransport(Protocol):
+    """What is used of granian's stream."""
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send a chunk."""
+
+
 class RsgiProtocol(Protocol):
     """What is used of granian's HTTP protocol."""
 
@@ -49,6 +57,9 @@ class RsgiProtocol(Protocol):
 
     def response_bytes(self, status: int, headers: Headers, body: bytes) -> None:
         """Answer."""
+
+    def response_stream(self, status: int, headers: Headers) -> RsgiTransport:
+        """Begin to answer."""
 
 
 class RsgiRequest:
@@ -140,4 +151,16 @@ class RsgiApplication:
             return
         if status >= 400 and request.unread() and (status == 413 or not await request.drain()):
             headers = [*headers, CLOSE]  # the server closes then, and the client should know
-        proto.response_bytes(status, headers, body)
+        if isinstance(body, bytes):
+            proto.response_bytes(status, headers, body)
+        else:
+            await _stream(proto.response_stream(status, headers), body)
+
+
+async def _stream(transport: RsgiTransport, body: AsyncGenerator[bytes, None]) -> None:
+    async with aclosing(body):
+        async for chunk in body:
+            try:
+                await transport.send_bytes(chunk)
+            except RuntimeError:  # granian's: the client has left
+                return

@@ -21,9 +21,11 @@ from wakeful.workers.failures import reset_by, thrown
 from wakeful.workers.ids import DurableObjectId
 from wakeful.workers.object_state import DurableObjectState
 from wakeful.workers.proxies import JsDict, JsException, JsTypeError
+from wakeful.workers.relay import relayed
 from wakeful.workers.storage import MS_NS
 from wakeful.workers.web.requests import JsRequest, Request
 from wakeful.workers.web.responses import FetchResponse, JsResponse, Response
+from wakeful.workers.web.streams import ReadableStream
 
 if TYPE_CHECKING:
     from wakeful.workers.classes import ObjectClass
@@ -111,7 +113,11 @@ class Instance:
         handler = self._class.exported.handler(self.target, "fetch")
         if handler is None:
             raise JsTypeError(NO_FETCH)
-        return response_of(await settled(handler(Request(request))))
+        response = response_of(await settled(handler(Request(request))))
+        content = response.js_object.take()
+        if isinstance(content, ReadableStream):
+            content = relayed(self.gated, content)
+        return Response(response.js_object.with_content(content))
 
     async def rpc(self, name: str, args: tuple[Any, ...]) -> Any:
         """Call a method of it, as others may."""

@@ -102,13 +102,14 @@ class JsResponse(Body):
         """The same response again; the bodies of both can be read."""
         if self.webSocket is not None:
             raise JsTypeError("Cannot clone a response to a WebSocket handshake.")
-        return self._with(self.split())
+        return self.with_content(self.split())
 
     def moved(self) -> JsResponse:
         """The same response for somebody else: this one's body is used now."""
-        return self._with(self.take())
+        return self.with_content(self.take())
 
-    def _with(self, content: Content) -> JsResponse:
+    def with_content(self, content: Content) -> JsResponse:
+        """The same response with another body."""
         response = JsResponse.received(self.status, (), content, url=self.url)
         response.headers = Headers(self.headers)
         response.statusText, response.webSocket = self.statusText, self.webSocket
