@@ -350,3 +350,29 @@ async def test_an_overloaded_object_says_so(tmp_path: Path) -> None:
 
 async def _later(make):  # type: ignore[no-untyped-def]
     return await make()
+
+
+@virtual
+async def test_no_call_overtakes_one_that_has_no_task_yet(tmp_path: Path) -> None:
+    source = methods(
+        "async def wait(self):\n    await workers.event.wait()",
+        "async def note(self, value):\n    log.append(value)",
+    )
+    async with running(tmp_path, source) as worker:
+        event = worker.module.workers.event = asyncio.Event()
+        stub = worker.stub()
+        await stub.note(0)
+
+        async def later(value: int) -> None:
+            await event.wait()
+            await stub.note(value)
+
+        posting = [asyncio.ensure_future(later(1))]
+        await asyncio.sleep(0)
+        waiting = stub.wait()  # takes the one task that is there, and gives it back in between
+        await asyncio.sleep(0)
+        posting.append(asyncio.ensure_future(later(2)))
+        await asyncio.sleep(0)
+        event.set()
+        await asyncio.gather(waiting, *posting)
+        assert worker.log == [0, 1, 2]

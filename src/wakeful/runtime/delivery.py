@@ -69,6 +69,7 @@ class Delivery:
         self._new_future = loop.create_future
         self._suspended: dict[Turn, float] = {}
         self._timer: TimerHandle | None = None
+        self._to_pump: set[Activation] = set()
         self._now_ns = clock.monotonic_ns
         self._limits = config.limits
         self._life = life
@@ -134,8 +135,8 @@ class Delivery:
         if mailbox is not None and activation.life.state is State.ACTIVE:
             budget = STRAIGHT_RUN_MAX
             while (event := mailbox.peek()) is not None and activation.admits(event.plan):
-                if budget == 0:
-                    self._loop.call_soon(self.pump, activation)
+                if budget == 0 or (event.plan.gated and _begins(activation)):
+                    self._pump_soon(activation)
                     break
                 budget -= 1
                 mailbox.take()
@@ -144,6 +145,15 @@ class Delivery:
                     self._run_queued(activation, event)
         activation.refresh()
         self._life.tell_watchers()
+
+    def _pump_soon(self, activation: Activation) -> None:
+        if activation not in self._to_pump:
+            self._to_pump.add(activation)
+            self._loop.call_soon(self._pump_now, activation)
+
+    def _pump_now(self, activation: Activation) -> None:
+        self._to_pump.discard(activation)
+        self.pump(activation)
 
     def _run_queued(self, activation: Activation, event: Envelope) -> None:
         turn = self._start(activation, event.plan, event.args, event.kwargs, event.context)
@@ -374,6 +384,11 @@ class Delivery:
             if turn.reply is not None and not turn.reply.done():
                 turn.reply.set_exception(again(turn.cause))
             self._life.discard(turn.activation, turn.cause)
+
+
+def _begins(activation: Activation) -> bool:
+    """Whether the last turn may not have had its first step yet: nothing overtakes it."""
+    return bool(activation.turns) and not activation.turns[-1].waited
 
 
 def _told(error: BaseException) -> BaseException:
