@@ -265,10 +265,27 @@ def test_what_is_written_reads_as_it_was_stored(value: object) -> None:
     assert read(write(kept)) == kept
 
 
-WRITTEN: Final = (
-    "null true false zero two neg float negzero inf safe bigint ascii latin1 wide lone empty dense"
-    " date buffer"
-).split()
+WRITTEN: Final = [
+    "null",
+    "true",
+    "false",
+    "zero",
+    "two",
+    "neg",
+    "float",
+    "negzero",
+    "inf",
+    "safe",
+    "bigint",
+    "ascii",
+    "latin1",
+    "wide",
+    "lone",
+    "empty",
+    "dense",
+    "date",
+    "buffer",
+]
 
 
 @pytest.mark.parametrize("name", WRITTEN)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from wakeful.cli.failures import Failure, WrongUsage
+from wakeful.cli.tables import print_table
 
 if TYPE_CHECKING:
     from wakeful.cli.stored import Source, Stored
@@ -133,7 +133,7 @@ def _print_types(counts: dict[str, int], *, as_json: bool) -> None:
         click.echo("no actors are stored yet")
         return
     rows = [(name, f"{n}+" if n >= COUNTED_MAX else str(n)) for name, n in counts.items()]
-    _print_table(("TYPE", "ACTORS"), rows)
+    print_table(("TYPE", "ACTORS"), rows)
     if sys.stdout.isatty():
         click.echo(f"\nwakeful actors ls --type {next(iter(counts))}   lists their names")
 
@@ -163,27 +163,9 @@ def _print_actors(rows: list[Stored], *, as_json: bool, more: bool) -> None:
         (row.type, row.name, str(len(row.state)), str(len(row.storage)), str(row.size_bytes))
         for row in rows
     ]
-    _print_table(("TYPE", "NAME", "FIELDS", "KEYS", "BYTES"), table)
+    print_table(("TYPE", "NAME", "FIELDS", "KEYS", "BYTES"), table)
     if more:
         click.echo("there are more: use --limit or --prefix", err=True)
-
-
-def _print_table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Columns for people; scripts that want to be sure use --json."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    for head in heads:
-        number = head in ("ACTORS", "FIELDS", "KEYS", "BYTES")
-        table.add_column(head, justify="right" if number else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    if not console.is_terminal:
-        console.width = 10_000  # a pipe has no edge to wrap at
-    console.print(table)
 
 
 def _print_stored(stored: Stored) -> None:

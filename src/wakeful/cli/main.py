@@ -13,7 +13,10 @@ COMMANDS: Final = {
     "dev": "serve actors here, and reload them whenever their code changes",
     "serve": "serve actors",
     "actors": "list, show and delete what is stored",
+    "import": "bring Cloudflare Durable Objects over from wrangler's local state",
+    "export": "write an actor as a SQLite file",
 }
+MODULES: Final = {"import": "import_"}  # the others are in the module of their name
 
 SUMMARY: Final = """\
 Durable virtual actors for Python: plain classes that live once, wake on their first
@@ -39,7 +42,9 @@ class Commands(click.Group):
         """The command of that name."""
         if name not in COMMANDS:
             return None
-        return cast("click.Command", import_module(f"wakeful.cli.{name}").command)
+        return cast(
+            "click.Command", import_module(f"wakeful.cli.{MODULES.get(name, name)}").command
+        )
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The page a person sees first."""
