@@ -1,10 +1,12 @@
 """`wakeful import`, from workerd's files to a Worker in Python that reads what it finds."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import apsw
 import pytest
 from click.testing import CliRunner, Result
 from tests.workers.workerd_state import ALL, ODD, ONE, contents, unpacked
@@ -169,8 +171,6 @@ def test_existing_objects_are_replaced_by_force_only(state: Path, data: Path) ->
 
 
 def test_an_object_that_has_tables_only_exists_too(state: Path, data: Path) -> None:
-    import apsw
-
     with apsw.Connection(str(state / f"v3/do/sample-Shop/{ONE}.sqlite")) as connection:
         connection.execute("DELETE FROM _cf_KV; DELETE FROM _cf_METADATA")
     connection.close()
@@ -203,7 +203,7 @@ async def test_a_directory_in_use_is_refused(state: Path, data: Path) -> None:
 def test_objects_inside_objects_are_said_to_be_left_out(state: Path, data: Path) -> None:
     (state / f"v3/do/sample-Kinds/{ALL}.1.sqlite").touch()
     result = bring(state, data, "--class", "Kinds")
-    assert result.stderr == "left out: 1 files of objects inside objects\n"
+    assert result.stderr == "left out: 1 file of objects inside objects\n"
     assert "1 object brought over" in result.stdout
 
 
@@ -211,3 +211,35 @@ def test_a_path_without_objects_is_refused(tmp_path: Path, data: Path) -> None:
     result = bring(tmp_path, data)
     assert result.exit_code == 1
     assert "holds no Durable Objects: they are in .wrangler/state/v3/do/" in result.stderr
+
+
+@pytest.fixture
+def overdue(state: Path, data: Path) -> Path:
+    """A data directory with an object whose alarm was due in 2001."""
+    file = state / f"v3/do/sample-Shop/{ONE}.sqlite"
+    with apsw.Connection(str(file)) as connection:
+        connection.execute("UPDATE _cf_METADATA SET value = 1000000000000000000")
+    connection.close()
+    assert bring(file, data).exit_code == 0
+    return data
+
+
+ALARM = """
+import asyncio
+
+fired = asyncio.Event()
+
+async def alarm(self):
+    assert await self.ctx.storage.get("total") == 3
+    fired.set()
+
+Base.alarm = alarm
+"""
+
+
+async def test_an_alarm_that_was_missed_fires_at_once(overdue: Path, tmp_path: Path) -> None:
+    (tmp_path / "wrangler.toml").write_text(TOML)
+    (tmp_path / "entry.py").write_text(dedent(CODE) + dedent(ALARM))
+    async with WorkerRuntime(overdue, read_config(tmp_path)) as runtime:
+        module: Any = runtime.worker._worker.module
+        await asyncio.wait_for(module.fired.wait(), 10)

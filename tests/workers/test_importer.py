@@ -249,7 +249,13 @@ def test_tables_arrive_without_workerds_own(
 
 
 def test_an_object_without_tables_has_no_pages(importer: Importer, state: Path) -> None:
+    """The table that wrangler adds is none of its own."""
+    with apsw.Connection(str(state / f"v3/do/sample-Kinds/{ALL}.sqlite")) as connection:
+        connection.execute("CREATE TABLE __miniflare_do_name (id INTEGER PRIMARY KEY, name TEXT)")
+        connection.execute("INSERT INTO __miniflare_do_name VALUES (1, 'all')")
+    connection.close()
     one = read(importer, state, ALL)
+    assert one.tables == 0
     (record,) = one.records(StoreInfo(epoch=1, shards=1))
     assert record.pages == {}
     assert record.puts == one.cells

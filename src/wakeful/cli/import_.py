@@ -72,7 +72,8 @@ def command(
         count = _counted(len(unreadable), "value")
         click.echo(f"\nleft out, as they cannot be read: {count}\n{_listed(unreadable)}", err=True)
     if found.children:
-        click.echo(f"left out: {len(found.children)} files of objects inside objects", err=True)
+        files = _counted(len(found.children), "file")
+        click.echo(f"left out: {files} of objects inside objects", err=True)
     done = "would be brought" if dry_run else "brought"
     click.echo(f"\n{_counted(len(found.sources), 'object')} {done} over into {data}")
 

@@ -1,12 +1,12 @@
 """Durable Objects as workerd and `wrangler dev` keep them on disk, read to become actors.
 
 Shapes:  <state>/v3/do/<worker>-<class>/<64 hex digits>.sqlite, each with its -wal: _cf_KV holds
-         keys and V8's bytes, _cf_METADATA under 1 the alarm (ns), all other tables are the
-         user's. metadata.sqlite beside them repeats the alarms; it counts only for objects that
-         have no _cf_METADATA, which older versions did not write.
+         keys and V8's bytes, _cf_METADATA under 1 the alarm (ns), __miniflare_do_name the name;
+         all other tables are the user's. metadata.sqlite beside them repeats the alarms; it
+         counts only for objects without _cf_METADATA, which older versions did not write.
 Invariants: the source is never opened by SQLite, only copied: not even its -shm appears.
 Errors:  CannotImport, naming the file and, for a value, its key.
-Source:  workerd and miniflare; looked at with workerd 2026-11-17.
+Source:  workerd and miniflare; looked at with workerd 2026-11-17 and wrangler 4.86.
 """
 
 from __future__ import annotations
@@ -331,8 +331,10 @@ def _shown(key: object) -> str:
 
 def _keep_tables(copy: apsw.Connection) -> int:
     """Leave a file of the user's tables in pages as actors have them; how many there are."""
-    ours = "name LIKE '!_cf!_%' ESCAPE '!'"
-    names = copy.execute(f"SELECT name FROM sqlite_schema WHERE type = 'table' AND {ours}")
+    names = copy.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table'"
+        " AND (name LIKE '!_cf!_%' ESCAPE '!' OR name LIKE '!_!_miniflare!_%' ESCAPE '!')"
+    )
     for (name,) in names.fetchall():
         quoted = str(name).replace('"', '""')
         copy.execute(f'DROP TABLE "{quoted}"')
