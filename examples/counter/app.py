@@ -1,4 +1,4 @@
-"""A counter for every name you can think of, each with a state of its own that is always on disk."""
+"""A counter for every name you can think of, each with its own state, always on disk."""
 
 from wakeful import DurableObject, readonly
 

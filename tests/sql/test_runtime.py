@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from wakeful import DurableObject, Runtime, SqlError, StateInvalid, StorageError
+from wakeful import (
+    ActorId,
+    DurableObject,
+    Runtime,
+    SqlError,
+    StateInvalid,
+    StorageError,
+    interleave,
+)
 from wakeful.config import Config, Limits
 from wakeful.errors import ActorAborted, InvalidArguments, StorageFull
 from wakeful.ports import CommitRecord, Done
@@ -181,6 +191,69 @@ async def test_a_deleted_actor_has_no_pages(tmp_path: Path) -> None:
         await rt.delete(Notes, "a")
         assert rt.list(Notes).actors == ()
         assert await rt.get(Notes, "a").values() == []
+
+
+class Joined(DurableObject):
+    async def on_activate(self) -> None:
+        self.ctx.storage.sql.exec("CREATE TABLE IF NOT EXISTS t(v)")
+
+    async def add_wait_and_fail(self) -> None:
+        sql = self.ctx.storage.sql
+        sql.exec("INSERT INTO t VALUES ('before')")
+        await asyncio.sleep(0.005)
+        sql.exec("INSERT INTO t VALUES ('after')")
+        raise ValueError("no")
+
+    @interleave
+    async def values(self) -> list[object]:
+        return [row["v"] for row in self.ctx.storage.sql.exec("SELECT v FROM t")]
+
+
+async def test_a_turn_that_joins_another_commits_what_that_has_done() -> None:
+    async with Runtime(MemoryStore(), actors=[Joined]) as rt:
+        joined = rt.get(Joined, "a")
+        assert await joined.values() == []
+        failing = asyncio.create_task(joined.add_wait_and_fail())
+        await asyncio.sleep(0)
+        assert await joined.values() == ["before"]
+        with pytest.raises(ValueError, match="no"):
+            await failing
+        assert await joined.values() == ["before"]
+
+
+async def test_work_in_the_background_writes_too() -> None:
+    class Busy(DurableObject):
+        async def start(self) -> None:
+            self.ctx.storage.sql.exec("CREATE TABLE t(v)")
+            self.ctx.wait_until(self._work())
+
+        async def _work(self) -> None:
+            await asyncio.sleep(0)
+            self.ctx.storage.sql.exec("INSERT INTO t VALUES (1)")
+
+        async def count(self) -> object:
+            return self.ctx.storage.sql.exec("SELECT count(*) n FROM t").one()["n"]
+
+    disk = MemoryDisk()
+    async with Runtime(MemoryStore(disk), actors=[Busy]) as rt:
+        await rt.get(Busy, "a").start()
+    async with Runtime(MemoryStore(disk), actors=[Busy]) as rt:
+        assert await rt.get(Busy, "a").count() == 1
+
+
+async def test_what_is_gone_is_freed() -> None:
+    """By itself: thousands of actors come and go."""
+    async with Runtime(MemoryStore(), actors=[Notes]) as rt:
+        notes = rt.get(Notes, "a")
+        await notes.add("x")
+        database = weakref.ref(rt.host.life.catalog.actors[ActorId("Notes", "a")].sql)
+        gc.disable()
+        try:
+            await rt.stop(notes)
+            await asyncio.sleep(0)
+            assert database() is None
+        finally:
+            gc.enable()
 
 
 class Failing(MemoryStore):

@@ -117,6 +117,12 @@ THING = methods(
         loop.call_later(1, lambda: self.ctx.storage.put("later", 1))
         await asyncio.sleep(2)
 
+    async def block_and_sync(self):
+        async def work():
+            await self.ctx.storage.sync()
+            log.append("synced inside")
+        await self.ctx.blockConcurrencyWhile(work)
+
     async def sync(self):
         self.ctx.storage.put("a", 1)
         await self.ctx.storage.sync()
@@ -388,6 +394,21 @@ class Client:
 
     async def aclose(self) -> None:
         """Nothing to close."""
+
+
+@virtual
+async def test_who_waits_for_a_section_keeps_nobody_from_leaving(tmp_path: Path) -> None:
+    store = FlakyStore()
+    async with running(tmp_path, THING, store=store) as worker:
+        worker.module.log.clear()
+        store.held = asyncio.Event()
+        syncing = worker.stub().sync()
+        blocking = worker.stub().block_and_sync()
+        await asyncio.sleep(1)
+        store.held.set()
+        await blocking
+        await syncing
+        assert worker.log == ["synced inside", "synced"]
 
 
 @pytest.mark.parametrize("method", ["put_two", "put_and_tell"])

@@ -264,6 +264,10 @@ class Gated:
             StorageError: it will not be.
         """
         self.commit()
+        # Not by this code itself, which may have to wait for a section while others leave.
+        await self._loop.create_task(self._departed(), context=outside())
+
+    async def _departed(self) -> None:
         async with self._leaving:
             await self._flusher.durable(self._activation)
 

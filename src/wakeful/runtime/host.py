@@ -23,7 +23,7 @@ from wakeful.errors import (
     UnknownActorType,
     WakefulError,
 )
-from wakeful.facet import Facet
+from wakeful.facet import Facet, Persistence
 from wakeful.ids import ActorId, check_name
 from wakeful.ports import Clock, Database, SqlFactory, Store, StoreInfo
 from wakeful.runtime.activation import Activation
@@ -176,8 +176,8 @@ class Host:
     def database(self, activation: Activation) -> Database:
         """The SQL database of an activation that is durable, made when first needed."""
         if activation.sql is None:
-            persistence = activation.type.persistence
-            assert persistence is not None, "it keeps nothing"
+            # The facet may have been taken away since; the activation goes on as it began.
+            persistence = activation.type.persistence or Persistence()
             pending = partial(self.flusher.pending, activation)
             activation.sql = self.sql.open(activation.id, persistence, pending)
         return activation.sql

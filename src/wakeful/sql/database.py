@@ -71,13 +71,10 @@ class Handles(Protocol):
 
 
 class SqlDatabase:
-    """The database of one activation.
-
-    Attributes:
-        face: what user code gets.
-    """
+    """The database of one activation."""
 
     __slots__ = (
+        "__weakref__",
         "_actor",
         "_committed",
         "_cursors",
@@ -95,7 +92,6 @@ class SqlDatabase:
         "_stage",
         "_step",
         "_timed",
-        "face",
         "persistence",
         "seconds",
     )
@@ -110,7 +106,6 @@ class SqlDatabase:
         pending: Callable[[], bool],
         seconds: float,
     ) -> None:
-        self.face = NativeSql(self)
         self.persistence = persistence
         self.seconds = seconds
         self._actor = actor
@@ -130,6 +125,11 @@ class SqlDatabase:
         self._step = 0
         self._timed = 0
         self._since_ns = 0
+
+    @property
+    def face(self) -> NativeSql:
+        """What user code gets; made anew, so that nothing here refers to itself."""
+        return NativeSql(self)
 
     @property
     def idle(self) -> bool:
@@ -289,6 +289,7 @@ class SqlDatabase:
         self._close()
         self._pages.discard()
         self._forget_turn()
+        self._pending = _nothing_pending  # which knows the activation, and that knows us
 
     # --- for cursors -----------------------------------------------------------------------------
 
@@ -467,6 +468,10 @@ class SqlDatabase:
         if handle is not None:
             self._handles.closed(self)
             handle.close(True)
+
+
+def _nothing_pending() -> bool:
+    return False
 
 
 def _quoted(name: SqlValue) -> str:

@@ -10,6 +10,8 @@ from asyncio import Task
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NoReturn
 
+import structlog
+
 from wakeful.runtime.gated import Gated, outside, section_of
 from wakeful.workers.calls import settled
 from wakeful.workers.entrypoints import DurableObjectAbort
@@ -78,6 +80,7 @@ class DurableObjectState(JsProxy):
             try:
                 return await settled(callback())
             except Exception as error:
+                self._say("blockConcurrencyWhile failed", error)
                 gated.reset(reset_by(error))
                 raise
 
@@ -102,7 +105,12 @@ class DurableObjectState(JsProxy):
             raise AttributeError(name)
         raise JsException(NO_SOCKETS.format(name))
 
+    def _say(self, what: str, error: Exception | None) -> None:
+        log = structlog.get_logger("wakeful")
+        log.error(f"{what}: the object is reset", object=self.id.toString(), exc_info=error)
+
     def _blocked(self) -> None:
+        self._say("blockConcurrencyWhile took too long", None)
         reset: ObjectReset = reset_by(JsException(BLOCKED_TOO_LONG), overloaded=True)
         self._gated.reset(reset)
 
