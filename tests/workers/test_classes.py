@@ -1,0 +1,87 @@
+"""How classes of a Worker may be written: conformance rows I14, I15, I19; old-style handlers."""
+
+from pathlib import Path
+
+from tests.workers.running import raised, running, virtual
+
+CLASSES = """
+made = []
+
+class Mixin:
+    def mixed(self):
+        return "mixed"
+
+class Base(DurableObject):
+    def __init__(self, state, environment):
+        super().__init__(state, environment)
+        made.append("base")
+
+    def inherited(self):
+        return [type(self.ctx).__name__, type(self.env).__name__]
+
+class Thing(Mixin, Base):
+    def __init__(self, state, environment):
+        super().__init__(state, environment)
+        made.append("thing")
+
+    async def own(self, value):
+        return type(value).__name__, value
+
+    async def give(self):
+        return (1, 2)
+
+    async def fetch(self, request):
+        first = await request.text()
+        try:
+            await request.text()
+        except OSError as error:
+            return Response(f"{first}: {error}")
+
+"""
+OLD = """
+async def on_fetch(request, env, ctx):
+    ctx.waitUntil(env.OBJECT.getByName("a").inherited())
+    return Response(f"old {request.url}")
+"""
+
+
+@virtual
+async def test_mixins_and_inheritance(tmp_path: Path) -> None:
+    """I15."""
+    async with running(tmp_path, CLASSES) as worker:
+        stub = worker.stub()
+        assert await stub.mixed() == "mixed"
+        assert await stub.inherited() == ["DurableObjectState", "Env"]
+        assert worker.module.made == ["base", "thing"]
+
+
+@virtual
+async def test_results_that_cannot_be_sent(tmp_path: Path) -> None:
+    """I14: the caller hears of it, the object goes on."""
+    async with running(tmp_path, CLASSES) as worker:
+        stub = worker.stub()
+        assert isinstance(await raised(stub.give()), TypeError)
+        assert isinstance(await raised(stub.own(5)), TypeError)
+        assert await stub.mixed() == "mixed"
+
+
+@virtual
+async def test_a_body_is_read_once(tmp_path: Path) -> None:
+    """I19."""
+    async with running(tmp_path, CLASSES) as worker:
+        response = await worker.stub().fetch("http://h/", method="POST", body="text")
+        assert await response.text() == "text: Body already used"
+
+
+@virtual
+async def test_old_style_handlers(tmp_path: Path) -> None:
+    async with running(tmp_path, CLASSES, default=OLD) as worker:
+        assert await worker.fetch("/path?x=1") == (200, "old http://h/path?x=1")
+
+
+@virtual
+async def test_a_handler_must_answer_with_a_response(tmp_path: Path) -> None:
+    source = "class Thing(DurableObject):\n    async def fetch(self):\n        return 'text'\n"
+    async with running(tmp_path, source) as worker:
+        error = await raised(worker.stub().fetch("http://h/"))
+        assert "did not resolve to 'Response'" in error.message
