@@ -38,7 +38,10 @@ def wrk(
     seconds: int,
     connections: int = 64,
 ) -> Load:
-    """Load a server from the other core; an answer that is not 2xx is an error, as is none."""
+    """Load a server from the other core; an answer that is not 2xx is an error, as is none.
+
+    An answer that takes more than wrk's two seconds is slow, not wrong: it is in the figures.
+    """
     binary = shutil.which("wrk")
     if binary is None:
         raise Missing("wrk is not installed (Debian package wrk)")

@@ -22,8 +22,9 @@ function done(summary, latency, _)
   local errors = summary.errors
   io.write(string.format(
     '{"requests": %d, "duration_us": %d, "status_errors": %d, "socket_errors": %d, ' ..
+    '"timeouts": %d, ' ..
     '"p50_us": %.1f, "p99_us": %.1f}\n',
     summary.requests, summary.duration, errors.status,
-    errors.connect + errors.read + errors.write + errors.timeout,
+    errors.connect + errors.read + errors.write, errors.timeout,
     latency:percentile(50), latency:percentile(99)))
 end
