@@ -27,6 +27,7 @@ MODULES = {
     "P5": "bench.p5_activation",
     "P6": "bench.p6_memory",
     "P8": "bench.p8_growth",
+    "W": "bench.ws_sockets",
     "C": "bench.comparison",
 }
 

@@ -19,6 +19,8 @@ class Settings:
     memory_actors: int = 100_000
     activations: int = 10_000
     cold_objects: int = 300
+    sockets: int = 10_000
+    socket_seconds: float = 3.0
 
     @staticmethod
     def quick(directory: Path) -> Settings:
@@ -33,4 +35,6 @@ class Settings:
             memory_actors=10_000,
             activations=2_000,
             cold_objects=100,
+            sockets=1_000,
+            socket_seconds=0.5,
         )

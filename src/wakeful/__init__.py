@@ -13,8 +13,10 @@ from wakeful.actor import (
     ActorContext,
     AlarmInfo,
     DurableObject,
+    WebSocket,
     interleave,
     readonly,
+    websocket,
 )
 from wakeful.config import Config, Limits
 from wakeful.errors import (
@@ -35,6 +37,7 @@ from wakeful.errors import (
     Retry,
     SchemaMismatch,
     ShuttingDown,
+    SocketClosed,
     SqlError,
     StateError,
     StateInvalid,
@@ -97,6 +100,7 @@ __all__ = [
     "Runtime",
     "SchemaMismatch",
     "ShuttingDown",
+    "SocketClosed",
     "SqlError",
     "StateError",
     "StateInvalid",
@@ -108,8 +112,10 @@ __all__ = [
     "VirtualActorConfig",
     "VirtualActorFacet",
     "WakefulError",
+    "WebSocket",
     "interleave",
     "readonly",
+    "websocket",
 ]
 
 

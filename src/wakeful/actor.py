@@ -10,7 +10,7 @@ Source: Cloudflare Durable Objects (durable-objects.md 1); Orleans [ReadOnly], [
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, Final, ParamSpec, Protocol, TypeVar, cast, overload
 
@@ -29,7 +29,8 @@ A = TypeVar("A")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-HOOKS: Final = frozenset({"on_activate", "on_deactivate", "handle_message", "migrate", "alarm"})
+SOCKET_HOOKS: Final = frozenset({"on_message", "on_close", "on_error"})
+HOOKS: Final = SOCKET_HOOKS | {"on_activate", "on_deactivate", "handle_message", "migrate", "alarm"}
 RESERVED: Final = frozenset({"ctx", "facets", "schema_version", "removed_fields"})
 
 
@@ -195,6 +196,48 @@ class ActorAlarm(Protocol):
         """Take the alarm back."""
 
 
+class WebSocket(Protocol):
+    """A client's connection, kept open while the actor sleeps. Source: durable-objects.md 1.9.
+
+    What is sent leaves when the turn's writes are durable, in order; if the turn is undone it never
+    does. Ordered by turn, so a client sees nothing that a crash could take back.
+    """
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What it was accepted with."""
+
+    @property
+    def attachment(self) -> object:
+        """A value of yours that stays with the socket while the actor sleeps; a copy.
+
+        Set it to keep another: at most 16 KiB when serialized. None if never set.
+        """
+
+    @attachment.setter
+    def attachment(self, value: object) -> None: ...
+
+    @property
+    def auto_response_ns(self) -> int | None:
+        """When it was last answered automatically, in nanoseconds since 1970."""
+
+    def send(self, message: str | bytes) -> None:
+        """Send a message. To a client that has gone it is lost, as on any network.
+
+        Raises:
+            SocketClosed: you have closed the socket.
+            PayloadTooLarge: over limits.socket_message_bytes.
+        """
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close it: 1000, or a code of your own from 4000 to 4999.
+
+        Raises:
+            SocketClosed: you have closed it before.
+            InvalidArguments: the code may not be sent, or the reason has more than 123 bytes.
+        """
+
+
 class Log(Protocol):
     """A structured logger bound to the actor."""
 
@@ -229,6 +272,29 @@ class ActorContext(Protocol):
     @property
     def log(self) -> Log:
         """A logger bound to type and name."""
+
+    @property
+    def auto_response(self) -> tuple[str, str] | None:
+        """What `set_auto_response` has set."""
+
+    def accept(self, socket: WebSocket, tags: Iterable[str] = ()) -> None:
+        """Accept the socket a @websocket method was given: it stays open while the actor sleeps.
+
+        Raises:
+            InvalidArguments: it was accepted before; more than 10 tags; one of more than 256
+                characters.
+            Overloaded: limits.sockets_per_actor.
+        """
+
+    def sockets(self, tag: str | None = None) -> Sequence[WebSocket]:
+        """The actor's open sockets, or those with a tag; the newest first."""
+
+    def set_auto_response(self, request: str | None = None, response: str = "") -> None:
+        """Answer a message that is exactly `request` without waking the actor; None: no more.
+
+        Raises:
+            InvalidArguments: one of them has more than 2,048 bytes.
+        """
 
     def now_ns(self) -> int:
         """Wall-clock nanoseconds since 1970, of the runtime's clock."""
@@ -341,6 +407,16 @@ def interleave(method: Callable[P, R]) -> Callable[P, R]:
     Its start and its end are commit points of the turn it interleaves with.
     """
     method.__wakeful_interleave__ = True  # type: ignore[attr-defined]
+    return method
+
+
+def websocket(method: Callable[P, R]) -> Callable[P, R]:
+    """Mark a method that WebSocket clients connect to: GET on its path, with an upgrade.
+
+    Its first argument is the socket, the others come from the query string. It accepts with
+    `self.ctx.accept(socket)`; a socket it does not accept is refused (403).
+    """
+    method.__wakeful_websocket__ = True  # type: ignore[attr-defined]
     return method
 
 

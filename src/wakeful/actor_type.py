@@ -25,6 +25,9 @@ POSITIONAL: Final = (
 KEYWORD: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
+MARK: Final = "__wakeful_websocket__"
+
+
 class Parameter:
     """One parameter of a method: how its argument is checked and copied."""
 
@@ -70,6 +73,7 @@ class MethodPlan:
         "urgent",
     )
     gated: ClassVar[bool] = False
+    _given: ClassVar[int] = 1  # leading parameters no caller gives: self
 
     def __init__(self, cls: type[Actor], name: str) -> None:
         raw: Method = getattr(cls, name)
@@ -83,7 +87,7 @@ class MethodPlan:
         self.readonly: bool = getattr(raw, "__wakeful_readonly__", False)
         self.interleave: bool = getattr(raw, "__wakeful_interleave__", False)
         hints = _hints(cls, name, raw)
-        parameters = list(inspect.signature(raw).parameters.values())[1:]
+        parameters = list(inspect.signature(raw).parameters.values())[self._given :]
         self.parameters = tuple(_parameter(cls, name, p, hints) for p in parameters)
         self.positional = sum(p.by_position for p in self.parameters)
         self.required = any(p.default is EMPTY for p in self.parameters)
@@ -172,6 +176,28 @@ class MethodPlan:
                 )
 
 
+class SocketPlan(MethodPlan):
+    """A method that sockets connect to; its arguments but the socket come from the edge."""
+
+    __slots__ = ()
+    _given = 2
+
+    def __init__(self, cls: type[Actor], name: str) -> None:
+        signature = inspect.signature(getattr(cls, name))
+        if len(signature.parameters) < 2:
+            raise ConfigError(
+                f"{cls.__name__}.{name} is marked @websocket and takes no socket: "
+                f"async def {name}(self, socket: WebSocket, ...)"
+            )
+        super().__init__(cls, name)
+
+    def copy_arguments(
+        self, args: tuple[object, ...], kwargs: Mapping[str, object]
+    ) -> tuple[tuple[object, ...], dict[str, object]]:
+        """The arguments themselves: they have just been made from a query string."""
+        return args, dict(kwargs)
+
+
 class ActorType:
     """A registered type: class, facets, and everything compiled from them."""
 
@@ -187,6 +213,7 @@ class ActorType:
         "on_deactivate",
         "persistence",
         "schema",
+        "socket_methods",
     )
 
     chain: Chain
@@ -197,7 +224,10 @@ class ActorType:
     def __init__(self, cls: type[Actor], facets: Iterable[Facet], name: str | None = None) -> None:
         self.cls = cls
         self.name = name or cls.__name__
-        self.methods = {name: MethodPlan(cls, name) for name in _method_names(cls)}
+        names = _method_names(cls)
+        for_sockets = {name for name in names if hasattr(getattr(cls, name), MARK)}
+        self.methods = {n: MethodPlan(cls, n) for n in names if n not in for_sockets}
+        self.socket_methods = {n: SocketPlan(cls, n) for n in names if n in for_sockets}
         self.has_alarm = hasattr(cls, "alarm")
         self.gated: bool = getattr(cls, "__wakeful_gated__", False)
         self.on_activate = cls.on_activate is not Actor.on_activate
@@ -216,7 +246,7 @@ class ActorType:
         self.chain = chain
         self.lifetime = plan.lifetime
         self.persistence = plan.persistence
-        for method in self.methods.values():
+        for method in (*self.methods.values(), *self.socket_methods.values()):
             method.compile(chain)
 
     async def run_alarm(self, instance: Actor, info: AlarmInfo) -> None:
@@ -229,7 +259,7 @@ class ActorType:
 
     def never_straight(self) -> None:
         """From now on no call takes the straight path, which asks for nothing."""
-        for method in self.methods.values():
+        for method in (*self.methods.values(), *self.socket_methods.values()):
             method.straight = False
 
     def method(self, name: str) -> MethodPlan:
@@ -247,6 +277,8 @@ class ActorType:
         """Why a name cannot be called, in words for the caller."""
         if name.startswith("_"):
             return f"{self.name}.{name} is private to the actor (its name starts with _)"
+        if name in self.socket_methods:
+            return f"{self.name}.{name} is for WebSocket clients: GET its path with an upgrade"
         if _has(self.cls, name):
             return (
                 f"{self.name}.{name} is not a method: a ref gives methods only. "

@@ -36,6 +36,11 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         request_bytes: the largest HTTP request body (413).
         http_requests: HTTP requests being handled at once (503).
         request_seconds: how long an HTTP caller waits (504).
+        sockets: open WebSockets (503).
+        sockets_per_actor: those of one actor (429; Cloudflare's limit).
+        socket_message_bytes: the largest WebSocket message; a larger one closes it (1009).
+        socket_backlog_bytes: what may wait for one slow client; if more does, its socket is closed
+            (1013).
         sql_handles: SQL databases open at once (some 0.17 MB each); the least recently used one
             is closed first, and opened again when its actor needs it.
         sql_cache_bytes: the page cache of an open SQL database, at most.
@@ -52,6 +57,10 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     request_bytes: int = 1024 * 1024
     http_requests: int = 10_000
     request_seconds: float = 60.0
+    sockets: int = 100_000
+    sockets_per_actor: int = 32_768
+    socket_message_bytes: int = 32 * 1024 * 1024
+    socket_backlog_bytes: int = 16 * 1024 * 1024
     sql_handles: int = 1_000
     sql_cache_bytes: int = 1024 * 1024
     sql_turn_bytes: int = 64 * 1024 * 1024

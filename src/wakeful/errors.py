@@ -14,6 +14,7 @@
     ├─ ActorError               the actor answered with a failure
     │  ├─ ActorRaised           500  user code raised (remote type, message)
     │  ├─ ActorAborted          500  ctx.abort() threw the activation away
+    │  ├─ SocketClosed          500  a WebSocket that has ended
     │  ├─ ActivationFailed      500  it could not wake
     │  └─ SqlError              500  SQL that the actor ran failed
     ├─ StateError               declared state is wrong
@@ -200,6 +201,20 @@ class ActorAborted(ActorError):
 
     code = "actor_aborted"
     retry = Retry.ONLY_IF_IDEMPOTENT
+
+
+class SocketClosed(ActorError):
+    """The WebSocket is closed, or its connection broke a rule; `on_error` is told why.
+
+    Attributes:
+        close_code: the code of its close frame.
+    """
+
+    code = "socket_closed"
+
+    def __init__(self, message: str, close_code: int = 1006) -> None:
+        super().__init__(message)
+        self.close_code = close_code
 
 
 class ActivationFailed(ActorError):

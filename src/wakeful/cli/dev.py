@@ -35,10 +35,12 @@ from wakeful.cli.process import (
     until_stopped,
 )
 from wakeful.cli.sources import Source, source_of
+from wakeful.core.hibernation import RESTART
 from wakeful.errors import ConfigError, DirectoryInUse, StorageError
 from wakeful.http.message import Answer, Answering, Request
 from wakeful.http.server import HttpServer
 from wakeful.node import Runtime
+from wakeful.runtime.socket import Socket
 
 DRAIN_SECONDS: Final = 2.0  # a call that takes longer is undone, and its caller may try again
 SHUTDOWN_SECONDS: Final = 1.0
@@ -99,6 +101,16 @@ class Switch:
                 self._idle.set()
         print_call(request, answer[0], (perf_counter() - started) * 1e3)
         return answer
+
+    async def connect(self, request: Request) -> Socket | Answer:
+        """A socket for a request with an upgrade, or an answer."""
+        started = perf_counter()
+        while (gateway := self._gateway) is None:
+            await self._opened.wait()
+        outcome = await gateway.connect(request)
+        status = outcome[0] if isinstance(outcome, tuple) else 101
+        print_call(request, status, (perf_counter() - started) * 1e3)
+        return outcome
 
     def close(self) -> None:
         """The server has ended."""
@@ -187,6 +199,7 @@ class Development:
             return
         self._broken = False
         await self._switch.shut()
+        self.runtime.host.sockets.goodbye = (RESTART, "the code has changed")
         await self.stop()
         await self._reopen(runtime)
         self._use(runtime)

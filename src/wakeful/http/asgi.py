@@ -8,17 +8,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, aclosing
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
+from wakeful.core.hibernation import INTERNAL_ERROR, LOST, NO_CODE, TOO_BIG
 from wakeful.errors import ShuttingDown
+from wakeful.http.connection import CLOSE_SECONDS, CUT
 from wakeful.http.gateway import Gateway
 from wakeful.http.invoke import too_large
 from wakeful.http.message import Answer, ClientGone, Headers
 from wakeful.http.problems import problem
+from wakeful.runtime.socket import Socket
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+POLICY: Final = 1008
 
 
 class AsgiRequest:
@@ -30,7 +35,7 @@ class AsgiRequest:
         self._scope = scope
         self._receive = receive
         self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
-        self.method: str = scope["method"]
+        self.method: str = scope.get("method", "GET")  # a WebSocket's scope has none
         path: str = scope["path"]
         self.path = path.removeprefix(scope.get("root_path", ""))
 
@@ -66,6 +71,90 @@ class AsgiRequest:
         return b"".join(chunks)
 
 
+class AsgiWire:
+    """A socket over ASGI: what is sent waits in a queue for the server to take it.
+
+    The server answers a client's close frame itself, with the client's code.
+    """
+
+    __slots__ = ("_backlog_bytes", "_queue", "_receive", "_send", "_socket", "_unheld")
+
+    def __init__(self, socket: Socket, receive: Receive, send: Send) -> None:
+        self._socket = socket
+        self._receive = receive
+        self._send = send
+        self._backlog_bytes = 0
+        self._queue: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        self._unheld = asyncio.Event()
+        self._unheld.set()
+
+    async def run(self) -> None:
+        """Accept the connection; return when it has ended."""
+        await self._send({"type": "websocket.accept"})
+        self._socket.connect(self)
+        reading = asyncio.create_task(self._read())
+        writing = asyncio.create_task(self._write())
+        try:
+            await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (reading, writing):
+                task.cancel()
+            await asyncio.wait((reading, writing))
+            self._socket.closed(LOST, CUT, clean=False)
+            self._socket.disconnected()
+
+    def send(self, message: str | bytes) -> None:
+        """Send a message."""
+        kind = "text" if isinstance(message, str) else "bytes"
+        self._backlog_bytes += len(message)
+        self._queue.put_nowait({"type": "websocket.send", kind: message})
+
+    def close(self, code: int, reason: str) -> None:
+        """Send a close frame."""
+        code = 1000 if code == NO_CODE else code
+        self._queue.put_nowait({"type": "websocket.close", "code": code, "reason": reason})
+
+    def drop(self) -> None:
+        """End it: ASGI knows no way without a close frame."""
+        self.close(INTERNAL_ERROR, "")
+
+    def hold(self, *, held: bool) -> None:
+        """Stop reading, or go on."""
+        if held:
+            self._unheld.clear()
+        else:
+            self._unheld.set()
+
+    def backlog_bytes(self) -> int:
+        """What was sent and has not left yet."""
+        return self._backlog_bytes
+
+    async def _read(self) -> None:
+        limit = self._socket.message_bytes_max
+        while True:
+            event = await self._receive()
+            if event["type"] == "websocket.disconnect":
+                code: int = event.get("code") or NO_CODE
+                reason: str = event.get("reason") or ("" if code != LOST else CUT)
+                self._socket.closed(code, reason, clean=code != LOST)
+                return
+            message: str | bytes = event.get("text") or event.get("bytes") or ""
+            if len(message) > limit:
+                self._socket.failed(TOO_BIG, f"a message has at most {limit} bytes")
+                self.close(TOO_BIG, "too big")
+                await asyncio.sleep(CLOSE_SECONDS)
+            self._socket.received(message)
+            await self._unheld.wait()
+
+    async def _write(self) -> None:
+        while True:
+            event = await self._queue.get()
+            self._backlog_bytes -= len(event.get("text") or event.get("bytes") or b"")
+            await self._send(event)
+            if event["type"] == "websocket.close":
+                return
+
+
 class AsgiApplication:
     """Answers over ASGI.
 
@@ -90,8 +179,7 @@ class AsgiApplication:
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1000})
+            await self._websocket(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = self._gateway()
@@ -104,6 +192,21 @@ class AsgiApplication:
         except ClientGone:
             return
         await _send(answer, send)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gateway = self._gateway()
+        await receive()
+        outcome = (
+            problem(ShuttingDown("the runtime is not running"))
+            if gateway is None
+            else await gateway.connect(AsgiRequest(scope, receive))
+        )
+        if isinstance(outcome, Socket):
+            await AsgiWire(outcome, receive, send).run()
+        elif "websocket.http.response" in scope.get("extensions", {}):
+            await _send(outcome, send, "websocket.http.response")
+        else:
+            await send({"type": "websocket.close", "code": POLICY})
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -123,15 +226,15 @@ class AsgiApplication:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-async def _send(answer: Answer, send: Send) -> None:
+async def _send(answer: Answer, send: Send, kind: str = "http.response") -> None:
     status, headers, body = answer
     pairs = [(name.encode(), value.encode()) for name, value in headers]
     if isinstance(body, bytes) and status != 204:
         pairs.append((b"content-length", str(len(body)).encode()))
-    await send({"type": "http.response.start", "status": status, "headers": pairs})
+    await send({"type": f"{kind}.start", "status": status, "headers": pairs})
     if not isinstance(body, bytes):
         async with aclosing(body):
             async for chunk in body:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                await send({"type": f"{kind}.body", "body": chunk, "more_body": True})
         body = b""
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": f"{kind}.body", "body": body})

@@ -1,7 +1,8 @@
 """The one handler: every request that comes in over any server, to its answer.
 
-Errors:  none leave `handle` but ClientGone and cancellation: what went wrong is in the answer, and
-         what is our fault is in the log.
+Errors:  none leave `handle` but ClientGone, cancellation and, for a request that is to become a
+         WebSocket, UpgradeRequired: the server answers that with `connect`. What went wrong is in
+         the answer, and what is our fault is in the log.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from wakeful.http.invoke import Calls
 from wakeful.http.message import Answer, ClientGone, Request, json_answer
 from wakeful.http.openapi import document
 from wakeful.http.problems import TYPES, explain, explanations, problem
-from wakeful.http.refusals import InternalError, NoSuchPath, NotAllowedHere
+from wakeful.http.refusals import InternalError, NoSuchPath, NotAllowedHere, UpgradeRequired
 from wakeful.http.routes import ACTORS, ADMIN
 from wakeful.http.settings import HttpSettings
+from wakeful.http.websocket import Doors, wants_upgrade
 from wakeful.runtime.host import Host
+from wakeful.runtime.socket import Socket
 
 Handler = Callable[[Request], Awaitable[Answer]]
 Report = Callable[[Request, WakefulError], None]
@@ -75,6 +78,7 @@ class Gateway:
         self._call = calls.answer
         self._body = calls.body
         self._front = front
+        self._doors = Doors(host, self.deadlines)
         self._admin = Admin(host, self.deadlines)
         self._openapi: bytes | None = None
         self._errors: dict[str, type[WakefulError]] = {}
@@ -103,6 +107,8 @@ class Gateway:
             if origin is not None:
                 answer = (answer[0], [*answer[1], *cors(origin)], answer[2])
         except WakefulError as error:
+            if isinstance(error, UpgradeRequired) and wants_upgrade(request):
+                raise
             answer = self._problem(request, error)
         except ClientGone:
             raise
@@ -114,6 +120,28 @@ class Gateway:
             self.active -= 1
         self.answers[answer[0] // 100] += 1
         return answer
+
+    async def connect(self, request: Request) -> Socket | Answer:
+        """A socket that its actor has accepted, for a request with an upgrade; else an answer."""
+        if self.active >= self._active_max:
+            self.shed += 1
+            return self._count(problem(_too_many(self._active_max)))
+        self.active += 1
+        try:
+            self._admit(request)
+            path = request.path
+            if not path.startswith(ACTORS):
+                raise NoSuchPath("nothing is here for WebSockets")
+            return await self._doors.open(request, path)
+        except WakefulError as error:
+            return self._count(self._problem(request, error))
+        except Exception as error:
+            log = structlog.get_logger("wakeful")
+            log.exception("an upgrade failed", path=request.path, error=str(error))
+            answer = problem(InternalError("an error of the server; the log says more"))
+            return self._count(answer)
+        finally:
+            self.active -= 1
 
     def close(self) -> None:
         """Stop looking after deadlines."""

@@ -31,7 +31,13 @@ from wakeful.errors import (
 from wakeful.http.deadline import Deadlines
 from wakeful.http.message import JSON_HEADERS, Answer, Request
 from wakeful.http.problems import raised
-from wakeful.http.refusals import NoSuchPath, NotAllowedHere, RequestTimeout, UnsupportedMediaType
+from wakeful.http.refusals import (
+    NoSuchPath,
+    NotAllowedHere,
+    RequestTimeout,
+    UnsupportedMediaType,
+    UpgradeRequired,
+)
 from wakeful.http.routes import actor_call, actor_name
 from wakeful.ids import ActorId
 from wakeful.runtime.activation import Activation
@@ -128,11 +134,11 @@ class Calls:
             except StopIteration as stop:
                 result = stop.value
             else:
-                result = await self._deadlines.resume(work, waits_for, _late)
+                result = await self._deadlines.resume(work, waits_for, late)
         except WakefulError:
             raise
         except BaseException as error:
-            raise _of_the_actor(error) from error
+            raise of_the_actor(error) from error
         return 200, JSON_HEADERS, to_json(result)
 
     async def body(self, request: Request) -> bytes | None:
@@ -164,6 +170,8 @@ class Calls:
             )
         if not name or not method:
             return NoSuchPath(f"an actor's path is /actors/{type_name}/<name>/<method>")
+        if method in actor_type.socket_methods:
+            return UpgradeRequired(actor_type.why_no_method(method))
         return UnknownMethod(actor_type.why_no_method(method))
 
     def _has_body(self, request: Request) -> bool:
@@ -267,7 +275,8 @@ def _not_allowed(endpoint: Endpoint, verb: str) -> NotAllowedHere:
     return NotAllowedHere(f"{where} is called with POST, not {verb[:20]}{hint}", "POST")
 
 
-def _late(seconds: float) -> DeadlineExceeded:
+def late(seconds: float) -> DeadlineExceeded:
+    """The error for an answer that does not come in time."""
     return DeadlineExceeded(
         f"no answer within {seconds} s (limits.request_seconds); "
         "the outcome is unknown: the call may have run, or may still"
@@ -278,7 +287,7 @@ def _slow(seconds: float) -> RequestTimeout:
     return RequestTimeout(f"the body did not arrive within {seconds} s (limits.request_seconds)")
 
 
-def _of_the_actor(error: BaseException) -> WakefulError:
+def of_the_actor(error: BaseException) -> WakefulError:
     """What the actor raised; what only came by on its way to somebody else is raised again."""
     if isinstance(error, CancelledError):
         task = asyncio.current_task()

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from typing import Final, Protocol, TypeAlias
 
 from wakeful.codec import to_json
+from wakeful.runtime.socket import Socket
 
 Headers: TypeAlias = list[tuple[str, str]]
 Content: TypeAlias = bytes | AsyncGenerator[bytes, None]
@@ -58,7 +59,11 @@ class Answering(Protocol):
 
         Raises:
             ClientGone: there is nobody to answer.
+            UpgradeRequired: `connect` is to answer it.
         """
+
+    async def connect(self, request: Request) -> Socket | Answer:
+        """A socket for a request with an upgrade, or an answer."""
 
     def close(self) -> None:
         """The server has ended."""

@@ -8,6 +8,8 @@ CallError
 ├─ HostNotAllowed         403  the Host header names somebody else
 ├─ AdminRefused           403  the admin paths are closed to this caller
 ├─ InternalError          500  our fault: it is in the log
+├─ UpgradeRequired        426  the path is a WebSocket's
+├─ SocketRefused          403  the actor did not accept the WebSocket
 └─ NotAllowedHere         405  MethodNotAllowed, with the methods that are allowed
 """
 
@@ -64,6 +66,20 @@ class InternalError(CallError):
 
     code = "internal_error"
     http = 500
+
+
+class UpgradeRequired(CallError):
+    """The path is for WebSocket clients; this request does not ask for one, or not correctly."""
+
+    code = "upgrade_required"
+    http = 426
+
+
+class SocketRefused(CallError):
+    """The actor did not accept the WebSocket."""
+
+    code = "socket_refused"
+    http = 403
 
 
 class NotAllowedHere(MethodNotAllowed):

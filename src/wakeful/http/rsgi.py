@@ -8,11 +8,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from typing import Final, Protocol
 
+from wakeful.core.hibernation import LOST
 from wakeful.errors import MalformedRequest
+from wakeful.http.connection import CUT, Connection
 from wakeful.http.invoke import too_large
-from wakeful.http.message import Answering, ClientGone, Headers
+from wakeful.http.message import Answer, Answering, ClientGone, Headers
+from wakeful.http.problems import problem
+from wakeful.http.refusals import InternalError, UpgradeRequired
+from wakeful.http.takeover import Takeover
+from wakeful.http.websocket import handshake
+from wakeful.runtime.socket import Socket
 
 CLOSE: Final = ("connection", "close")
 DRAIN_DIGITS_MAX: Final = 5  # of Content-Length: less than 100 kB
@@ -33,6 +41,7 @@ class RsgiScope(Protocol):
     """What is used of granian's scope."""
 
     proto: str
+    client: str
     method: str
     path: str
     query_string: str
@@ -60,6 +69,9 @@ class RsgiProtocol(Protocol):
 
     def response_stream(self, status: int, headers: Headers) -> RsgiTransport:
         """Begin to answer."""
+
+    def response_empty(self, status: int, headers: Headers) -> None:
+        """Answer without a body."""
 
 
 class RsgiRequest:
@@ -137,10 +149,16 @@ class RsgiRequest:
 
 
 class RsgiApplication:
-    """The gateway as an RSGI application."""
+    """The gateway as an RSGI application.
 
-    def __init__(self, gateway: Answering) -> None:
+    Args:
+        port: where the server listens.
+    """
+
+    def __init__(self, gateway: Answering, port: int) -> None:
         self._handle = gateway.handle
+        self._connect = gateway.connect
+        self._takeover = Takeover(port)
 
     async def __rsgi__(self, scope: RsgiScope, proto: RsgiProtocol) -> None:
         """Answer one request."""
@@ -149,12 +167,49 @@ class RsgiApplication:
             status, headers, body = await self._handle(request)
         except ClientGone:
             return
+        except UpgradeRequired:
+            await self._upgrade(request, scope, proto)
+            return
         if status >= 400 and request.unread() and (status == 413 or not await request.drain()):
             headers = [*headers, CLOSE]  # the server closes then, and the client should know
         if isinstance(body, bytes):
             proto.response_bytes(status, headers, body)
         else:
             await _stream(proto.response_stream(status, headers), body)
+
+    async def _upgrade(self, request: RsgiRequest, scope: RsgiScope, proto: RsgiProtocol) -> None:
+        """Make the connection a WebSocket, if its actor accepts it."""
+        try:
+            headers = handshake(request)
+        except UpgradeRequired as error:
+            await _answer(proto, problem(error))
+            return
+        taken = self._takeover.take(scope.client)
+        if taken is None:
+            lost = InternalError("this connection cannot become a WebSocket")
+            await _answer(proto, problem(lost))
+            return
+        outcome = await self._connect(request)
+        if not isinstance(outcome, Socket):
+            taken.socket.close()
+            await _answer(proto, outcome)
+            return
+        proto.response_empty(101, headers)
+        loop = asyncio.get_running_loop()
+        try:
+            await taken.alone()
+            await loop.connect_accepted_socket(partial(Connection, loop, outcome), taken.socket)
+        except OSError:  # it has gone already
+            taken.socket.close()
+            outcome.closed(LOST, CUT, clean=False)
+
+
+async def _answer(proto: RsgiProtocol, answer: Answer) -> None:
+    status, headers, body = answer
+    if isinstance(body, bytes):
+        proto.response_bytes(status, headers, body)
+    else:
+        await _stream(proto.response_stream(status, headers), body)
 
 
 async def _stream(transport: RsgiTransport, body: AsyncGenerator[bytes, None]) -> None:

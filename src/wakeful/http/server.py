@@ -79,7 +79,7 @@ class HttpServer:
         settings = self._settings
         self._gateway = gateway
         self._server = _Embedded(
-            RsgiApplication(gateway),
+            RsgiApplication(gateway, self.port),
             address=self.host,
             port=self.port,
             interface=Interfaces.RSGI,

@@ -1,7 +1,7 @@
 """One in-memory incarnation of an actor: its instance, its gates, and what it has not saved yet.
 
-Invariants: `free` is exactly: active, input gate free, nothing queued. It is cached because
-            every message asks; only `refresh` sets it.
+Invariants: `free` is exactly: active, input gate free, nothing queued, nothing to be sent. It
+            is cached because every message asks; only `refresh` sets it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from wakeful.ports import STATE_KEY, Cells, CommitRecord, Database
 
 if TYPE_CHECKING:
     from wakeful.actor import Actor
+    from wakeful.runtime.socket import Effect
     from wakeful.runtime.transaction import Transaction
     from wakeful.runtime.turn import Turn
     from wakeful.state import Snapshot
@@ -66,6 +67,7 @@ class Activation:
         "instance",
         "life",
         "mailbox",
+        "outbox",
         "schema",
         "seq",
         "shard",
@@ -99,6 +101,7 @@ class Activation:
         self.life = Lifecycle()
         self.mailbox: Mailbox[Envelope] | None = None
         self.buffer: WriteBuffer | None = None
+        self.outbox: list[Effect] | None = None
         self.sql: Database | None = None
         self.background: set[Task[object]] | None = None
         self.turns: tuple[Turn, ...] = ()
@@ -154,6 +157,7 @@ class Activation:
             and self.input.free
             and not self.mailbox
             and not self.background
+            and self.outbox is None
             and not self.stopping
         )
 
@@ -217,6 +221,7 @@ class Activation:
         """Whether something has changed since the last commit point."""
         touched = self.buffer is not None and self.buffer.touched
         touched = touched or (self.sql is not None and self.sql.touched)
+        touched = touched or self.outbox is not None
         return touched or self.schema.changed(vars(self.instance), self.snapshot)
 
     def undo(self) -> None:
@@ -226,6 +231,19 @@ class Activation:
         if self.sql is not None:
             self.sql.undo()
         self.schema.restore(vars(self.instance), self.snapshot)
+        self.take_back(0)
+
+    def take_back(self, kept: int) -> None:
+        """Undo what was to be sent, but the first so many effects."""
+        outbox = self.outbox
+        if outbox is None:
+            return
+        for effect in reversed(outbox[kept:]):
+            effect.undo()
+        del outbox[kept:]
+        if not outbox:
+            self.outbox = None
+            self.refresh()
 
     def release(self) -> None:
         """Let go of what a sleeping actor needs no more, whoever may still hold a ref to it."""

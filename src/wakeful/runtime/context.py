@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
 from wakeful import codec
-from wakeful.actor import Log, Sql
+from wakeful.actor import Log, Sql, WebSocket
 from wakeful.errors import ActivationAborted, ActorAborted, InvalidArguments
 from wakeful.ids import ActorId
 from wakeful.ports import KV_PREFIX
@@ -142,6 +142,23 @@ class Context:
     def alarm(self) -> AlarmFace:
         """The alarm of this actor."""
         return AlarmFace(self._activation, self._host.clock)
+
+    @property
+    def auto_response(self) -> tuple[str, str] | None:
+        """What `set_auto_response` has set."""
+        return self._host.sockets.auto(self._activation)
+
+    def accept(self, socket: WebSocket, tags: Iterable[str] = ()) -> None:
+        """Accept the socket a @websocket method was given."""
+        self._host.sockets.accept(self._activation, socket, tags)
+
+    def sockets(self, tag: str | None = None) -> Sequence[WebSocket]:
+        """The actor's open sockets, or those with a tag; the newest first."""
+        return self._host.sockets.find(self._activation, tag)
+
+    def set_auto_response(self, request: str | None = None, response: str = "") -> None:
+        """Answer a message that is exactly `request` without waking the actor; None: no more."""
+        self._host.sockets.set_auto(self._activation, request, response)
 
     @property
     def log(self) -> Log:

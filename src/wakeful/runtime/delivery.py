@@ -267,10 +267,12 @@ class Delivery:
         """Start a turn; when it has ended already, its outcome is in it."""
         activation.used_ns = self._now_ns()
         turn = Turn(self.flusher, activation, plan.name, plan)
-        if activation.shared() and activation.durable:
-            try:
-                if activation.save():  # joining others is a commit point of what they do
+        if activation.shared() or activation.outbox is not None:
+            try:  # joining others, or coming after what was sent, is a commit point of theirs
+                if activation.durable and activation.save():
                     self.flusher.wrote(activation)
+                if activation.outbox is not None:
+                    self.flusher.release(activation)
             except Exception as refused:
                 turn.ended, turn.error = True, refused
                 return turn
@@ -333,6 +335,8 @@ class Delivery:
         else:
             self._undo(turn)
             turn.error = _told(error)
+        if activation.outbox is not None:
+            self.flusher.release(activation)
 
     def _undo(self, turn: Turn) -> None:
         """Take back what a turn has done; it has left the activation's turns."""

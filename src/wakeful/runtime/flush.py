@@ -26,6 +26,7 @@ class Flusher:
 
     Attributes:
         alarm_set: is told when alarms have become durable: of the earliest.
+        release: lets out what an activation wants to send, at its commit points.
 
     Args:
         loop: the loop.
@@ -48,6 +49,7 @@ class Flusher:
         "commit",
         "lease",
         "records",
+        "release",
     )
 
     def __init__(
@@ -69,6 +71,7 @@ class Flusher:
         self._scheduled = False
         self._alarms_due: list[int] = []
         self.alarm_set: Callable[[int], None] = _nobody
+        self.release: Callable[[Activation], None] = _nothing
         self._idle: list[Future[None]] = []
 
     def wrote(self, activation: Activation) -> None:
@@ -113,6 +116,8 @@ class Flusher:
         activation.check_here()
         if activation.durable and activation.save():
             self.wrote(activation)
+        if activation.outbox is not None:
+            self.release(activation)
         if activation.confirm:
             await self.durable(activation)
 
@@ -200,6 +205,10 @@ class Flusher:
 
 def _nobody(due_ns: int) -> None:
     """Nobody watches alarms."""
+
+
+def _nothing(activation: Activation) -> None:
+    """Nothing is sent."""
 
 
 def _resolve(reply: Future[object], value: object, error: BaseException | None) -> None:

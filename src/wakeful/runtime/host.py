@@ -33,6 +33,7 @@ from wakeful.runtime.delivery import Delivery
 from wakeful.runtime.flush import Flusher
 from wakeful.runtime.life import Life
 from wakeful.runtime.refs import Ref, ref_class
+from wakeful.runtime.sockets import Sockets
 from wakeful.runtime.transaction import transact
 from wakeful.runtime.turn import Turn, current
 
@@ -85,6 +86,17 @@ class Host:
             loop=loop, store=store, clock=clock, types=self.types, ask=self._ask, random=random
         )
         self.flusher.alarm_set = self.alarms.note
+        self.sockets = Sockets(
+            loop=loop,
+            variables=context,
+            clock=clock,
+            limits=config.limits,
+            active=self.life.catalog.actors,
+            flusher=self.flusher,
+            post=self.delivery.post,
+        )
+        self.flusher.release = self.sockets.release
+        self.life.left = self.sockets.gone
         self._classes: dict[type, ActorType] = {}
         self._refs: dict[str, type[Ref]] = {}
 
@@ -227,6 +239,7 @@ class Host:
             pass
         await self.life.close()
         await self.flusher.settled()
+        await self.sockets.close()
         await self.delivery.close(seconds)
         await self.alarms.finished()
 
@@ -277,8 +290,10 @@ class Host:
 
     def _deliver(self, activation: Activation) -> None:
         self.delivery.pump(activation)
+        self.sockets.drain(activation)
 
     def _broken(self, activation: Activation, error: StorageError) -> None:
         self.life.discard(activation, error)
         if isinstance(error, Fenced):
             self.life.discard_all(error)  # a newer owner serves them all
+            self.sockets.drop_all()

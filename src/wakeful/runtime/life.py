@@ -53,6 +53,7 @@ class Life:
         closing: nothing is admitted any more but what turns under way need.
         waiting: calls that wait in mailboxes.
         watchers: those who wait for something to end.
+        left: is told of activations that have gone to sleep, or are lost.
     """
 
     def __init__(
@@ -75,6 +76,7 @@ class Life:
         self.discards = 0
         self.waiting = 0
         self.watchers: list[Future[None]] = []
+        self.left: Callable[[Activation], None] = _nobody
         self._loop = loop
         self._store = store
         self._shards = shards
@@ -173,6 +175,7 @@ class Life:
             task.cancel()
         self._cancel_hook(activation)
         self._tell_deactivated(activation)
+        self.left(activation)
         first = activation.mailbox.peek() if activation.mailbox is not None else None
         if first is not None and first.plan.gated:
             self._refuse(_drain(activation), cause)
@@ -367,6 +370,7 @@ class Life:
         self._spawned.pop(activation.id, None)
         self.deactivations += 1
         self._tell_deactivated(activation)
+        self.left(activation)
         self._forget(activation)
         activation.release()
 
@@ -439,6 +443,10 @@ class Life:
             self.tell_watchers()
 
         task.add_done_callback(ended)
+
+
+def _nobody(activation: Activation) -> None:
+    """Nobody is told."""
 
 
 def _drain(activation: Activation) -> list[Envelope]:

@@ -74,6 +74,7 @@ async def transact(
     buffer = activation.writes()
     savepoint = buffer.savepoint()
     mark = activation.sql.savepoint() if activation.sql is not None else None
+    sent = len(activation.outbox or ())
     transaction = Transaction(activation.transaction)
     activation.transaction = transaction
     outside = _inside.get()
@@ -88,6 +89,7 @@ async def transact(
         if activation.sql is not None:
             activation.sql.undo_to(mark)
         schema.restore(attributes, before)
+        activation.take_back(sent)
         raise
     finally:
         _inside.set(outside)

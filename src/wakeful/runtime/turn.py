@@ -84,8 +84,11 @@ class Turn:
         activation = self.activation
         if activation.transaction is not None:
             self.waited = True
-        elif len(activation.turns) > 1 and activation.durable and activation.save():
-            self.home.wrote(activation)
+        elif len(activation.turns) > 1:
+            if activation.durable and activation.save():
+                self.home.wrote(activation)
+            if activation.outbox is not None:
+                self.home.release(activation)
 
     def interrupt(self, cause: WakefulError) -> None:
         """Stop the turn from outside; it is undone and its caller gets the cause."""

@@ -106,6 +106,7 @@ class _Figures(Collector):
         yield _count("wakeful_records", "Commit records in those batches.", flusher.records)
         collecting = len(flusher.commit.collecting.writers)
         yield _level("wakeful_writers_waiting", "Actors with writes in no batch.", collecting)
+        yield _level("wakeful_sockets", "Open WebSockets.", host.sockets.count)
         alarms = host.alarms
         yield _count("wakeful_alarms_fired", "Alarm handlers that were run.", alarms.fired)
         yield _count("wakeful_alarms_failed", "Alarm handlers that failed.", alarms.failed)

@@ -1,0 +1,218 @@
+"""A WebSocket connection: bytes to messages and back, over an asyncio transport.
+
+What comes in is parsed by the websockets library's sans-I/O part. The close frame of a client is
+not answered at once: its actor says how, or its own code goes back when `on_close` has ended.
+
+Invariants: an idle connection holds no parser; what a client sends is bounded by the largest
+            message; the connection ends within CLOSE_SECONDS of our close frame.
+Source:     RFC 6455.
+"""
+
+from __future__ import annotations
+
+import struct
+from asyncio import AbstractEventLoop, Protocol, TimerHandle, Transport
+from collections.abc import Generator
+from typing import Final, cast
+
+from websockets.exceptions import PayloadTooBig, ProtocolError
+from websockets.frames import Close, Frame, Opcode
+from websockets.streams import StreamReader
+
+from wakeful.core.hibernation import LOST, NO_CODE, TOO_BIG
+from wakeful.runtime.socket import Socket
+
+CLOSE_SECONDS: Final = 5.0
+PROTOCOL_ERROR: Final = 1002
+NOT_UTF8: Final = 1007
+TEXT: Final = 0x81  # whole messages: the fin bit and the opcode
+BINARY: Final = 0x82
+CUT: Final = "WebSocket disconnected without sending Close frame."
+
+Parser = Generator[None, None, Frame]
+
+
+class Partial:
+    """A message of which fragments are missing."""
+
+    __slots__ = ("chunks", "opcode", "size")
+
+    def __init__(self, opcode: Opcode) -> None:
+        self.opcode = opcode
+        self.chunks: list[bytes | bytearray] = []
+        self.size = 0
+
+
+class Connection(Protocol):
+    """One client's connection, and the wire of its socket."""
+
+    __slots__ = (
+        *("_close_sent", "_loop", "_message_bytes_max", "_parser", "_partial", "_reader"),
+        *("_socket", "_their_close", "_timer", "_transport"),
+    )
+
+    def __init__(self, loop: AbstractEventLoop, socket: Socket) -> None:
+        self._loop = loop
+        self._socket = socket
+        self._message_bytes_max = socket.message_bytes_max
+        self._transport: Transport | None = None
+        self._reader: StreamReader | None = None
+        self._parser: Parser | None = None
+        self._partial: Partial | None = None
+        self._timer: TimerHandle | None = None
+        self._close_sent = False
+        self._their_close = False
+
+    # --- the transport's side --------------------------------------------------------------------
+
+    def connection_made(self, transport: object) -> None:
+        """It begins."""
+        self._transport = cast("Transport", transport)
+        self._socket.connect(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Some bytes have come."""
+        reader = self._reader
+        if reader is None:
+            reader = self._reader = StreamReader()
+        reader.feed_data(data)
+        try:
+            while not self._their_close:
+                frame = self._next_frame(reader)
+                if frame is None:
+                    break
+                self._take(frame)
+        except PayloadTooBig:
+            limit = self._message_bytes_max
+            why = f"a message has at most {limit} bytes (limits.socket_message_bytes)"
+            self._fail(TOO_BIG, why)
+        except ProtocolError as error:
+            self._fail(PROTOCOL_ERROR, str(error))
+        except UnicodeDecodeError:
+            self._fail(NOT_UTF8, "text is not UTF-8")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """It has ended."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._transport = self._reader = self._parser = self._partial = None
+        if not self._their_close:
+            self._socket.closed(LOST, CUT, clean=False)
+        self._socket.disconnected()
+
+    # --- the socket's side -----------------------------------------------------------------------
+
+    def send(self, message: str | bytes) -> None:
+        """Send a message."""
+        if self._transport is None or self._close_sent:
+            return
+        text = isinstance(message, str)
+        data = message.encode() if isinstance(message, str) else message
+        self._transport.write(_header(TEXT if text else BINARY, len(data)) + data)
+
+    def close(self, code: int, reason: str) -> None:
+        """Send a close frame, and end once the client has answered."""
+        if self._close_sent:
+            return
+        payload = b"" if code == NO_CODE else Close(code, reason).serialize()
+        self._write(Frame(Opcode.CLOSE, payload))
+        self._close_sent = True
+        if self._transport is None:
+            return
+        self._timer = self._loop.call_later(CLOSE_SECONDS, self._transport.abort)
+        if self._their_close:
+            self._transport.close()
+
+    def drop(self) -> None:
+        """End it at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def hold(self, *, held: bool) -> None:
+        """Stop reading, or go on."""
+        transport = self._transport
+        if transport is None or transport.is_closing() or transport.is_reading() != held:
+            return
+        if held:
+            transport.pause_reading()
+        else:
+            transport.resume_reading()
+
+    def backlog_bytes(self) -> int:
+        """What was sent and has not left yet."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    # --- frames ----------------------------------------------------------------------------------
+
+    def _write(self, frame: Frame) -> None:
+        if self._transport is not None and not self._close_sent:
+            self._transport.write(frame.serialize(mask=False))
+
+    def _next_frame(self, reader: StreamReader) -> Frame | None:
+        if self._parser is None:
+            if not reader.buffer:
+                self._reader = None
+                return None
+            limit = self._message_bytes_max - (self._partial.size if self._partial else 0)
+            self._parser = Frame.parse(reader.read_exact, mask=True, max_size=max(125, limit))
+        try:
+            next(self._parser)
+        except StopIteration as stop:
+            self._parser = None
+            return cast("Frame", stop.value)
+        return None
+
+    def _take(self, frame: Frame) -> None:
+        opcode = frame.opcode
+        if opcode is Opcode.CLOSE:
+            self._closed_by_client(Close.parse(bytes(frame.data)))
+        elif opcode is Opcode.PING:
+            self._write(Frame(Opcode.PONG, frame.data))
+        elif opcode is Opcode.CONT or opcode in (Opcode.TEXT, Opcode.BINARY):
+            self._take_data(frame)
+
+    def _take_data(self, frame: Frame) -> None:
+        partial = self._partial
+        if (frame.opcode is Opcode.CONT) != (partial is not None):
+            raise ProtocolError("fragments of a message do not follow each other")
+        if frame.fin and partial is None:
+            self._message(frame.opcode, frame.data)
+            return
+        if partial is None:
+            partial = self._partial = Partial(frame.opcode)
+        partial.chunks.append(cast("bytes", frame.data))
+        partial.size += len(frame.data)
+        if partial.size > self._message_bytes_max:
+            raise PayloadTooBig(partial.size, self._message_bytes_max)
+        if frame.fin:
+            self._partial = None
+            self._message(partial.opcode, b"".join(partial.chunks))
+
+    def _message(self, opcode: Opcode, data: bytes | bytearray | memoryview) -> None:
+        if len(data) > self._message_bytes_max:
+            raise PayloadTooBig(len(data), self._message_bytes_max)
+        raw = bytes(data)
+        self._socket.received(raw.decode() if opcode is Opcode.TEXT else raw)
+
+    def _closed_by_client(self, close: Close) -> None:
+        self._their_close = True
+        if self._close_sent:
+            assert self._transport is not None
+            self._transport.close()
+        self._socket.closed(int(close.code), close.reason, clean=True)
+
+    def _fail(self, code: int, why: str) -> None:
+        """The client has broken a rule: nothing it sends is understood from here on."""
+        self._their_close = True
+        self._reader = self._parser = self._partial = None
+        self._socket.failed(code, why)
+        self.close(code, why[:100])
+
+
+def _header(first: int, size: int) -> bytes:
+    """The header of a frame that is not masked."""
+    if size < 126:
+        return bytes((first, size))
+    if size < 65536:
+        return struct.pack("!BBH", first, 126, size)
+    return struct.pack("!BBQ", first, 127, size)

@@ -1,0 +1,309 @@
+"""One socket: what an actor sees of it, and what its server tells of it.
+
+Invariants: what an actor does is an effect of its turn (see sockets); an automatic answer is not;
+            after the last event nothing more is delivered.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple, Protocol
+
+from wakeful import codec
+from wakeful.actor import WebSocket
+from wakeful.actor_type import ActorType
+from wakeful.config import Limits
+from wakeful.core.hibernation import (
+    ATTACHMENT_BYTES_MAX,
+    TRY_LATER,
+    SocketSet,
+    check_close,
+)
+from wakeful.errors import InvalidArguments, PayloadTooLarge, SocketClosed
+from wakeful.ids import ActorId
+
+
+class Wire(Protocol):
+    """A connection, as a server gives it."""
+
+    def send(self, message: str | bytes) -> None:
+        """Send a message."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Send a close frame (NO_CODE: an empty one), and end once the client has answered."""
+
+    def drop(self) -> None:
+        """End it at once, without a close frame."""
+
+    def hold(self, *, held: bool) -> None:
+        """Stop reading, or go on."""
+
+    def backlog_bytes(self) -> int:
+        """What was sent and has not left yet."""
+
+
+class Home(Protocol):
+    """What a socket needs of those who look after all of them."""
+
+    connected: set[Socket]
+    limits: Limits
+
+    @property
+    def now_ns(self) -> Callable[[], int]:
+        """Tells wall-clock nanoseconds since 1970."""
+
+    def later(self, room: Room, do: Callable[[], object], undo: Callable[[], object]) -> None:
+        """Do something when the turn that runs may be seen; undo what was done if it never may."""
+
+    def soon(self, do: Callable[[], object]) -> None:
+        """Do something outside all turns."""
+
+    def offer(self, event: Event) -> None:
+        """Deliver an event."""
+
+    def notice(self) -> None:
+        """A connection has ended."""
+
+
+class Event:
+    """Something that happened on a socket."""
+
+    __slots__ = ("args", "begun", "hook", "socket", "tries")
+
+    def __init__(self, socket: Socket, hook: str, *args: object) -> None:
+        self.socket = socket
+        self.hook = hook
+        self.args = args
+        self.begun = False
+        self.tries = 0
+
+
+class Effect(NamedTuple):
+    """What a turn does to a socket: done when it may leave, or taken back."""
+
+    do: Callable[[], object]
+    undo: Callable[[], object]
+
+
+class Held(NamedTuple):
+    """Effects of a turn that is committed, waiting until its batch is durable."""
+
+    batch: int
+    effects: list[Effect]
+
+
+class Room:
+    """The sockets of one actor, and what is on its way to them."""
+
+    __slots__ = ("actor", "held", "set", "type")
+
+    def __init__(self, actor_type: ActorType, actor: ActorId) -> None:
+        self.type = actor_type
+        self.actor = actor
+        self.set: SocketSet[Socket] = SocketSet()
+        self.held: deque[Held] | None = None
+
+
+class Socket(WebSocket):
+    """One client's connection; made by the server, accepted by the actor."""
+
+    __slots__ = (
+        *("_attachment", "_auto_ns", "_early", "_home", "_last", "_queued_bytes", "_wire"),
+        *("closed_by_actor", "outstanding", "over", "room", "waiting"),
+    )
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._wire: Wire | None = None
+        self._early: list[Callable[[Wire], object]] | None = None
+        self._attachment: bytes | None = None
+        self._queued_bytes = 0
+        self._last = False
+        self.room: Room | None = None
+        self._auto_ns: int | None = None
+        self.closed_by_actor = False
+        self.over = False
+        self.outstanding = 0
+        self.waiting: deque[Event] | None = None
+
+    # --- for the actor ---------------------------------------------------------------------------
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What it was accepted with."""
+        return self._room().set.tags(self)
+
+    @property
+    def attachment(self) -> object:
+        """A copy of what was attached, or None."""
+        return None if self._attachment is None else codec.decode(self._attachment)
+
+    @attachment.setter
+    def attachment(self, value: object) -> None:
+        packed = codec.encode(value)
+        if len(packed) > ATTACHMENT_BYTES_MAX:
+            raise InvalidArguments(
+                f"an attachment cannot be larger than {ATTACHMENT_BYTES_MAX} bytes; "
+                f"this one has {len(packed)}",
+                "attachment",
+            )
+        before, self._attachment = self._attachment, packed
+        self._home.later(self._room(), nothing, partial(setattr, self, "_attachment", before))
+
+    @property
+    def auto_response_ns(self) -> int | None:
+        """When it was last answered automatically, in nanoseconds since 1970."""
+        return self._auto_ns
+
+    def send(self, message: str | bytes) -> None:
+        """Send a message when the turn may be seen."""
+        if not isinstance(message, str | bytes):
+            raise InvalidArguments(f"a message is str or bytes, not {type(message).__name__}")
+        room = self._room()
+        self._check_open()
+        limits = self._home.limits
+        size = len(message) if isinstance(message, bytes) else len(message.encode())
+        if size > limits.socket_message_bytes:
+            raise PayloadTooLarge(
+                f"a message has at most {limits.socket_message_bytes} bytes "
+                f"(limits.socket_message_bytes), this one {size}"
+            )
+        if self.over:
+            return
+        backlog = self._wire.backlog_bytes() if self._wire is not None else 0
+        if self._queued_bytes + backlog > limits.socket_backlog_bytes:
+            self._home.soon(self._too_slow)
+            return
+        self._queued_bytes += size
+        self._home.later(room, partial(self._send, message, size), partial(self._unqueue, size))
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close it when the turn may be seen."""
+        check_close(code, reason)
+        room = self._room()
+        self._check_open()
+        self.closed_by_actor = True
+        undo = partial(setattr, self, "closed_by_actor", False)
+        self._home.later(room, partial(self._put, partial(_close, code, reason)), undo)
+
+    def _room(self) -> Room:
+        if self.room is None:
+            raise InvalidArguments("accept the socket before you use it: self.ctx.accept(socket)")
+        return self.room
+
+    def _check_open(self) -> None:
+        if self.closed_by_actor:
+            raise SocketClosed("the socket was closed by its actor")
+
+    # --- for the server --------------------------------------------------------------------------
+
+    @property
+    def message_bytes_max(self) -> int:
+        """The largest message the client may send."""
+        return self._home.limits.socket_message_bytes
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the actor has accepted it."""
+        return self.room is not None
+
+    def connect(self, wire: Wire) -> None:
+        """The connection is there: what was sent before goes out."""
+        self._wire = wire
+        self._home.connected.add(self)
+        early, self._early = self._early, None
+        for put in early or ():
+            put(wire)
+        if self.over:
+            wire.drop()
+
+    def disconnected(self) -> None:
+        """The connection has ended."""
+        self._home.connected.discard(self)
+        self._home.notice()
+
+    def received(self, message: str | bytes) -> None:
+        """The client has sent a message."""
+        room = self.room
+        if self.over or self._last or room is None or self.closed_by_actor:
+            return
+        auto = room.set.auto
+        if auto is not None and message == auto.request:
+            self._auto_ns = self._home.now_ns()
+            self._put(partial(_send, auto.response))
+        else:
+            self._home.offer(Event(self, "on_message", message))
+
+    def closed(self, code: int, reason: str, *, clean: bool) -> None:
+        """The client has closed (clean), or the connection is lost: nothing comes any more."""
+        if self.over or self._last:
+            return
+        self._last = True
+        self._home.offer(Event(self, "on_close", code, reason, clean))
+
+    def failed(self, code: int, why: str) -> None:
+        """The connection broke a rule; the wire closes it."""
+        if self.over or self._last:
+            return
+        self._home.offer(Event(self, "on_error", SocketClosed(why, code)))
+        self.closed(code, why, clean=False)
+
+    # --- for the driver --------------------------------------------------------------------------
+
+    def end(self, code: int, reason: str) -> None:
+        """Close it, whatever its actor thinks; it has no more events."""
+        if not self.over:
+            self.over = True
+            self._put(partial(_close, code, reason))
+
+    def drop(self) -> None:
+        """Cut it; it has no more events."""
+        self.over = True
+        self.waiting = None
+        if self._wire is not None:
+            self._wire.drop()
+
+    def answer_close(self, code: int) -> None:
+        """Its last event has been handled: answer the client's close frame, if nobody has."""
+        if not self.closed_by_actor:
+            self._put(partial(_close, code, ""))
+
+    def hold(self, *, held: bool) -> None:
+        """Stop reading, or go on."""
+        if self._wire is not None and not self.over:
+            self._wire.hold(held=held)
+
+    def _put(self, put: Callable[[Wire], object]) -> None:
+        if self._wire is not None:
+            put(self._wire)
+        else:
+            self._early = [*(self._early or ()), put]
+
+    def _send(self, message: str | bytes, size: int) -> None:
+        self._unqueue(size)
+        if not self.over:
+            self._put(partial(_send, message))
+
+    def _unqueue(self, size: int) -> None:
+        self._queued_bytes -= size
+
+    def _too_slow(self) -> None:
+        if not self.over and not self._last:
+            limit = self._home.limits.socket_backlog_bytes
+            why = f"more than {limit} bytes wait for a slow client (limits.socket_backlog_bytes)"
+            self.failed(TRY_LATER, why)
+            self._put(partial(_close, TRY_LATER, "too slow"))
+
+
+def _send(message: str | bytes, wire: Wire) -> None:
+    wire.send(message)
+
+
+def _close(code: int, reason: str, wire: Wire) -> None:
+    wire.close(code, reason)
+
+
+def nothing() -> None:
+    """There is nothing to do."""

@@ -1,0 +1,428 @@
+"""Sockets that stay open while their actor sleeps: who is connected, what they say, what they get.
+
+A message is a turn of the actor and wakes it. What an actor does to its sockets is an effect of the
+turn: it is kept in the activation's outbox until a commit point, then until that is durable; if
+the turn is undone it is taken back.
+
+Invariants: events of one socket are delivered in order; its last is `on_close`, once; a socket is
+            dropped with its activation, never when that only goes to sleep; nothing waits without
+            a bound: reading stops when an actor is slow, a slow client is closed.
+Source:     Cloudflare WebSocket hibernation; workerd hibernation-manager and io-gate.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import AbstractEventLoop, Future
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from contextvars import Context as Variables
+from functools import partial
+from typing import TYPE_CHECKING, Final, cast
+
+import structlog
+
+from wakeful.actor import WebSocket
+from wakeful.actor_type import ActorType, MethodPlan
+from wakeful.config import Limits
+from wakeful.core.hibernation import (
+    GOING_AWAY,
+    INTERNAL_ERROR,
+    TRY_LATER,
+    checked_auto,
+    checked_tags,
+)
+from wakeful.core.lifecycle import State
+from wakeful.errors import (
+    ActorAborted,
+    ConfigError,
+    InvalidArguments,
+    Overloaded,
+    ShuttingDown,
+    WakefulError,
+)
+from wakeful.ids import ActorId
+from wakeful.ports import Clock
+from wakeful.runtime.activation import Activation
+from wakeful.runtime.alarms import InternalPlan
+from wakeful.runtime.flush import Flusher
+from wakeful.runtime.socket import Effect, Event, Held, Room, Socket, nothing
+
+if TYPE_CHECKING:
+    from wakeful.actor import Actor
+
+WINDOW: Final = 32  # events of one socket in its actor's mailbox; more wait, and it is not read
+RETRY_SECONDS: Final = 0.05
+RETRIES_MAX: Final = 100
+CLOSE_SECONDS: Final = 1.0  # for clients to answer the last close frame
+
+Post = Callable[[ActorType, ActorId, MethodPlan, object], "Future[object]"]
+
+
+class EventPlan(InternalPlan):
+    """An event of a socket: it waits its turn like a call."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__("socket event", _handle)
+        self.urgent = False
+
+
+class Sockets:
+    """The sockets of all actors of one runtime.
+
+    Args:
+        variables: the context its callbacks run in: nobody's.
+        active: the activations there are.
+        post: delivers an event to an actor, after those before it.
+
+    Attributes:
+        connected: sockets whose connection has not ended yet.
+        goodbye: what is said to them when the runtime closes.
+    """
+
+    def __init__(
+        self,
+        *,
+        loop: AbstractEventLoop,
+        variables: Variables,
+        clock: Clock,
+        limits: Limits,
+        active: Mapping[ActorId, Activation],
+        flusher: Flusher,
+        post: Post,
+    ) -> None:
+        self.connected: set[Socket] = set()
+        self.limits = limits
+        self.now_ns = clock.now_ns
+        self.goodbye = (GOING_AWAY, "the server is going away")
+        self._loop = loop
+        self._variables = variables
+        self._active = active
+        self._flusher = flusher
+        self._post = post
+        self._count = 0
+        self._rooms: dict[ActorId, Room] = {}
+        self._ended: Future[None] | None = None
+        self._plan = EventPlan()
+
+    @property
+    def count(self) -> int:
+        """Accepted sockets that are open."""
+        return self._count
+
+    def full(self) -> bool:
+        """Whether there may be no more."""
+        return self._count >= self.limits.sockets
+
+    # --- what actors do --------------------------------------------------------------------------
+
+    def accept(self, activation: Activation, socket: WebSocket, tags: Iterable[str]) -> None:
+        """Make a socket one of an actor's."""
+        activation.check_here()
+        if not isinstance(socket, Socket):
+            raise InvalidArguments(f"a socket is accepted, not {type(socket).__name__}", "socket")
+        if socket.accepted:
+            raise InvalidArguments("the socket has been accepted already", "socket")
+        if activation.type.lifetime is None:
+            raise ConfigError(
+                f"{activation.type.name} cannot keep sockets: it does not wake by itself. "
+                "Derive it from DurableObject, or attach a VirtualActorFacet"
+            )
+        checked = checked_tags(tags)
+        room = self._room(activation)
+        if len(room.set) >= self.limits.sockets_per_actor:
+            raise Overloaded(
+                f"{activation.id} has {len(room.set)} sockets (limits.sockets_per_actor)"
+            )
+        room.set.add(socket, checked)
+        socket.room = room
+        self._count += 1
+
+    def find(self, activation: Activation, tag: str | None) -> list[Socket]:
+        """An actor's sockets that it has not closed, the newest first."""
+        activation.check_here()
+        room = self._rooms.get(activation.id)
+        found = room.set.find(tag) if room is not None else []
+        return [socket for socket in found if not socket.closed_by_actor]
+
+    def auto(self, activation: Activation) -> tuple[str, str] | None:
+        """The automatic answer of an actor."""
+        room = self._rooms.get(activation.id)
+        return room.set.auto if room is not None else None
+
+    def set_auto(self, activation: Activation, request: str | None, response: str) -> None:
+        """Set it, or take it back."""
+        pair = None if request is None else checked_auto(request, response)
+        activation.check_here()
+        room = self._room(activation)
+        before, room.set.auto = room.set.auto, pair
+        self.later(room, nothing, partial(setattr, room.set, "auto", before))
+
+    def later(self, room: Room, do: Callable[[], object], undo: Callable[[], object]) -> None:
+        """Do something when the turn that runs may be seen; undo what was done if it never may."""
+        activation = self._active.get(room.actor)
+        if activation is None:
+            raise ActorAborted(
+                f"{room.actor} has gone to sleep: work that goes on after a call belongs in "
+                "ctx.wait_until(...), which keeps the actor awake"
+            )
+        activation.check_here()
+        if activation.outbox is None:
+            activation.outbox = []
+            activation.free = False  # until then turns take the way that ends one before the next
+            self._loop.call_soon(self.drain, activation, context=self._variables)
+        activation.outbox.append(Effect(do, undo))
+
+    # --- when it may be seen ---------------------------------------------------------------------
+
+    def drain(self, activation: Activation) -> None:
+        """Let out what no running turn will; what was done outside turns is committed with it."""
+        if activation.outbox is None or activation.turns:
+            return
+        if activation.life.state is not State.ACTIVE:
+            return  # a hook of waking or going to sleep: at its end
+        if activation.transaction is not None:
+            activation.transaction.when_over(partial(self.drain, activation))
+            return
+        try:
+            if activation.durable and activation.save():
+                self._flusher.wrote(activation)
+        except WakefulError as error:
+            activation.undo()
+            self._log("what was sent outside a call is lost", activation.id, error)
+        self.release(activation)
+        activation.refresh()
+
+    def release(self, activation: Activation) -> None:
+        """Let out what an activation has committed, once it is durable."""
+        effects, activation.outbox = activation.outbox, None
+        if not effects or activation.life.cause is not None:
+            return
+        room = self._rooms.get(activation.id) or Room(activation.type, activation.id)
+        pending = activation.confirm and self._flusher.pending(activation)
+        if not pending and room.held is None:
+            _do(effects)
+            return
+        if room.held is None:
+            room.held = deque()
+        batch = activation.gate.batch
+        waiting = bool(room.held) and room.held[-1].batch == batch
+        room.held.append(Held(batch, effects))
+        if pending and not waiting:
+            ticket: Future[object] = self._loop.create_future()
+            ticket.add_done_callback(partial(self._settled, room), context=self._variables)
+            self._flusher.commit.wait(activation.gate, (ticket, None, None))
+
+    def _settled(self, room: Room, ticket: Future[object]) -> None:
+        if ticket.cancelled() or ticket.exception() is not None:
+            room.held = None  # never to be sent
+            return
+        self._let_go(room)
+
+    def _let_go(self, room: Room) -> None:
+        settled = self._flusher.commit.settled
+        while room.held and room.held[0].batch <= settled:
+            _do(room.held.popleft().effects)
+        if not room.held:
+            room.held = None
+
+    def gone(self, activation: Activation) -> None:
+        """An activation has gone: to sleep, and its sockets stay, or lost, and they go with it."""
+        room = self._rooms.get(activation.id)
+        if activation.life.cause is None:
+            if room is not None:
+                self._let_go(room)
+            _do(activation.outbox or [])
+            self._tidy(room)
+        elif room is not None:
+            self._drop(room)
+        activation.outbox = None
+
+    def drop_all(self) -> None:
+        """Cut every connection."""
+        for room in list(self._rooms.values()):
+            self._drop(room)
+
+    def _drop(self, room: Room) -> None:
+        room.held = None
+        for socket in room.set.find():
+            self._forget(socket)
+            socket.drop()
+        room.set.auto = None
+        self._tidy(room)
+
+    # --- what clients do -------------------------------------------------------------------------
+
+    def offer(self, event: Event) -> None:
+        """Deliver an event after those before it, or keep it until there is room."""
+        socket, room = event.socket, event.socket.room
+        if room is None:
+            return
+        if socket.waiting or socket.outstanding >= WINDOW:
+            self._keep(socket).append(event)
+            socket.hold(held=True)
+        elif socket.outstanding or hasattr(room.type.cls, event.hook):
+            self._deliver(room, event)
+        else:
+            self._finish(event)
+
+    def abandon(self, socket: Socket) -> None:
+        """The turn that accepted it was undone, or it could not be connected."""
+        self._forget(socket)
+        socket.over = True
+
+    def soon(self, do: Callable[[], object]) -> None:
+        """Do something outside all turns."""
+        self._loop.call_soon(do, context=self._variables)
+
+    def _deliver(self, room: Room, event: Event) -> None:
+        socket = event.socket
+        try:
+            reply = self._post(room.type, room.actor, self._plan, event)
+        except ShuttingDown:
+            return
+        except Overloaded as error:
+            self._postpone(event, error)
+            return
+        except WakefulError as error:
+            self._undeliverable(event, error)
+            return
+        socket.outstanding += 1
+        if reply.done():
+            self._handled(event, reply)
+        else:
+            ended = partial(self._handled_later, event)
+            reply.add_done_callback(ended, context=self._variables)
+
+    def _postpone(self, event: Event, error: Overloaded) -> None:
+        socket = event.socket
+        event.tries += 1
+        if event.tries > RETRIES_MAX:
+            self._log("a socket is closed: its actor is overloaded", _actor(socket), error)
+            socket.end(TRY_LATER, "overloaded")
+            self._forget(socket)
+            return
+        self._keep(socket).appendleft(event)
+        socket.hold(held=True)
+        if not socket.outstanding:
+            self._loop.call_later(RETRY_SECONDS, self._go_on, socket, context=self._variables)
+
+    def _go_on(self, socket: Socket) -> None:
+        """Deliver what waits, as far as there is room."""
+        room, tries = socket.room, 0
+        while room is not None and socket.waiting and socket.outstanding < WINDOW:
+            event = socket.waiting.popleft()
+            tries = event.tries
+            self._deliver(room, event)
+            if event.tries > tries:
+                return
+        if not socket.waiting and socket.waiting is not None:
+            socket.waiting = None
+            socket.hold(held=False)
+
+    def _handled_later(self, event: Event, reply: Future[object]) -> None:
+        self._handled(event, reply)
+        self._go_on(event.socket)
+
+    def _handled(self, event: Event, reply: Future[object]) -> None:
+        event.socket.outstanding -= 1
+        error = None if reply.cancelled() else reply.exception()
+        if error is not None and not isinstance(error, ShuttingDown | ActorAborted):
+            if event.begun:
+                self._log(f"{event.hook} failed", _actor(event.socket), error)
+            else:
+                self._undeliverable(event, error)
+        if event.hook == "on_close":
+            self._finish(event)
+
+    def _undeliverable(self, event: Event, error: BaseException) -> None:
+        socket = event.socket
+        self._log("a socket is closed: its actor cannot be reached", _actor(socket), error)
+        socket.end(INTERNAL_ERROR, "the actor cannot be reached")
+        self._forget(socket)
+
+    def _finish(self, event: Event) -> None:
+        """A socket's event is done with; after the last it is forgotten."""
+        if event.hook != "on_close":
+            return
+        code, _, clean = cast("tuple[int, str, bool]", event.args)
+        if clean:
+            event.socket.answer_close(code)
+        event.socket.over = True
+        self._forget(event.socket)
+
+    # --- ending ----------------------------------------------------------------------------------
+
+    def notice(self) -> None:
+        """A connection has ended."""
+        if self._ended is not None and not self.connected and not self._ended.done():
+            self._ended.set_result(None)
+
+    async def close(self) -> None:
+        """Say goodbye to everyone; who does not answer is cut off."""
+        for room in list(self._rooms.values()):
+            for socket in room.set.find():
+                socket.end(*self.goodbye)
+                self._forget(socket)
+        self._rooms.clear()
+        if self.connected:
+            self._ended = self._loop.create_future()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._ended
+        for socket in list(self.connected):
+            socket.drop()
+
+    # --- rooms -----------------------------------------------------------------------------------
+
+    def _room(self, activation: Activation) -> Room:
+        room = self._rooms.get(activation.id)
+        if room is None:
+            room = self._rooms[activation.id] = Room(activation.type, activation.id)
+        return room
+
+    def _keep(self, socket: Socket) -> deque[Event]:
+        if socket.waiting is None:
+            socket.waiting = deque()
+        return socket.waiting
+
+    def _forget(self, socket: Socket) -> None:
+        room = socket.room
+        if room is None:
+            return
+        before = len(room.set)
+        room.set.discard(socket)
+        self._count -= before - len(room.set)
+        if room.actor not in self._active:
+            self._tidy(room)
+
+    def _tidy(self, room: Room | None) -> None:
+        """Forget a room in which nobody is and for which nobody is awake."""
+        if room is not None and not len(room.set) and self._rooms.get(room.actor) is room:
+            del self._rooms[room.actor]
+
+    def _log(self, event: str, actor: ActorId | None, error: BaseException) -> None:
+        log = structlog.get_logger("wakeful")
+        log.error(event, actor=str(actor), error=repr(error), exc_info=error)
+
+
+def _do(effects: list[Effect]) -> None:
+    for effect in effects:
+        effect.do()
+
+
+def _actor(socket: Socket) -> ActorId | None:
+    return socket.room.actor if socket.room is not None else None
+
+
+async def _handle(instance: Actor, event: Event) -> None:
+    """The turn of an event."""
+    if event.socket.over:
+        return
+    event.begun = True
+    handler = getattr(instance, event.hook, None)
+    if handler is not None:
+        await handler(event.socket, *event.args)
