@@ -99,11 +99,11 @@ def test_actors_of_a_running_server(launch: Launch, app: Path, client: httpx2.Cl
     listed = launch("actors", "ls", "--type", "Counter", "--limit", "2", "--json")
     shown = launch("actors", "get", "Counter", "d/1 ü", "--json")
     missing = launch("actors", "get", "Counter", "c9")
-    deleted = launch("actors", "delete", "Counter", "c1", "--yes")
     rows = json.loads(listed.out.rest())
     assert ([row["name"] for row in rows["actors"]], rows["more"]) == (["c1", "c2"], True)
     assert json.loads(shown.out.rest())["state"] == {"count": 1}
     assert (missing.wait(), missing.err.rest()) == (1, "error: Counter/c9 is not stored")
+    deleted = launch("actors", "delete", "Counter", "c1", "--yes")  # after the list has been read
     assert (deleted.wait(), deleted.out.rest()) == (0, "deleted Counter/c1")
     assert increment(client, url, "c1") == 1
 

@@ -87,6 +87,9 @@ VECTORS: Final[dict[str, tuple[str, Any]]] = {
 def test_values_read_as_node_wrote_them(name: str) -> None:
     data, expected = VECTORS[name]
     value = read(bytes.fromhex(data))
+    assert type(value) is type(expected)
+    if isinstance(expected, set):  # its order depends on how this process hashes text
+        value, expected = sorted(map(repr, value)), sorted(map(repr, expected))
     assert repr(value) == repr(expected)  # types and the sign of zero too
 
 
