@@ -51,6 +51,20 @@ class Sockets(RuleBasedStateMachine):
 TestSockets = Sockets.TestCase
 
 
+def test_discarding_one_of_two_leaves_the_other_under_its_tag() -> None:
+    registry: SocketSet[str] = SocketSet()
+    registry.add("one", ("room",))
+    registry.add("two", ("room", "own"))
+
+    registry.discard("one")
+    assert registry.find("room") == ["two"]
+    registry.discard("two")
+    assert registry.find("room") == []
+    assert registry.find("own") == []
+    registry.discard("two")  # nothing to forget
+    registry.check()
+
+
 def test_unknown_socket_has_no_tags() -> None:
     assert SocketSet[int]().tags(1) == ()
 

@@ -268,6 +268,16 @@ def test_what_is_written_reads_as_it_was_stored(value: object) -> None:
     assert read(write(kept)) == kept
 
 
+@pytest.mark.parametrize("micros", [0, 1, 999, 63_999, 64_000, 64_999, 999_999])
+@pytest.mark.parametrize("year", [1901, 1969, 1970, 2026, 2515, 2999])
+def test_dates_keep_their_millisecond(year: int, micros: int) -> None:
+    """Also where a float of seconds is too coarse to tell it."""
+    kept = stored.unpack(stored.pack(datetime(year, 1, 2, 3, 4, 5, micros - micros % 1000)))
+    assert kept == datetime(year, 1, 2, 3, 4, 5, micros - micros % 1000)
+    assert read(write(kept)) == kept
+    assert stored.unpack(stored.pack(kept)) == kept
+
+
 WRITTEN: Final = [
     "null",
     "true",

@@ -14,12 +14,14 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NoReturn
 
 from wakeful.workers.proxies import DataCloneError, JsArray, JsBytes, JsDict, JsTypeError
 
 SAFE_INT_MAX: Final = 2**53 - 1
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND: Final = timedelta(microseconds=1)
 EXACT: Final = frozenset({type(None), bool, int, str})
 
 Export = Callable[[Callable[..., object]], object]
@@ -104,7 +106,7 @@ def _set(value: set[object], export: Export | None) -> set[object]:
 
 
 def _datetime(value: datetime, export: Export | None) -> datetime:
-    return datetime.fromtimestamp(math.trunc(value.timestamp() * 1000) / 1000)
+    return from_milliseconds(milliseconds(value))
 
 
 def _exception(value: Exception, export: Export | None) -> Exception:
@@ -239,7 +241,8 @@ def milliseconds(value: object) -> float:
     """
     match value:
         case datetime():
-            return math.trunc(value.timestamp() * 1000)
+            micros = (value.astimezone(UTC) - EPOCH) // MICROSECOND  # whole numbers: floats round
+            return micros // 1000 if micros >= 0 else -(-micros // 1000)
         case int() | float() if not isinstance(value, bool) and math.isfinite(value):
             return value
         case _:
@@ -248,4 +251,5 @@ def milliseconds(value: object) -> float:
 
 def from_milliseconds(value: float) -> datetime:
     """The naive local datetime that a JavaScript date arrives as."""
-    return datetime.fromtimestamp(value / 1000, UTC).astimezone().replace(tzinfo=None)
+    moment = EPOCH + timedelta(milliseconds=value)
+    return moment.astimezone().replace(tzinfo=None)
