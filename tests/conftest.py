@@ -1,4 +1,4 @@
-"""CI draws the same examples every time: a red run there can be repeated; elsewhere new ones come."""
+"""CI draws the same examples every time, so that a red run can be repeated."""
 
 import os
 
