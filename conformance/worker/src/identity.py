@@ -1,0 +1,136 @@
+"""A: names, ids, stubs."""
+
+import re
+
+from facts import outcome, worker
+
+
+def is_hex(id):
+    return re.fullmatch("[0-9a-f]{64}", id.toString()) is not None
+
+
+@worker
+async def A1(env, given, made):
+    names = ["name", "http://foo/", "counter-1", 5]
+    return [env.PROBE.idFromName(name).toString() for name in names]
+
+
+@worker
+async def A2(env, given, made):
+    id = env.PROBE.idFromName
+    return [id("a").equals(id("a")), id("a").equals(id("b"))]
+
+
+@worker
+async def A3(env, given, made):
+    return [is_hex(env.PROBE.idFromName("")), env.PROBE.idFromName("").toString()]
+
+
+@worker
+async def A5(env, given, made):
+    one, two = env.PROBE.newUniqueId(), env.PROBE.newUniqueId()
+    again = env.PROBE.idFromString(one.toString())
+    same = again.toString() == one.toString()
+    return [one.equals(two), is_hex(one), one.name, again.equals(one), same]
+
+
+@worker
+async def A6(env, given, made):
+    return [
+        await outcome(lambda: env.PROBE.idFromString("abc")),
+        await outcome(lambda: env.PROBE.idFromString("g" * 64)),
+    ]
+
+
+@worker
+async def A7(env, given, made):
+    return await outcome(lambda: env.PROBE.idFromString("0" * 64))
+
+
+@worker
+async def A8(env, given, made):
+    return await outcome(lambda: env.PROBE.idFromString(env.OTHER.idFromName("a").toString()))
+
+
+@worker
+async def A9(env, given, made):
+    id = env.PROBE.idFromName("name").toString()
+    return env.PROBE.idFromString(id.upper()).toString() == id
+
+
+@worker
+async def A10(env, given, made):
+    id = env.PROBE.idFromName("name")
+    return [id.name, env.PROBE.idFromString(id.toString()).name]
+
+
+@worker
+async def A11(env, given, made):
+    return env.PROBE.idFromName("a").equals(env.OTHER.idFromName("a"))
+
+
+@worker
+async def A12(env, given, made):
+    stub = env.PROBE.getByName("A12")
+    text, name = await stub.whoami()
+    return [name, text == stub.id.toString()]
+
+
+@worker
+async def A13(env, given, made):
+    unique = env.PROBE.get(env.PROBE.newUniqueId())
+    by_hex = env.PROBE.get(env.PROBE.idFromString(env.PROBE.idFromName("A13").toString()))
+    return [(await unique.whoami())[1], (await by_hex.whoami())[1]]
+
+
+@worker
+async def A14(env, given, made):
+    short, long = [(await env.PROBE.getByName("x" * n).whoami())[1] for n in (1024, 1025)]
+    return [None if short is None else len(short), long]
+
+
+@worker
+async def A15(env, given, made):
+    return await outcome(lambda: env.PROBE.get("text"))
+
+
+@worker
+async def A16(env, given, made):
+    return await outcome(lambda: env.PROBE.get(env.PROBE.idFromName("a"), {"routingMode": "zzz"}))
+
+
+@worker
+async def A17(env, given, made):
+    id = env.PROBE.idFromName("A17")
+    return [
+        await env.PROBE.get(id, {"locationHint": "mars"}).add(1),
+        await env.PROBE.get(id, {"routingMode": "primary-only"}).add(1),
+    ]
+
+
+@worker
+async def A18(env, given, made):
+    stub = env.PROBE.getByName("A18")
+    return [stub.id.equals(env.PROBE.idFromName("A18")), stub.name, stub.id.name]
+
+
+@worker
+async def A19(env, given, made):
+    stub = env.PROBE.getByName("A19")
+    before = made.get("A19", 0)
+    await stub.add(1)
+    return [before, made["A19"]]
+
+
+@worker
+async def A20(env, given, made):
+    id = env.PROBE.idFromName("A20")
+    return [await env.PROBE.get(id).add(1), await env.PROBE.get(id).add(1)]
+
+
+@worker
+async def A21(env, given, made):
+    return [
+        await outcome(lambda: env.PROBE.newUniqueId({"jurisdiction": "eu"})),
+        await outcome(lambda: env.PROBE.jurisdiction("eu")),
+    ]

@@ -1,0 +1,80 @@
+// A: names, ids, stubs.
+
+import { outcome } from "./facts.js";
+
+const hex = (id) => /^[0-9a-f]{64}$/.test(id.toString());
+
+export const inWorker = {
+  async A1(env) {
+    return ["name", "http://foo/", "counter-1", 5].map((name) => env.PROBE.idFromName(name).toString());
+  },
+  async A2(env) {
+    const id = (name) => env.PROBE.idFromName(name);
+    return [id("a").equals(id("a")), id("a").equals(id("b"))];
+  },
+  async A3(env) { return [hex(env.PROBE.idFromName("")), env.PROBE.idFromName("").toString()]; },
+  async A5(env) {
+    const [one, two] = [env.PROBE.newUniqueId(), env.PROBE.newUniqueId()];
+    const again = env.PROBE.idFromString(one.toString());
+    return [one.equals(two), hex(one), one.name, again.equals(one), again.toString() === one.toString()];
+  },
+  async A6(env) {
+    return [await outcome(() => env.PROBE.idFromString("abc")),
+      await outcome(() => env.PROBE.idFromString("g".repeat(64)))];
+  },
+  async A7(env) { return await outcome(() => env.PROBE.idFromString("0".repeat(64))); },
+  async A8(env) {
+    return await outcome(() => env.PROBE.idFromString(env.OTHER.idFromName("a").toString()));
+  },
+  async A9(env) {
+    const id = env.PROBE.idFromName("name").toString();
+    return env.PROBE.idFromString(id.toUpperCase()).toString() === id;
+  },
+  async A10(env) {
+    const id = env.PROBE.idFromName("name");
+    return [id.name, env.PROBE.idFromString(id.toString()).name];
+  },
+  async A11(env) { return env.PROBE.idFromName("a").equals(env.OTHER.idFromName("a")); },
+  async A12(env) {
+    const stub = env.PROBE.getByName("A12");
+    const [text, name] = await stub.whoami();
+    return [name, text === stub.id.toString()];
+  },
+  async A13(env) {
+    const unique = env.PROBE.get(env.PROBE.newUniqueId());
+    const hex = env.PROBE.get(env.PROBE.idFromString(env.PROBE.idFromName("A13").toString()));
+    return [(await unique.whoami())[1], (await hex.whoami())[1]];
+  },
+  async A14(env) {
+    const name = async (length) => (await env.PROBE.getByName("x".repeat(length)).whoami())[1];
+    return [(await name(1024))?.length, await name(1025)];
+  },
+  async A15(env) { return await outcome(() => env.PROBE.get("text")); },
+  async A16(env) {
+    return await outcome(() => env.PROBE.get(env.PROBE.idFromName("a"), { routingMode: "zzz" }));
+  },
+  async A17(env) {
+    const id = env.PROBE.idFromName("A17");
+    return [await env.PROBE.get(id, { locationHint: "mars" }).add(1),
+      await env.PROBE.get(id, { routingMode: "primary-only" }).add(1)];
+  },
+  async A18(env) {
+    const stub = env.PROBE.getByName("A18");
+    return [stub.id.equals(env.PROBE.idFromName("A18")), stub.name, stub.id.name];
+  },
+  async A19(env, _, made) {
+    const stub = env.PROBE.getByName("A19");
+    const before = made.get("A19") ?? 0;
+    await stub.add(1);
+    return [before, made.get("A19")];
+  },
+  async A20(env) {
+    const id = env.PROBE.idFromName("A20");
+    return [await env.PROBE.get(id).add(1), await env.PROBE.get(id).add(1)];
+  },
+  async A21(env) {
+    return [await outcome(() => env.PROBE.newUniqueId({ jurisdiction: "eu" })),
+      await outcome(() => env.PROBE.jurisdiction("eu"))];
+  },
+};
+export const inObject = {};
