@@ -203,6 +203,14 @@ def G15(server: Server) -> Halves:
     return [found["count"], found["at"] < asked_ms]
 
 
+@killed
+def G17(server: Server) -> Halves:
+    _ring(server, "G17", "quiet", 1200)
+    yield
+    time.sleep(1.8)
+    return server.ask("object", "G17", {"space": "RINGING"})
+
+
 @several
 def G19(server: Server) -> Facts:
     _ring(server, "G19", "slow", 20)

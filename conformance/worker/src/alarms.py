@@ -92,5 +92,10 @@ async def G15(self, given):
 
 
 @inside
+async def G17(self, given):
+    return await self.ctx.storage.get("named")
+
+
+@inside
 async def say(self, given):
     self.log.append(given["value"])

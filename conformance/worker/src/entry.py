@@ -235,7 +235,7 @@ class Ringing(Base):
             }
         )
         self.count += 1
-        await storage.put("rings", rings)
+        await storage.put({"rings": rings, "named": self.ctx.id.name or "nothing"})
         await storage.sync()
         await self.follow(await storage.get("plan") or "quiet", len(rings))
 

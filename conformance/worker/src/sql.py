@@ -170,6 +170,7 @@ async def F21(self, given):
 @inside
 async def F22(self, given):
     sql = self.ctx.storage.sql
+    await self.ctx.storage.put("a", 1)
     sql.exec("CREATE TABLE t(a)")
 
     async def tried(text):

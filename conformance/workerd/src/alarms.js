@@ -57,5 +57,6 @@ export const inObject = {
     const rings = (await storage.get("rings")) ?? [];
     return { count: rings.length, at: rings[0]?.at ?? Number.MAX_SAFE_INTEGER };
   },
+  async G17({ ctx: { storage } }) { return await storage.get("named"); },
   async say(self, given) { self.log.push(given.value); return null; },
 };

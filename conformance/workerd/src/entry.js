@@ -153,7 +153,7 @@ export class Ringing extends Base {
       shown: await storage.getAlarm(), at: Date.now(),
     });
     this.count += 1;
-    await storage.put("rings", rings);
+    await storage.put({ rings, named: this.ctx.id.name ?? "nothing" });
     await storage.sync();
     const plan = (await storage.get("plan")) ?? "quiet";
     if (plan === "again" && rings.length < 3) await storage.setAlarm(Date.now() + 20);

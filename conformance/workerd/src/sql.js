@@ -113,7 +113,8 @@ export const inObject = {
     }
     return found;
   },
-  async F22({ ctx: { storage: { sql } } }) {
+  async F22({ ctx: { storage, storage: { sql } } }) {
+    await storage.put("a", 1);
     sql.exec("CREATE TABLE t(a)");
     const found = [];
     for (const text of [
