@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ Facts = Any
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-class Server:
+class Server(ABC):
     """One side: started, asked, ended."""
 
     name = ""
@@ -35,9 +36,9 @@ class Server:
         data.mkdir(parents=True, exist_ok=True)
         (data / "objects").mkdir(exist_ok=True)
 
+    @abstractmethod
     def command(self) -> list[str]:
         """What starts it on `self.port`."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Start on a free port; returns when it answers."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dis
 import inspect
 import typing
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Final
 
 from wakeful import codec
@@ -39,6 +39,9 @@ class Parameter:
         self.by_keyword = parameter.kind in KEYWORD
         self.default: object = parameter.default
         self.typed = codec.typed(annotation)
+
+
+Fit = Callable[[Parameter, object], object]
 
 
 class MethodPlan:
@@ -107,15 +110,7 @@ class MethodPlan:
         Raises:
             InvalidArguments: they do not fit the signature; names the parameter.
         """
-        parameters = self.parameters
-        if len(args) > self.positional:
-            raise self._too_many(len(args))
-        copied = tuple(
-            _copied(parameter, value) for parameter, value in zip(parameters, args, strict=False)
-        )
-        named = {name: _copied(self._named(name), value) for name, value in kwargs.items()}
-        self._check_complete(len(args), named)
-        return copied, named
+        return self._fitted(_copied, args, kwargs)
 
     def copy_result(self, result: object) -> object:
         """What a turn returns, by value.
@@ -136,15 +131,20 @@ class MethodPlan:
         Raises:
             InvalidArguments: they do not fit; names the parameter and what is wrong with it.
         """
-        parameters = self.parameters
+        return self._fitted(_from_json, args, kwargs)
+
+    def _fitted(
+        self, fit: Fit, args: Sequence[object], kwargs: Mapping[str, object]
+    ) -> tuple[tuple[object, ...], dict[str, object]]:
+        """Every argument fitted to its parameter; all that are needed are there, none twice."""
         if len(args) > self.positional:
             raise self._too_many(len(args))
-        converted = tuple(
-            _from_json(parameter, value) for parameter, value in zip(parameters, args, strict=False)
+        by_position = tuple(
+            fit(parameter, value) for parameter, value in zip(self.parameters, args, strict=False)
         )
-        named = {name: _from_json(self._named(name), value) for name, value in kwargs.items()}
-        self._check_complete(len(args), named)
-        return converted, named
+        by_name = {name: fit(self._named(name), value) for name, value in kwargs.items()}
+        self._check_complete(len(args), by_name)
+        return by_position, by_name
 
     def _too_many(self, given: int) -> InvalidArguments:
         by_name = [p.name for p in self.parameters if not p.by_position]
