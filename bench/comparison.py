@@ -30,12 +30,12 @@ def run(settings: Settings) -> Section:
     with ExitStack() as stack:
         servers = start(stack, section, FACTORIES, (GET, INCREMENT, COLD, MANY), settings)
         for _ in range(settings.runs):
-            for workload, action in ((GET, "get"), (INCREMENT, "increment")):
+            for workload, action in ((GET, "get"), (INCREMENT, "write")):
                 for server in servers:
                     _one_connection(section, server, settings, workload=workload, action=action)
         take_turns(section, servers, settings, workload=MANY, action="get", objects=1_000)
         for server in servers:
-            first_requests(server, "increment", settings.cold_objects)
+            first_requests(server, "write", settings.cold_objects)
     for _ in range(settings.runs):
         for name in [server.subject.name for server in servers]:
             _cold(section, name, settings)
@@ -48,7 +48,7 @@ def run(settings: Settings) -> Section:
 def _one_connection(
     section: Section, server: RunningServer, settings: Settings, *, workload: str, action: str
 ) -> None:
-    method = "POST" if action == "increment" else "GET"
+    method = "POST" if action == "write" else "GET"
     seen = wrk(
         server,
         method,

@@ -26,9 +26,11 @@ MODULES = {
     "P4": "bench.p4_durable_ask",
     "P5": "bench.p5_activation",
     "P6": "bench.p6_memory",
+    "P7": "bench.p7_sql_insert",
     "P8": "bench.p8_growth",
     "W": "bench.ws_sockets",
     "C": "bench.comparison",
+    "WC": "bench.worker_counter",
 }
 
 

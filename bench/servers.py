@@ -26,15 +26,15 @@ STOP_TIMEOUT_S = 15.0
 class HttpSubject:
     """A server that can be measured: how to start it, and where its actions are.
 
-    `increment` and `get` are path templates with one `%d` for the number of the object; a server
-    that returns a constant has one path for everything.
+    `write` and `get` are path templates with one `%d` for the number of the object; a server that
+    returns a constant has one path for everything.
     """
 
     name: str
     command: Callable[[int, Path], list[str]]
     ready: str
     get: str
-    increment: str = ""
+    write: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ class Settings:
     memory_actors: int = 100_000
     activations: int = 10_000
     cold_objects: int = 300
+    waking_objects: int = 4_000
     sockets: int = 10_000
     socket_seconds: float = 3.0
 
@@ -35,6 +36,7 @@ class Settings:
             memory_actors=10_000,
             activations=2_000,
             cold_objects=100,
+            waking_objects=500,
             sockets=1_000,
             socket_seconds=0.5,
         )

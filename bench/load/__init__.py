@@ -74,7 +74,7 @@ def wrk(
 def first_requests(server: RunningServer, action: str, count: int) -> list[float]:
     """Microseconds of one request to each object in turn, over one connection."""
     template = getattr(server.subject, action)
-    method = "POST" if action == "increment" else "GET"
+    method = "POST" if action == "write" else "GET"
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     seen: list[float] = []
     with on_core(load_core()):

@@ -1,4 +1,4 @@
-"""wakeful over HTTP: `wakeful serve` with the counter of `examples/comparison`.
+"""wakeful over HTTP: `wakeful serve` with the counter of `examples/comparison`, or something else.
 
 Durability: group commit, one fsync per batch, before any answer that it holds leaves.
 """
@@ -12,11 +12,22 @@ from pathlib import Path
 from bench.model import Missing
 from bench.servers import HttpSubject
 
-APP = Path(__file__).parents[2] / "examples" / "comparison" / "cloudflare_workers" / "app.py"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+APP = EXAMPLES / "comparison" / "cloudflare_workers" / "app.py"
+WORKER_COUNTER = EXAMPLES / "worker_counter"
+OBJECTS = Path(__file__).with_name("objects")
+READY = "/_wakeful/health"
 
 
 def subject() -> HttpSubject:
     """The counter on wakeful, by the command its users type."""
+    return served(
+        "wakeful", APP, get="/actors/Counter/o-%d/get", write="/actors/Counter/o-%d/increment"
+    )
+
+
+def served(name: str, target: Path, *, get: str = "", write: str = "") -> HttpSubject:
+    """A file of actors or the directory of a Worker, under a name; where its actions are."""
     executable = Path(sys.executable).with_name("wakeful")
     if importlib.util.find_spec("wakeful") is None or not executable.exists():
         raise Missing("wakeful is not installed in this environment")
@@ -24,14 +35,8 @@ def subject() -> HttpSubject:
     def command(port: int, directory: Path) -> list[str]:
         data = directory / "wakeful-data"
         return [
-            str(executable), "serve", str(APP),
+            str(executable), "serve", str(target),
             "--host", "127.0.0.1", "--port", str(port), "--data", str(data),
         ]  # fmt: skip
 
-    return HttpSubject(
-        "wakeful",
-        command,
-        ready="/_wakeful/health",
-        get="/actors/Counter/o-%d/get",
-        increment="/actors/Counter/o-%d/increment",
-    )
+    return HttpSubject(name, command, ready=READY, get=get, write=write)

@@ -1,4 +1,4 @@
-"""workerd: Cloudflare's own runtime, serving the counter of `examples/comparison`.
+"""workerd: Cloudflare's own runtime, serving the counter of `examples/comparison`, or others.
 
 Durability: each object is a SQLite file; workerd's output gate holds the answer back until the
 write is synced, one sync per object and commit.
@@ -15,10 +15,17 @@ from bench.model import Missing
 from bench.servers import HttpSubject
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "comparison" / "cloudflare_workers"
+OBJECTS = Path(__file__).with_name("objects") / "workerd"
 
 
 def subject() -> HttpSubject:
     """The counter on workerd; installs the pinned npm package on first use."""
+    config = EXAMPLE / "workerd" / "config.capnp"
+    return served(config, ready="/ready/get", get="/o-%d/get", write="/o-%d/increment")
+
+
+def served(config: Path, *, ready: str, get: str = "", write: str = "") -> HttpSubject:
+    """What a configuration names; its socket is `http`, its directory `objects`."""
     binary = find_binary()
 
     def command(port: int, directory: Path) -> list[str]:
@@ -27,16 +34,14 @@ def subject() -> HttpSubject:
         return [
             str(binary),
             "serve",
-            str(EXAMPLE / "workerd" / "config.capnp"),
+            str(config),
             "--socket-addr",
             f"http=127.0.0.1:{port}",
             "--directory-path",
             f"objects={data.resolve()}",
         ]
 
-    return HttpSubject(
-        "workerd", command, ready="/ready/get", get="/o-%d/get", increment="/o-%d/increment"
-    )
+    return HttpSubject("workerd", command, ready=ready, get=get, write=write)
 
 
 def find_binary() -> Path:
