@@ -31,13 +31,14 @@ FACTORIES: Factories = {
         get="/actors/Table/t-%d/count",
         write="/actors/Table/t-%d/insert",
     ),
-    WORKER: partial(
-        wakeful_http.served, WORKER, wakeful_http.OBJECTS / "worker", **WORKER_PATHS
-    ),
+    WORKER: partial(wakeful_http.served, WORKER, wakeful_http.OBJECTS / "worker", **WORKER_PATHS),
     WORKERD: partial(
-        workerd.served, workerd.OBJECTS / "objects.capnp", ready="/table/ready/count", **WORKER_PATHS
+        workerd.served,
+        workerd.OBJECTS / "objects.capnp",
+        ready="/table/ready/count",
+        **WORKER_PATHS,
     ),
-}  # fmt: skip
+}
 
 
 def run(settings: Settings) -> Section:

@@ -29,6 +29,7 @@ MODULES = {
     "P7": "bench.p7_sql_insert",
     "P8": "bench.p8_growth",
     "W": "bench.ws_sockets",
+    "A": "bench.alarms",
     "C": "bench.comparison",
     "WC": "bench.worker_counter",
 }

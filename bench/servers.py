@@ -49,6 +49,11 @@ class RunningServer:
         """An address on this server."""
         return f"http://127.0.0.1:{self.port}{path}"
 
+    def resident_bytes(self) -> int:
+        """The resident set size of its process."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
 
 def free_port() -> int:
     """A loopback port nobody listens on at the moment."""

@@ -20,6 +20,10 @@ class Settings:
     activations: int = 10_000
     cold_objects: int = 300
     waking_objects: int = 4_000
+    alarms_stored: int = 1_000_000
+    alarms_at_once: int = 10_000
+    alarms_of_workerd: int = 10_000
+    alarm_runs: int = 3
     sockets: int = 10_000
     socket_seconds: float = 3.0
 
@@ -37,6 +41,10 @@ class Settings:
             activations=2_000,
             cold_objects=100,
             waking_objects=500,
+            alarms_stored=20_000,
+            alarms_at_once=1_000,
+            alarms_of_workerd=1_000,
+            alarm_runs=1,
             sockets=1_000,
             socket_seconds=0.5,
         )

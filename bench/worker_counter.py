@@ -1,5 +1,4 @@
-"""WC: the counter as a Cloudflare Worker: the Python of `examples/worker_counter`, unchanged, on wakeful
-beside the same Worker in JavaScript on workerd.
+"""WC: the counter as a Worker: `examples/worker_counter` on wakeful, its JavaScript on workerd.
 
 Workload: GET /increment?name=o-N and /get?name=o-N, the same paths on both, by the same wrk command
 over 64 kept-open connections, spread at random over 1,000 objects that are awake, and all on one;

@@ -1,43 +1,146 @@
 """W: WebSockets: memory of one that is idle while its actor sleeps, echoes, and a broadcast.
 
-Workload: one actor accepts 10,000 sockets and goes to sleep; resident bytes per socket. Another
-echoes one client's messages, one at a time; then each message of one goes to 1,000.
+Workload: an object accepts 10,000 sockets and goes to sleep; resident bytes per socket, after a
+first 500. In another one client's messages are echoed, one at a time, then those of 64 clients;
+then each message of one client goes to 1,000. The server on one core, the clients on the other;
+a run is a server process of its own. The sockets of workerd are hibernatable.
 Unit: bytes; round trips and delivered messages a second.
 Durability: nothing is written by these turns.
 """
 
 from __future__ import annotations
 
-from bench.child import measure
-from bench.model import Missing, Section
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from bench.http_rounds import Factory
+from bench.machine import load_core
+from bench.model import Missing, Section, ratio
+from bench.peers import wakeful_http, workerd
+from bench.servers import RunningServer, pinned, serving
 from bench.settings import Settings
 
-IDLE, ECHO, BROADCAST = "idle socket", "echo, one client", "broadcast, 1 to 1,000"
+IDLE, ECHO, ECHOES = "idle socket", "echo, 1 client", "echo, 64 clients"
+BROADCAST = "broadcast, 1 to 1,000"
+WORKLOADS = {IDLE: "bytes", ECHO: "/s", ECHOES: "/s", BROADCAST: "/s"}
+FIRST, LISTENERS, MANY = 500, 1_000, 64
+SLEEP_SECONDS = 12.0  # both put an object to sleep after ten idle seconds
+AWAKE = 'wakeful_actors{state="active",type="Room"}'
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Where a system's rooms are."""
+
+    factory: Factory
+    join: str
+
+
+SUBJECTS: dict[str, Rooms] = {
+    "wakeful": Rooms(
+        partial(wakeful_http.served, "wakeful", wakeful_http.OBJECTS / "native.py"),
+        "/actors/Room/{}/join",
+    ),
+    "workerd": Rooms(
+        partial(workerd.served, workerd.OBJECTS / "objects.capnp", ready="/room/any/people"),
+        "/room/{}/join",
+    ),
+}
+
+
+class Clients:
+    """A process of clients of one room."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def told(self, line: str) -> str:
+        """What the clients answer to a line."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline().strip()
+        if not answer:
+            raise RuntimeError(f"the clients ended at {line!r}")
+        return answer
 
 
 def run(settings: Settings) -> Section:
-    """Measure in one server process, with the clients in others."""
+    """Measure the subjects in turns; memory once, since it does not vary."""
     section = Section("W", "WebSockets", "nothing is written")
-    directory = settings.directory / "W"
-    directory.mkdir(parents=True, exist_ok=True)
-    idle = section.series_of("wakeful", IDLE, "bytes")
-    echo = section.series_of("wakeful", ECHO, "/s")
-    broadcast = section.series_of("wakeful", BROADCAST, "/s")
-    for series in (idle, echo, broadcast):
-        peer = section.series_of("workerd", series.workload, series.unit)
-        peer.missing = "its worker for this is not written yet"
-    try:
-        seen = measure(
-            "bench.inproc.sockets",
-            str(directory),
-            str(settings.sockets),
-            str(settings.socket_seconds),
-        )
-    except Missing as reason:
-        idle.missing = echo.missing = broadcast.missing = str(reason)
-        return section
-    idle.add(seen["idle_bytes"])
-    echo.add(seen["echoes_per_s"])
-    broadcast.add(seen["delivered_per_s"])
-    section.expect("actors awake while their sockets idle", seen["awake"], "", at_most=0)
+    running: list[str] = []
+    for name, rooms in SUBJECTS.items():
+        try:
+            _idle(section, name, rooms, settings)
+            running.append(name)
+        except Missing as reason:
+            for workload in WORKLOADS:
+                section.series_of(name, workload).missing = str(reason)
+    for _ in range(settings.runs):
+        for name in running:
+            _speeds(section, name, SUBJECTS[name], settings)
+    for workload in (ECHO, ECHOES, BROADCAST):
+        times = ratio(section.median("wakeful", workload), section.median("workerd", workload))
+        section.expect(f"wakeful / workerd, {workload}", times, "x")
     return section
+
+
+def _idle(section: Section, name: str, rooms: Rooms, settings: Settings) -> None:
+    count = settings.sockets
+    with (
+        serving(rooms.factory(), settings.directory / "W" / name / "idle") as server,
+        clients(server, rooms.join.format("idle")) as idle,
+    ):
+        idle.told(f"open {FIRST}")
+        time.sleep(SLEEP_SECONDS)
+        before = server.resident_bytes()
+        idle.told(f"open {count}")
+        time.sleep(SLEEP_SECONDS)
+        taken = (server.resident_bytes() - before) / count
+        section.series_of(name, IDLE, WORKLOADS[IDLE]).add(taken)
+        if name == "wakeful":
+            section.expect("actors awake while their sockets idle", _awake(server), "", at_most=0)
+
+
+def _speeds(section: Section, name: str, rooms: Rooms, settings: Settings) -> None:
+    seconds = settings.socket_seconds
+    with (
+        serving(rooms.factory(), settings.directory / "W" / name / "busy") as server,
+        clients(server, rooms.join.format("busy")) as busy,
+    ):
+        busy.told("open 1")
+        seen = {ECHO: busy.told(f"echo 1 {seconds}")}
+        busy.told(f"open {MANY - 1}")
+        seen[ECHOES] = busy.told(f"echo {MANY} {seconds}")
+        busy.told(f"open {LISTENERS - MANY}")
+        seen[BROADCAST] = busy.told(f"broadcast {max(2, round(20 * seconds))}")
+    for workload, value in seen.items():
+        section.series_of(name, workload, WORKLOADS[workload]).add(float(value))
+
+
+@contextmanager
+def clients(server: RunningServer, path: str) -> Iterator[Clients]:
+    """Clients of the room at a path, on the load's core, for the length of a block."""
+    command = [sys.executable, "-m", "bench.load.sockets", str(server.port), path]
+    with subprocess.Popen(
+        pinned(command, load_core()), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield Clients(process)
+        finally:
+            process.terminate()
+
+
+def _awake(server: RunningServer) -> float:
+    with urllib.request.urlopen(server.url("/_wakeful/metrics"), timeout=10) as answer:
+        for line in answer.read().decode().splitlines():
+            if line.startswith(AWAKE):
+                return float(line.rpartition(" ")[2])
+    raise RuntimeError(f"the metrics have no {AWAKE}")

@@ -1,4 +1,4 @@
-"""WebSocket clients, told what to do line by line: open N · echo SECONDS · broadcast ROUNDS.
+"""WebSocket clients, told what to do line by line: open N · echo N SECONDS · broadcast ROUNDS.
 
 Frames are made by hand (masked with zeros), so that the client costs little.
 """
@@ -64,16 +64,10 @@ class Clients:
 
         await asyncio.gather(*(opener() for _ in range(OPENING)))
 
-    async def echo(self, seconds: float) -> float:
-        """Round trips a second on one connection, one after the other."""
-        client, rounds = self.all[0], 0
-        start = time.perf_counter()
-        while time.perf_counter() - start < seconds:
-            client.on_frame.clear()
-            client.transport.write(MASKED_ECHO)
-            await client.on_frame.wait()
-            rounds += 1
-        return rounds / (time.perf_counter() - start)
+    async def echo(self, count: int, seconds: float) -> float:
+        """Round trips a second on so many connections, each one after the other."""
+        rounds = await asyncio.gather(*(_echo(client, seconds) for client in self.all[:count]))
+        return sum(rounds)
 
     async def broadcast(self, rounds: int) -> float:
         """Messages delivered a second when each that is sent goes to everybody."""
@@ -98,19 +92,29 @@ class Clients:
         return client
 
 
+async def _echo(client: Client, seconds: float) -> float:
+    rounds, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
+        client.on_frame.clear()
+        client.transport.write(MASKED_ECHO)
+        await client.on_frame.wait()
+        rounds += 1
+    return rounds / (time.perf_counter() - start)
+
+
 async def main(port: int, path: str) -> None:
     """Obey the lines of standard input; answer each with a line."""
     clients = Clients(port, path)
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
-        what, number = line.split()
-        if what == "open":
-            await clients.open(int(number))
-            print("ok", flush=True)
-        elif what == "echo":
-            print(await clients.echo(float(number)), flush=True)
-        else:
-            print(await clients.broadcast(int(number)), flush=True)
+        match line.split():
+            case ["open", count]:
+                await clients.open(int(count))
+                print("ok", flush=True)
+            case ["echo", count, seconds]:
+                print(await clients.echo(int(count), float(seconds)), flush=True)
+            case ["broadcast", rounds]:
+                print(await clients.broadcast(int(rounds)), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The objects as wakeful's own actors; their twins are worker/src/entry.py and workerd/objects.js."""
+"""The objects as wakeful's own actors; their twins are in worker/ and workerd/."""
 
 from __future__ import annotations
 
