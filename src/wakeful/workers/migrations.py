@@ -1,13 +1,15 @@
 """The history of a Worker's Durable Object classes, and what it leaves: class to storage.
 
-Two forms: `migrations`, a list of tagged steps, or `exports`, the classes as they are to be. They
-cannot be mixed in one Worker.
+Two forms: `migrations`, a list of tagged steps, or `exports`, the classes as they are to be and
+what became of those that were. They cannot be mixed in one Worker. What either does to stored
+objects is in `reconcile`.
 
-Source:  Cloudflare docs on Durable Objects migrations.
+Source:  Cloudflare docs on Durable Object class exports, and on class migrations (legacy).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias
 
 import msgspec
@@ -16,6 +18,7 @@ from wakeful.workers.tables import Table, shown
 
 Storage: TypeAlias = Literal["sqlite", "kv"]
 
+STATES: Final = ("created", "deleted", "renamed", "transferred", "expecting-transfer")
 STORAGES: Final[dict[str, Storage]] = {"sqlite": "sqlite", "legacy-kv": "kv", "kv": "kv"}
 
 
@@ -34,8 +37,20 @@ class Transfer(msgspec.Struct, frozen=True):
     to: str
 
 
+class Gift(msgspec.Struct, frozen=True):
+    """A class whose objects another Worker may take over."""
+
+    class_name: str
+    to_script: str
+
+
 class Migration(msgspec.Struct, frozen=True):
-    """One step of the history."""
+    """One step of the history; of `exports`, all that it says of classes which are not created.
+
+    Attributes:
+        tag: its name; empty for `exports`.
+        given_classes: in `exports` only, what other Workers may transfer.
+    """
 
     tag: str
     new_classes: tuple[str, ...] = ()
@@ -43,6 +58,7 @@ class Migration(msgspec.Struct, frozen=True):
     renamed_classes: tuple[Rename, ...] = ()
     deleted_classes: tuple[str, ...] = ()
     transferred_classes: tuple[Transfer, ...] = ()
+    given_classes: tuple[Gift, ...] = ()
 
 
 class Classes(msgspec.Struct, frozen=True):
@@ -52,10 +68,12 @@ class Classes(msgspec.Struct, frozen=True):
         migrations: the steps, oldest first; empty with the `exports` form.
         storage: what each class that exists now keeps its data in; None where only another
             Worker, from which it was transferred, knows.
+        exports: the `exports` form; None with migrations, or with nothing.
     """
 
     migrations: tuple[Migration, ...]
     storage: dict[str, Storage | None]
+    exports: Migration | None = None
 
 
 def read_classes(table: Table) -> Classes:
@@ -71,28 +89,71 @@ def read_classes(table: Table) -> Classes:
         table.refuse(
             "exports", "cannot be mixed with migrations in one Worker. Remove one of the two"
         )
-    return Classes((), _exports(table.table("exports")))
+    return _exports(table.table("exports"))
 
 
-def _exports(table: Table) -> dict[str, Storage | None]:
+def _exports(table: Table) -> Classes:
     classes: dict[str, Storage | None] = {}
+    renamed, deleted, transferred, given = [], [], [], []
     for name in table.data:
         export = table.table(name)
-        export.only("type", "storage")
         if export.text("type") != "durable-object":
             export.refuse("type", f'{shown(export.text("type"))} is not "durable-object"')
-        storage = export.optional_text("storage") or "sqlite"
-        if storage not in STORAGES:
-            export.refuse("storage", f'{shown(storage)} is neither "sqlite" nor "legacy-kv"')
-        classes[name] = STORAGES[storage]
-    return classes
+        match export.optional_text("state") or "created":
+            case "created":
+                export.only("type", "state", "storage")
+                classes[name] = _storage(export)
+            case "expecting-transfer":
+                export.only("type", "state", "storage", "transfer_from")
+                classes[name] = _storage(export)
+                transferred.append(Transfer(name, export.text("transfer_from"), name))
+            case "renamed":
+                export.only("type", "state", "renamed_to")
+                renamed.append(Rename(name, export.text("renamed_to")))
+            case "deleted":
+                export.only("type", "state")
+                deleted.append(name)
+            case "transferred":
+                export.only("type", "state", "transferred_to")
+                given.append(Gift(name, export.text("transferred_to")))
+            case state:
+                export.refuse("state", f"{shown(state)} is none of: {', '.join(STATES)}")
+    _check_targets(table, classes, renamed)
+    step = Migration(
+        "",
+        renamed_classes=tuple(renamed),
+        deleted_classes=tuple(deleted),
+        transferred_classes=tuple(transferred),
+        given_classes=tuple(given),
+    )
+    return Classes((), classes, step)
+
+
+def _check_targets(
+    table: Table, classes: dict[str, Storage | None], renamed: Sequence[Rename]
+) -> None:
+    targets: set[str] = set()
+    for rename in renamed:
+        place = table.table(rename.from_class)
+        if rename.to not in classes:
+            place.refuse("renamed_to", f"{shown(rename.to)} is not a created class in exports")
+        if rename.to in targets:
+            place.refuse("renamed_to", f"another class is renamed to {shown(rename.to)} too")
+        targets.add(rename.to)
+
+
+def _storage(export: Table) -> Storage:
+    storage = export.optional_text("storage") or "sqlite"
+    if storage not in STORAGES:
+        export.refuse("storage", f'{shown(storage)} is neither "sqlite" nor "legacy-kv"')
+    return STORAGES[storage]
 
 
 def _migrations(table: Table) -> tuple[Migration, ...]:
     found: list[Migration] = []
     tags: set[str] = set()
     for step in table.tables("migrations"):
-        step.only("tag", *Migration.__struct_fields__[1:])
+        step.only("tag", *Migration.__struct_fields__[1:-1])
         tag = step.text("tag")
         if tag in tags:
             step.refuse("tag", f"{tag!r} is the tag of an earlier migration. Give it another")

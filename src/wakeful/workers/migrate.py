@@ -1,0 +1,111 @@
+"""Carrying out what the classes of Workers have come to, before anything is served.
+
+What is recorded changes in one commit, which also says whose objects are to be deleted. They are
+deleted after it, page by page, and a second commit says that they are gone: a start that was cut
+short is completed by the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future
+from collections.abc import Awaitable, Sequence
+from typing import Final
+
+import structlog
+
+from wakeful.errors import StorageError
+from wakeful.ids import ActorId, shard_of
+from wakeful.ports import CommitRecord, Store, StoreInfo
+from wakeful.workers import ledger
+from wakeful.workers.ledger import LEDGER, Ledger
+from wakeful.workers.reconcile import Claim, Plan, planned
+
+AT_ONCE: Final = 5_000  # objects deleted by one commit: less than a MiB of journal
+
+
+async def migrate(store: Store, info: StoreInfo, claims: Sequence[Claim]) -> Ledger:
+    """Bring a data directory to what these Workers declare; which class has which namespace.
+
+    Args:
+        store: opened, and used by nobody else yet.
+        info: what opening it has yielded.
+        claims: what the Workers say.
+
+    Raises:
+        ConfigError: it cannot be brought there; nothing has changed.
+        StorageError: it cannot be read or written; the next start goes on from where it is.
+    """
+    cells = store.load(LEDGER)
+    recorded = ledger.read(await cells if isinstance(cells, Awaitable) else cells)
+    plan = _plan(store, recorded, claims)
+    for warning in plan.warnings:
+        _log().warning(warning)
+    writer = _Writer(store, info)
+    await writer.record(recorded, plan.ledger)
+    for namespace in ledger.to_delete(plan.ledger):
+        _log().info("objects of a deleted class are removed", namespace=namespace)
+        await writer.delete(namespace)
+    done = ledger.deleted(plan.ledger)
+    await writer.record(plan.ledger, done)
+    return done
+
+
+def check(store: Store, claims: Sequence[Claim]) -> None:
+    """Refuse what `migrate` would refuse; changes nothing.
+
+    Raises:
+        ConfigError: they do not fit together, or not to what the store has.
+    """
+    cells = store.load(LEDGER)
+    assert isinstance(cells, dict), "asked of a store on a local disk"
+    _plan(store, ledger.read(cells), claims)
+
+
+class _Writer:
+    """Commits of its own, one at a time."""
+
+    def __init__(self, store: Store, info: StoreInfo) -> None:
+        self._store = store
+        self._info = info
+        self._seq = 0
+
+    async def record(self, before: Ledger, after: Ledger) -> None:
+        """Write what has changed of the ledger."""
+        if changes := ledger.changes(before, after):
+            await self._commit([self._record(LEDGER, changes)])
+
+    async def delete(self, namespace: str) -> None:
+        """Delete all objects of a namespace."""
+        cursor: str | None = None
+        while True:
+            page = self._store.list(namespace, cursor=cursor, limit=AT_ONCE)
+            if page.actors:
+                await self._commit([self._record(actor, None) for actor in page.actors])
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    def _record(self, actor: ActorId, puts: dict[str, bytes | None] | None) -> CommitRecord:
+        self._seq += 1
+        shard, epoch = shard_of(actor, self._info.shards), self._info.epoch
+        wipe = puts is None
+        return CommitRecord(actor.type, actor.name, shard, epoch, self._seq, wipe, puts or {})
+
+    async def _commit(self, records: list[CommitRecord]) -> None:
+        done: Future[StorageError | None] = asyncio.get_running_loop().create_future()
+        self._store.commit(records, done.set_result)
+        if (error := await done) is not None:
+            raise error
+
+
+def _plan(store: Store, recorded: Ledger, claims: Sequence[Claim]) -> Plan:
+    def has_objects(namespace: str) -> bool:
+        return bool(store.list(namespace, limit=1).actors)
+
+    return planned(recorded, claims, has_objects)
+
+
+def _log() -> structlog.typing.FilteringBoundLogger:
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wakeful")
+    return log
