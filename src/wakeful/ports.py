@@ -34,6 +34,8 @@ KV_PREFIX: Final = "k"
 ALARM_KEY: Final = "a"  # the one cell a store looks into: its first 8 bytes are when it is due
 
 Cells = dict[str, bytes]
+NO_PAGES: Final[dict[int, bytes | None]] = {}  # shared by records without any: never changed
+
 SqlValue = None | int | float | str | bytes
 SqlRow = tuple[SqlValue, ...]
 Names = list[str]
@@ -50,6 +52,10 @@ class SqlCursor(Protocol):
     @property
     def more(self) -> bool:
         """Whether there are rows left."""
+
+    @property
+    def entries_written(self) -> int:
+        """Entries of tables and of indexes that were written."""
 
     rows_read: int
     rows_written: int

@@ -13,8 +13,6 @@ from wakeful.core.commit import Batch, GroupCommit
 from wakeful.core.gates import OutputGate
 from wakeful.errors import StorageError, StorageFull
 
-Held = tuple[OutputGate, int]
-
 GATES: Final = 3
 FULL: Final = StorageFull("no room")
 
@@ -42,6 +40,15 @@ class CommitMachine(RuleBasedStateMachine):
         self.collecting.append((gate, next(self.numbers)))
 
     @rule(which=st.integers(0, GATES - 1))
+    def write_and_wait(self, which: int) -> None:
+        gate = self.gates[which]
+        first = gate not in [writer for writer, _ in self.collecting]
+        ticket = next(self.numbers)
+        assert self.commit.wrote_and_waits(gate, ticket) is first
+        self.collecting.append((gate, next(self.numbers)))
+        self.tickets.append((gate, ticket, self.undurable(gate)))
+
+    @rule(which=st.integers(0, GATES - 1))
     def wait(self, which: int) -> None:
         gate = self.gates[which]
         if undurable := self.undurable(gate):
@@ -65,7 +72,7 @@ class CommitMachine(RuleBasedStateMachine):
         assert self.flying is not None
         settled = {write for _, write in self.flying}
         self.flying = None
-        expected = [(gate, ticket) for gate, ticket, writes in self.tickets if writes <= settled]
+        expected = [ticket for _, ticket, writes in self.tickets if writes <= settled]
         assert self.commit.durable() == expected
         self.tickets = [
             (gate, ticket, writes - settled)
@@ -78,11 +85,12 @@ class CommitMachine(RuleBasedStateMachine):
     def failed(self) -> None:
         assert self.flying is not None
         broken = writers(self.flying)
-        expected = [(gate, ticket) for gate, ticket, _ in self.tickets if gate in broken]
+        expected = {ticket: gate for gate, ticket, _ in self.tickets if gate in broken}
         gates, lost = self.commit.failed(FULL)
         assert gates == broken
         for gate in broken:
-            assert [t for g, t in lost if g is gate] == [t for g, t in expected if g is gate]
+            mine = [ticket for ticket, holder in expected.items() if holder is gate]
+            assert [ticket for ticket in lost if expected.get(ticket) is gate] == mine
             assert gate.broken is FULL
             assert not self.commit.pending(gate)
         assert len(lost) == len(expected)
@@ -120,9 +128,9 @@ def test_ticket_waits_for_the_batch_that_holds_the_last_write() -> None:
     commit.wait(gate, "saw the first write")
     commit.wrote(gate)
     commit.wait(gate, "saw both")
-    assert commit.durable() == [(gate, "saw the first write")]
+    assert commit.durable() == ["saw the first write"]
     commit.take()
-    assert commit.durable() == [(gate, "saw both")]
+    assert commit.durable() == ["saw both"]
 
 
 def test_second_write_to_a_batch_adds_no_writer() -> None:
@@ -158,9 +166,9 @@ def test_failed_batch_takes_its_writers_tickets_out_of_the_next_batch_too() -> N
     commit.wrote(other)
     commit.wait(lost, "second")
     commit.wait(other, "other")
-    assert commit.failed(FULL) == ([lost], [(lost, "first"), (lost, "second")])
+    assert commit.failed(FULL) == ([lost], ["first", "second"])
     commit.take()
-    assert commit.durable() == [(other, "other")]
+    assert commit.durable() == ["other"]
 
 
 def test_failed_writer_that_has_joined_the_next_batch_waits_for_nothing_more() -> None:
@@ -187,6 +195,9 @@ def test_broken_activation_can_neither_write_nor_wait() -> None:
         commit.wrote(gate)
     with pytest.raises(AssertionError, match="nothing to wait for"):
         commit.wait(gate, "reply")
+    with pytest.raises(AssertionError, match="cannot write"):
+        commit.wrote_and_waits(gate, "reply")
+    assert commit.collecting.tickets == []
 
 
 def test_nothing_is_durable_when_nothing_is_in_flight() -> None:
@@ -200,21 +211,23 @@ def test_nothing_is_durable_when_nothing_is_in_flight() -> None:
 
 class WaitsForTheBatchInFlight(GroupCommit[int]):
     def wait(self, gate: OutputGate, ticket: int) -> None:
-        (self.in_flight or self.collecting).waiters.append((gate, ticket))
+        batch = self.in_flight or self.collecting
+        batch.holders.append(gate)
+        batch.tickets.append(ticket)
 
 
 class FailureForgetsTheCollectingBatch(GroupCommit[int]):
-    def failed(self, cause: StorageError) -> tuple[list[OutputGate], list[Held]]:
+    def failed(self, cause: StorageError) -> tuple[list[OutputGate], list[int]]:
         batch = self._settle()
         for gate in batch.writers:
             gate.broken = cause
-        return batch.writers, batch.waiters
+        return batch.writers, batch.tickets
 
 
 class FailureLeavesTheBatchNumber(GroupCommit[int]):
     """As it was before the first of these proofs."""
 
-    def failed(self, cause: StorageError) -> tuple[list[OutputGate], list[Held]]:
+    def failed(self, cause: StorageError) -> tuple[list[OutputGate], list[int]]:
         assert self.in_flight is not None
         numbers = [gate.batch for gate in self.in_flight.writers]
         gates, lost = super().failed(cause)
@@ -224,26 +237,28 @@ class FailureLeavesTheBatchNumber(GroupCommit[int]):
 
 
 class FailureLosesEverybodysTickets(GroupCommit[int]):
-    def failed(self, cause: StorageError) -> tuple[list[OutputGate], list[Held]]:
-        others, self.collecting.waiters = self.collecting.waiters, []
+    def failed(self, cause: StorageError) -> tuple[list[OutputGate], list[int]]:
+        others, self.collecting.tickets = self.collecting.tickets, []
+        self.collecting.holders = []
         gates, lost = super().failed(cause)
         return gates, lost + others
 
 
 class FailureBreaksNobody(GroupCommit[int]):
-    def failed(self, cause: StorageError) -> tuple[list[OutputGate], list[Held]]:
+    def failed(self, cause: StorageError) -> tuple[list[OutputGate], list[int]]:
         batch = self._settle()
-        return batch.writers, batch.waiters
+        return batch.writers, batch.tickets
 
 
 class ReleasesTheCollectingBatchToo(GroupCommit[int]):
-    def durable(self) -> list[Held]:
-        released, self.collecting.waiters = super().durable() + self.collecting.waiters, []
+    def durable(self) -> list[int]:
+        released, self.collecting.tickets = super().durable() + self.collecting.tickets, []
+        self.collecting.holders = []
         return released
 
 
 class ReleasesBackwards(GroupCommit[int]):
-    def durable(self) -> list[Held]:
+    def durable(self) -> list[int]:
         return super().durable()[::-1]
 
 

@@ -279,7 +279,7 @@ class ActivationWorld:
             assert activation.on_disk == start, "written on top of a record that was lost"
             self.disk[activation.actor] = activation.on_disk = value
         self.writing = []
-        for _, (waiting, activation, outcome) in self.commit.durable():
+        for waiting, activation, outcome in self.commit.durable():
             self.resolve(waiting, activation, outcome)
 
     def fail(self, error: StorageError) -> None:
@@ -287,7 +287,7 @@ class ActivationWorld:
         if isinstance(error, Fenced):
             self.lease.lose()
         gates, lost = self.commit.failed(error)
-        for _, (waiting, activation, _) in lost:
+        for waiting, activation, _ in lost:
             self.resolve(waiting, activation, error)
         for gate in gates:
             self.discard(owner(gate), error)
@@ -363,7 +363,7 @@ class ActivationWorld:
         writers = [owner(gate).generation for gate in batch.writers]
         tickets = [
             (str(waiting) if isinstance(waiting, Call) else "settled", a.generation, str(outcome))
-            for _, (waiting, a, outcome) in batch.waiters
+            for waiting, a, outcome in batch.tickets
         ]
         return str((writers, tickets))
 

@@ -196,7 +196,7 @@ class CommitWorld:
 
     def durable(self) -> None:
         self.write()
-        for _, (waiting, outcome) in self.commit.durable():
+        for waiting, outcome in self.commit.durable():
             self.resolve(waiting, outcome)
 
     def write(self) -> None:
@@ -219,7 +219,7 @@ class CommitWorld:
         if isinstance(error, Fenced):
             self.lease.lose()
         gates, lost = self.commit.failed(error)
-        for _, (waiting, _) in lost:
+        for waiting, _ in lost:
             self.resolve(waiting, error)
         for gate in gates:
             self.discard(owner(gate), error)
@@ -270,7 +270,7 @@ class CommitWorld:
     def _batch(self, batch: Batch[Ticket] | None) -> Hashable:
         if batch is None:
             return None
-        tickets = [(name_of(waiting), str(outcome)) for _, (waiting, outcome) in batch.waiters]
+        tickets = [(name_of(waiting), str(outcome)) for waiting, outcome in batch.tickets]
         return tuple(name_of(owner(gate)) for gate in batch.writers), tuple(tickets)
 
 
@@ -307,13 +307,13 @@ class SettlesWhenTaken(GroupCommit[Ticket]):
 
 
 class NeverReleases(GroupCommit[Ticket]):
-    def durable(self) -> list[tuple[OutputGate, Ticket]]:
+    def durable(self) -> list[Ticket]:
         super().durable()
         return []
 
 
 class ReleasesTwice(GroupCommit[Ticket]):
-    def durable(self) -> list[tuple[OutputGate, Ticket]]:
+    def durable(self) -> list[Ticket]:
         return 2 * super().durable()
 
 

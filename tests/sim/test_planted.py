@@ -43,13 +43,18 @@ def reply_before_flush(patch: pytest.MonkeyPatch) -> None:
     """A held answer goes out at once."""
 
     def wait(commit: Any, gate: Any, ticket: Any) -> None:
-        reply, value, error = ticket
+        reply, value, error = ticket if type(ticket) is tuple else (ticket, None, None)
         if error is None:
             reply.set_result(value)
         else:
             reply.set_exception(error)
 
+    def wrote_and_waits(commit: Any, gate: Any, ticket: Any) -> bool:
+        wait(commit, gate, ticket)
+        return bool(commit.wrote(gate))
+
     patch.setattr(GroupCommit, "wait", wait)
+    patch.setattr(GroupCommit, "wrote_and_waits", wrote_and_waits)
 
 
 @variant

@@ -23,14 +23,19 @@ T = TypeVar("T")
 
 
 class Batch(Generic[T]):
-    """The writers of one flush and the tickets that wait for it, both in order of arrival."""
+    """The writers of one flush and the tickets that wait for it, both in order of arrival.
 
-    __slots__ = ("number", "waiters", "writers")
+    Two lists hold the tickets and whose they are: a pair for each would be one more object for
+    the garbage collector, on a path where there are hundreds of thousands in a second.
+    """
+
+    __slots__ = ("holders", "number", "tickets", "writers")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.writers: list[OutputGate] = []
-        self.waiters: list[tuple[OutputGate, T]] = []
+        self.holders: list[OutputGate] = []  # of the tickets, one by one
+        self.tickets: list[T] = []
 
 
 class GroupCommit(Generic[T]):
@@ -53,6 +58,18 @@ class GroupCommit(Generic[T]):
         collecting.writers.append(gate)
         return True
 
+    def wrote_and_waits(self, gate: OutputGate, ticket: T) -> bool:
+        """`wrote`, and `wait` for what was written: both in one step, for the commonest turns."""
+        collecting = self.collecting
+        first = gate.batch != collecting.number
+        if first:
+            assert gate.broken is None, "a broken activation cannot write"
+            gate.batch = collecting.number
+            collecting.writers.append(gate)
+        collecting.holders.append(gate)
+        collecting.tickets.append(ticket)
+        return first
+
     def pending(self, gate: OutputGate) -> bool:
         """Whether something the actor wrote is not durable yet."""
         return gate.batch > self.settled
@@ -64,7 +81,8 @@ class GroupCommit(Generic[T]):
         if gate.batch != batch.number:
             assert self.in_flight is not None
             batch = self.in_flight
-        batch.waiters.append((gate, ticket))
+        batch.holders.append(gate)
+        batch.tickets.append(ticket)
 
     def take(self) -> Batch[T] | None:
         """The batch to write now, or None: nothing collected, or one is still in flight."""
@@ -74,12 +92,11 @@ class GroupCommit(Generic[T]):
         self.collecting = Batch(self.in_flight.number + 1)
         return self.in_flight
 
-    def durable(self) -> list[tuple[OutputGate, T]]:
+    def durable(self) -> list[T]:
         """The batch in flight is on disk: these tickets may go, in order."""
-        batch = self._settle()
-        return batch.waiters
+        return self._settle().tickets
 
-    def failed(self, cause: StorageError) -> tuple[list[OutputGate], list[tuple[OutputGate, T]]]:
+    def failed(self, cause: StorageError) -> tuple[list[OutputGate], list[T]]:
         """The batch in flight did not make it, or nobody knows.
 
         Returns:
@@ -91,10 +108,12 @@ class GroupCommit(Generic[T]):
             gate.broken = cause
             gate.batch = batch.number  # it leaves the collecting batch, if it had joined it
         collecting = self.collecting
-        lost = batch.waiters + [held for held in collecting.waiters if held[0].broken]
-        collecting.waiters = [held for held in collecting.waiters if not held[0].broken]
+        held = list(zip(collecting.holders, collecting.tickets, strict=True))
+        lost = [ticket for gate, ticket in held if gate.broken]
+        collecting.holders = [gate for gate in collecting.holders if not gate.broken]
+        collecting.tickets = [ticket for gate, ticket in held if not gate.broken]
         collecting.writers = [gate for gate in collecting.writers if not gate.broken]
-        return batch.writers, lost
+        return batch.writers, batch.tickets + lost
 
     def _settle(self) -> Batch[T]:
         batch = self.in_flight
@@ -111,8 +130,9 @@ class GroupCommit(Generic[T]):
         assert all(gate.batch == number for gate in self.collecting.writers)
         assert len(set(self.collecting.writers)) == len(self.collecting.writers)
         assert not any(gate.broken for gate in self.collecting.writers)
-        assert {gate for gate, _ in self.collecting.waiters} <= set(self.collecting.writers)
+        assert len(self.collecting.holders) == len(self.collecting.tickets)
+        assert set(self.collecting.holders) <= set(self.collecting.writers)
         if flying is not None:
             assert flying.number == number - 1
             assert all(gate.batch >= flying.number for gate in flying.writers)
-            assert {gate for gate, _ in flying.waiters} <= set(flying.writers)
+            assert set(flying.holders) <= set(flying.writers)

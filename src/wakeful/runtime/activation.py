@@ -20,7 +20,7 @@ from wakeful.core.mailbox import Mailbox
 from wakeful.core.write_buffer import WriteBuffer
 from wakeful.errors import ActorAborted, LimitExceeded, again
 from wakeful.ids import ActorId
-from wakeful.ports import STATE_KEY, Cells, CommitRecord, Database
+from wakeful.ports import NO_PAGES, STATE_KEY, Cells, CommitRecord, Database
 
 if TYPE_CHECKING:
     from wakeful.actor import Actor
@@ -256,7 +256,7 @@ class Activation:
         """Everything saved since the last record, as one."""
         self.seq += 1
         puts: dict[str, bytes | None] = {}
-        pages: dict[int, bytes | None] = {}
+        pages = NO_PAGES
         if not self.wiped:
             if self.buffer is not None:
                 puts = self.buffer.take()
@@ -265,8 +265,10 @@ class Activation:
                 self.stale = False
             if self.sql is not None:
                 pages = self.sql.take()
-        type_name, name = self.id
-        return CommitRecord(type_name, name, self.shard, epoch, self.seq, self.wiped, puts, pages)
+        actor = self.id
+        return CommitRecord(
+            actor.type, actor.name, self.shard, epoch, self.seq, self.wiped, puts, pages
+        )
 
     def open_section(self) -> Section:
         """Open a critical section: nothing else is delivered until it is closed."""

@@ -86,7 +86,8 @@ class Delivery:
         Everything the straight path needs is bound here, once.
         """
         flusher, now_ns, find = self.flusher, self._now_ns, self._life.find
-        commit, new_future, in_turn = flusher.commit, self._loop.create_future, current.get
+        commit, wrote_and_waits = flusher.commit, flusher.wrote_and_waits
+        new_future, in_turn = self._loop.create_future, current.get
 
         async def ask(ref: Ref, /, *args: object, **kwargs: object) -> object:
             if args or kwargs or plan.required:
@@ -100,17 +101,22 @@ class Delivery:
             if activation.idle_ns:
                 activation.used_ns = now_ns()
             try:
-                result = await plan.function(activation.instance, *args, **kwargs)
+                result = await (
+                    plan.function(activation.instance, *args, **kwargs)
+                    if args or kwargs
+                    else plan.function(activation.instance)  # without a second dict
+                )
                 if type(result) not in plan.result_types:
                     result = plan.copy_result(result)
-                if activation.durable and activation.save():
-                    flusher.wrote(activation)
+                wrote = activation.durable and activation.save()
             except BaseException as error:
                 return await self._straight_failed(activation, plan, error)
-            if activation.confirm and activation.gate.batch > commit.settled:
+            if wrote and activation.confirm:
                 durable = new_future()
-                commit.wait(activation.gate, (durable, None, None))
+                wrote_and_waits(activation, durable)
                 await durable
+            elif wrote or activation.gate.batch > commit.settled:
+                await self._straight_ended(activation, wrote)
             return result
 
         return ask
@@ -167,6 +173,13 @@ class Delivery:
         if self._timer is not None:
             self._timer.cancel()
         await self.pool.close(seconds)
+
+    async def _straight_ended(self, activation: Activation, wrote: bool) -> None:
+        """The rarer ends: what was written need not be waited for, or what was read must be."""
+        if wrote:
+            self.flusher.wrote(activation)
+        elif activation.confirm:
+            await self.flusher.durable(activation)
 
     async def _straight_failed(
         self, activation: Activation, plan: MethodPlan, error: BaseException

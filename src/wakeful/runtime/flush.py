@@ -1,6 +1,6 @@
 """Drives group commit: collects what a loop iteration wrote, hands batches to the store.
 
-Tickets are futures with what they will be given: nothing that an actor says leaves before.
+A ticket is a future, or one with what it will be given: nothing that an actor says leaves before.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable
 from contextvars import Context
-from typing import cast
+from typing import Union, cast
 
 from wakeful.core.commit import GroupCommit
 from wakeful.core.lease import Lease
@@ -17,7 +17,8 @@ from wakeful.ports import ALARM_KEY, Store, due_of
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.transaction import in_transaction
 
-Ticket = tuple["Future[object]", object, "BaseException | None"]
+Outcome = tuple["Future[object]", object, "BaseException | None"]
+Ticket = Union["Future[object]", Outcome]  # most callers know their answer and wait for a sign
 Broken = Callable[[Activation, StorageError], None]
 
 
@@ -79,6 +80,11 @@ class Flusher:
         if self.commit.wrote(activation.gate) and not self._scheduled:
             self._schedule()
 
+    def wrote_and_waits(self, activation: Activation, durable: Future[object]) -> None:
+        """`wrote`, and a future that is done when that is durable."""
+        if self.commit.wrote_and_waits(activation.gate, durable) and not self._scheduled:
+            self._schedule()
+
     def pending(self, activation: Activation) -> bool:
         """Whether something it saved is not durable yet."""
         return self.commit.pending(activation.gate)
@@ -92,7 +98,7 @@ class Flusher:
         gate = activation.gate
         if gate.batch > self.commit.settled:
             done: Future[object] = self._loop.create_future()
-            self.commit.wait(gate, (done, None, None))
+            self.commit.wait(gate, done)
             await done
         elif gate.broken is not None:
             raise gate.broken
@@ -159,7 +165,9 @@ class Flusher:
         try:
             records = [cast("Activation", gate.owner).record(epoch) for gate in batch.writers]
             self._alarms_due = [
-                due_of(cell) for r in records if (cell := r.puts.get(ALARM_KEY)) is not None
+                due_of(cell)
+                for record in records
+                if ALARM_KEY in record.puts and (cell := record.puts[ALARM_KEY]) is not None
             ]
             self.batches += 1
             self.records += len(records)
@@ -175,11 +183,11 @@ class Flusher:
         if error is None:
             if self._alarms_due:
                 self.alarm_set(min(self._alarms_due))
-            for _, (reply, value, raised) in self.commit.durable():
-                if raised is None and not reply.done():
-                    reply.set_result(value)
-                else:
-                    _resolve(reply, value, raised)
+            for ticket in self.commit.durable():
+                if isinstance(ticket, tuple):
+                    _resolve(*ticket)
+                elif not ticket.done():
+                    ticket.set_result(None)
         else:
             self._failed(error)
         if self.commit.collecting.writers:
@@ -191,7 +199,8 @@ class Flusher:
         if isinstance(error, Fenced):
             self.lease.lose()
         gates, lost = self.commit.failed(error)
-        for _, (reply, _, _) in lost:
+        for ticket in lost:
+            reply = ticket[0] if isinstance(ticket, tuple) else ticket
             _resolve(reply, None, again(error))
         for gate in gates:
             self._broken(cast("Activation", gate.owner), error)

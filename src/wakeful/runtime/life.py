@@ -412,7 +412,7 @@ class Life:
             self._forget(activation)
 
         settled.add_done_callback(gone)
-        self.flusher.commit.wait(activation.gate, (settled, None, None))
+        self.flusher.commit.wait(activation.gate, settled)
 
     def _forget(self, activation: Activation) -> None:
         self.catalog.remove(activation)

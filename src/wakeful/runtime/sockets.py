@@ -214,7 +214,7 @@ class Sockets:
         if pending and not waiting:
             ticket: Future[object] = self._loop.create_future()
             ticket.add_done_callback(partial(self._settled, room), context=self._variables)
-            self._flusher.commit.wait(activation.gate, (ticket, None, None))
+            self._flusher.commit.wait(activation.gate, ticket)
 
     def _settled(self, room: Room, ticket: Future[object]) -> None:
         if ticket.cancelled() or ticket.exception() is not None:

@@ -26,18 +26,36 @@ from wakeful.core.lifecycle import State
 from wakeful.ids import ActorId
 from wakeful.node import Runtime, _actor_type
 from wakeful.ports import CommitRecord
+from wakeful.runtime.alarms import EVER_NS
 from wakeful.runtime.host import Host
+from wakeful.sql.pages import PAGE_BYTES
 from wakeful.testing.actors import Board, Ledger, Teller, incarnations
 from wakeful.testing.clock import VirtualClock
 from wakeful.testing.disk import SimDisk, SimStore
 from wakeful.testing.faults import FaultPlan
-from wakeful.testing.history import History, Landed, Opened, Remark, Trouble
+from wakeful.testing.history import (
+    NO_TABLES,
+    History,
+    Landed,
+    Opened,
+    Remark,
+    Tables,
+    Trouble,
+)
 from wakeful.testing.loop import Process, VirtualLoop
+from wakeful.testing.places import SAFE, tables_of
+from wakeful.testing.safe import object_class
+from wakeful.testing.vault import Vault, witness
+from wakeful.testing.visitor import Visitors
 from wakeful.testing.workload import Client, Workload
+from wakeful.workers.classes import ObjectClass
 
 LIVES_MAX: Final = 4
 # Far more than the longest timeout of any life: what takes longer will never happen.
 PATIENCE_S: Final = 600.0
+ALARM_ROUNDS_MAX: Final = 60
+ALARM_SECONDS: Final = 1.0
+BASE: Final = {"__wakeful_base__": True}
 
 
 class World:
@@ -49,13 +67,14 @@ class World:
         self.history = History(loop.time)
         self.plan = FaultPlan(random)
         self.disk = SimDisk(random, self.plan, self._landed)
-        self.workload = Workload(
-            random, random.randint(1, 3), random.randint(1, 2), random.randint(1, 2)
-        )
+        self.workload = Workload(random)
+        self.wall_ns = random.randrange(-(10**17), 10**17)
         self.ops: Iterator[int] = count(1)
+        self.sockets: Iterator[int] = count(1)
         self.incarnations: Iterator[int] = count(1)
         self.nodes: list[Node] = []
         self._batches: Iterator[int] = count(1)
+        self._tables: dict[ActorId, Tables] = {}
 
     async def live(self) -> None:
         """All lives, the last one without faults."""
@@ -114,7 +133,10 @@ class World:
         for record in records:
             actor = ActorId(record.type, record.name)
             cells = self.disk.cells.get(actor, {})
-            self.history.add(Landed(batch, epoch, actor, record.seq, record.wipe, cells))
+            if record.pages or record.wipe:
+                self._tables[actor] = tables_of(self.disk.pages.get(actor, {}))
+            tables = self._tables.get(actor, NO_TABLES)
+            self.history.add(Landed(batch, epoch, actor, record.seq, record.wipe, cells, tables))
 
 
 class Node:
@@ -124,6 +146,7 @@ class Node:
         self.name = f"node-{len(world.nodes) + 1}"
         self.process = Process(self.name)
         self.process.set(incarnations, world.incarnations)
+        self.process.set(witness, world.history.add)
         self.stop = asyncio.Event()
         self.main: asyncio.Future[None]
         self.clients_done: asyncio.Future[None] = world.loop.create_future()
@@ -134,9 +157,10 @@ class Node:
         self._config = calm_config() if calm else draw_config(random)
         self._clients = random.randint(1, 8)
         self._calls = random.randint(3, 20)
+        self._visitors = random.choice((0, 1, 3))
         self._clock = VirtualClock(
             world.loop,
-            wall_skew_ns=random.randrange(-(10**12), 10**12),
+            wall_skew_ns=world.wall_ns + random.choice((0, 10**7, 10**11)) * random.randint(-1, 1),
             uptime_ns=random.randrange(10**15),
         )
         world.nodes.append(self)
@@ -166,6 +190,7 @@ class Node:
         """Nothing of it is left, and nothing of it reports that."""
         self.process.kill()
         if self._host is not None:  # what ends while it is closed begins nothing new
+            self._host.sql.close()
             delivery = self._host.delivery
             delivery.pool.finish = lambda turn, result, error: None
             delivery.pump = lambda activation: None  # type: ignore[method-assign]
@@ -191,9 +216,44 @@ class Node:
         for probe, actor in zip(done, self._world.workload.actors(), strict=True):
             if not await probe:
                 self._trouble(f"{actor} does not take a write, though faults have stopped")
+        await self._every_alarm_fires()
+        await self.process.start(self._world.loop, self._every_socket_is_served())
         await asyncio.sleep(self._config.idle_seconds * 3 + 1)
         for leak in leaks(self._runtime.host):
             self._trouble(f"at rest {leak}")
+
+    async def _every_alarm_fires(self) -> None:
+        """At rest: what is due fires in time, until none is left."""
+        for _ in range(ALARM_ROUNDS_MAX):
+            due = self._store.alarms(EVER_NS, 100)
+            if not due:
+                return
+            await asyncio.sleep(max(0, due[0].due_ns - self._clock.now_ns()) / 1e9 + ALARM_SECONDS)
+            for late in set(due[:1]) & set(self._store.alarms(EVER_NS, 100)):
+                self._trouble(f"{late.actor} has an alarm that does not fire")
+                return
+        self._trouble(f"there is no end of alarms: {due}")
+
+    async def _every_socket_is_served(self) -> None:
+        """Each vault gets a client, sleeps, and answers it all the same."""
+        visitors, world = self._clients_of_sockets, self._world
+        for actor in world.workload.vaults:
+            entered = await visitors.enter(actor)
+            if entered is None:
+                self._trouble(f"{actor} does not let a client in, though faults have stopped")
+                continue
+            socket, wire = entered
+            await asyncio.sleep(self._config.idle_seconds * 3)
+            visitors.ping(socket, wire, actor)
+            for number in (1, 2):
+                visitors.say(socket, wire, actor, number, "quick")
+                await asyncio.sleep(0.5)
+                if wire.asked:
+                    self._trouble(f"socket {wire.number} of {actor} is not answered")
+            for other in visitors.wires[actor]:
+                if other.open and other.said != wire.said:
+                    self._trouble(f"socket {other.number} has heard {other.said}, not {wire.said}")
+                visitors.leave(socket, wire, clean=True)
 
     def check_gone(self) -> None:
         """After an orderly end nothing of the process is left."""
@@ -204,16 +264,44 @@ class Node:
 
     async def _main(self) -> None:
         world = self._world
-        runtime = self._runtime = Runtime(self._store, [], config=self._config, clock=self._clock)
-        runtime._types = [own(actor_type) for actor_type in compiled(self._config.idle_seconds)]
+        runtime = self._runtime = Runtime(
+            self._store,
+            [],
+            config=self._config,
+            clock=self._clock,
+            random=Random(world.random.random()),
+        )
+        objects = object_class(self._clock.now_ns)
+        compiled_types = compiled(self._config.idle_seconds)
+        runtime._types = [own(actor_type, objects) for actor_type in compiled_types]
         async with runtime:
             self._host = self._runtime.host
+            objects.start(self._host)
             world.history.add(Opened(self.name, self._store.epoch))
+            visitors = self._clients_of_sockets = Visitors(
+                runtime,
+                self.name,
+                world.history,
+                world.random,
+                ops=world.ops,
+                sockets=world.sockets,
+                tokens=world.workload.token,
+            )
             async with asyncio.TaskGroup() as clients:
                 for _ in range(self._clients):
                     clients.create_task(self._client())
+                for _ in range(self._visitors):
+                    clients.create_task(self._visit(visitors))
             self.clients_done.set_result(None)
             await self.stop.wait()
+
+    async def _visit(self, visitors: Visitors) -> None:
+        world, random = self._world, self._world.random
+        for _ in range(random.randint(1, 3)):
+            if self.stop.is_set():
+                return
+            actor = random.choice(world.workload.vaults)
+            await visitors.visit(actor, min(self._config.idle_seconds, 0.1))
 
     async def _client(self) -> None:
         world, random = self._world, self._world.random
@@ -243,13 +331,17 @@ class Node:
 def compiled(idle_seconds: float) -> tuple[ActorType, ...]:
     """The actor types, compiled once: that takes longer than a life does."""
     config = Config(idle_seconds=idle_seconds)
-    return tuple(_actor_type(cls, config) for cls in (Ledger, Board, Teller))
+    safe = object_class(int).spec(idle_seconds)
+    return tuple(_actor_type(cls, config) for cls in (Ledger, Board, Teller, Vault, safe))
 
 
-def own(actor_type: ActorType) -> ActorType:
+def own(actor_type: ActorType, objects: ObjectClass) -> ActorType:
     """A copy for one runtime, which changes it."""
     mine = copy(actor_type)
     mine.methods = {name: copy(plan) for name, plan in actor_type.methods.items()}
+    mine.socket_methods = {name: copy(plan) for name, plan in actor_type.socket_methods.items()}
+    if actor_type.name == SAFE:
+        mine.cls = type(mine.cls.__name__, (mine.cls,), {**BASE, "_class": objects})
     return mine
 
 
@@ -264,13 +356,16 @@ def draw_config(random: Random) -> Config:
             turn_seconds=random.choice((0.02, 0.2, 60.0)),
             activate_seconds=random.choice((0.002, 0.2, 30.0)),
             shutdown_seconds=random.choice((0.05, 10.0)),
+            sql_handles=random.choice((1, 2, 1000)),
+            sql_cache_bytes=random.choice((1, 1024 * 1024)),
+            sql_turn_bytes=random.choice((10 * PAGE_BYTES, 1024 * 1024)),
         ),
     )
 
 
 def calm_config() -> Config:
     """Settings of the last life: nothing is refused for want of room."""
-    return Config(idle_seconds=0.05)
+    return Config(idle_seconds=0.05, limits=Limits(sql_handles=1))
 
 
 def leaks(host: Host) -> Iterable[str]:
@@ -284,7 +379,9 @@ def leaks(host: Host) -> Iterable[str]:
     commit = host.flusher.commit
     if commit.in_flight is not None or commit.collecting.writers:
         yield "a batch is not written"
-    if commit.collecting.waiters:
+    if commit.collecting.tickets:
         yield "something waits for a batch that nobody writes to"
+    if host.sockets.count or host.sockets.connected or host.sockets._rooms:
+        yield "a socket is kept that has ended"
     if host.delivery.waits._edges:
         yield "an actor is said to wait for another"
