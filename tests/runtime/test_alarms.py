@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -32,9 +33,14 @@ class Reminder(DurableObject):
     fired: list[tuple[int, int]] = []
     failures: int = 0
     again: int = 0
+    changes_mind: bool = False
 
     async def alarm(self, info: AlarmInfo) -> None:
         assert self.ctx.alarm.get() is None
+        if self.changes_mind:
+            with suppress(ValueError):
+                await self.ctx.storage.transaction(self.set_and_raise)
+            assert self.ctx.alarm.get() is None
         if self.failures > 0:
             raise ValueError("not this time")
         self.fired.append((self.ctx.now_ns() - info.scheduled_ns, info.retries))
@@ -57,6 +63,10 @@ class Reminder(DurableObject):
 
     async def cancel(self) -> None:
         self.ctx.alarm.delete()
+
+    async def change_mind(self) -> None:
+        """From now on the handler moves its alarm, and takes that back."""
+        self.changes_mind = True
 
     async def set_and_raise(self) -> None:
         self.ctx.alarm.set(timedelta(seconds=1))
@@ -169,6 +179,18 @@ def test_a_handler_may_set_the_next_alarm() -> None:
         await reminder.at(1)
         await asyncio.sleep(60)
         assert [retries for _, retries in await reminder.seen()] == [0, 0, 0, 0]
+
+    run(work)
+
+
+def test_a_handler_that_sets_the_next_alarm_and_takes_it_back_has_handled_this_one() -> None:
+    async def work(rt: Runtime) -> None:
+        reminder = rt.get(Reminder, "r")
+        await reminder.change_mind()
+        await reminder.at(1)
+        await asyncio.sleep(60)
+        assert len(await reminder.seen()) == 1
+        assert await reminder.due() is None
 
     run(work)
 

@@ -71,22 +71,21 @@ class AlarmCell(NamedTuple):
 
 
 class AlarmRun:
-    """One run of a handler: which alarm it is for, and what the handler did to the alarm."""
+    """One run of a handler: which alarm it is for, told from any that was set since.
 
-    __slots__ = ("fired", "touched")
+    A cell that is set anew is another object, even for the same time; and when that is undone, the
+    one that fired is back. So nobody has to note what was done to the alarm, nor to forget it.
+    """
+
+    __slots__ = ("fired",)
 
     def __init__(self, fired: bytes) -> None:
         self.fired = fired
-        self.touched = False
-
-    def touch(self) -> None:
-        """The handler has set or deleted the actor's alarm: the outcome is its own now."""
-        self.touched = True
 
     def shown(self, cell: bytes | None) -> bytes | None:
         """What the handler sees of the stored alarm."""
-        return cell if self.touched else None
+        return None if cell is self.fired else cell
 
     def leaves(self, cell: bytes | None) -> bool:
         """Whether the stored alarm goes with the handler's success."""
-        return not self.touched and cell == self.fired
+        return cell is self.fired
