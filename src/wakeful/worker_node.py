@@ -20,6 +20,7 @@ from wakeful.node import Path, Runtime, SystemClock
 from wakeful.ports import Clock, Store
 from wakeful.workers.failures import cause_of
 from wakeful.workers.support import unsupported
+from wakeful.workers.web.outgoing import Fetcher
 from wakeful.workers.web.requests import JsRequest
 from wakeful.workers.web.responses import JsResponse
 from wakeful.workers.web.streams import ReadableStream
@@ -43,6 +44,7 @@ class WorkerRuntime(Runtime):
         clock: time, injected by tests.
         random: chance, injected by tests.
         random_bytes: that many random bytes, injected by tests.
+        fetcher: sends what its code asks the outside for, in place of HTTP; injected by tests.
 
     Raises:
         ConfigError: it asks for what is not provided, or its code cannot be used.
@@ -57,13 +59,17 @@ class WorkerRuntime(Runtime):
         clock: Clock | None = None,
         random: Random | None = None,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        fetcher: Fetcher | None = None,
     ) -> None:
         if problems := unsupported(worker):
             raise ConfigError("\n".join(problems))
         config, clock = config or Config(), clock or SystemClock()
         now_ns = clock.now_ns
         self.worker = Worker(
-            worker, now_ms=lambda: now_ns() // 1_000_000, random_bytes=random_bytes
+            worker,
+            now_ms=lambda: now_ns() // 1_000_000,
+            random_bytes=random_bytes,
+            fetcher=fetcher,
         )
         try:
             specs = self.worker.specs(config.idle_seconds)

@@ -51,7 +51,7 @@ class InternalPlan(MethodPlan):
         self.straight = self.readonly = self.interleave = self.required = False
         self.urgent = True
         self.parameters = ()
-        self.result_types = frozenset((type(None),))
+        self.result_types = frozenset((type(None), bool))
 
     def copy_arguments(
         self, args: tuple[object, ...], kwargs: Mapping[str, object]
@@ -91,6 +91,8 @@ class AlarmFace:
                 "a VirtualActorFacet and a DurabilityFacet) with `async def alarm(self, info)`"
             )
         due_ns = max(now_ns, _when_ns(when, now_ns))
+        if activation.alarm is not None:
+            activation.alarm.touch()
         activation.writes().put(ALARM_KEY, AlarmCell.at(due_ns).pack())
 
     def get(self) -> int | None:
@@ -103,6 +105,8 @@ class AlarmFace:
     def delete(self) -> None:
         """Take the alarm back; a handler that runs goes on, and is not retried."""
         self._activation.check_here()
+        if self._activation.alarm is not None:
+            self._activation.alarm.touch()
         if self._activation.buffer is not None:
             self._activation.buffer.delete(ALARM_KEY)
 
@@ -143,6 +147,10 @@ class Alarms:
             gated: (plan("alarm", self._handled), plan("alarm retry", self._rescheduled))
             for gated, plan in ((False, InternalPlan), (True, InterleavedPlan))
         }
+        self._early = {
+            gated: plan("alarm", self._handled_early)
+            for gated, plan in ((False, InternalPlan), (True, InterleavedPlan))
+        }
 
     def note(self, due_ns: int) -> None:
         """An alarm has become durable."""
@@ -172,6 +180,16 @@ class Alarms:
                 return
             if len(self._running) < RUNNING_MAX:
                 self._start(actor)
+
+    async def run_early(self, actor_type: ActorType, actor: ActorId) -> bool:
+        """Run an actor's alarm now, due or not: was there one that did not run already?
+
+        One that fails stays set for its time; it is not retried before.
+
+        Raises:
+            Exception: whatever the handler raised.
+        """
+        return bool(await self._ask(actor_type, actor, self._early[actor_type.gated], ()))
 
     def close(self) -> None:
         """Fire no more; handlers under way are turns and end as turns do."""
@@ -234,11 +252,21 @@ class Alarms:
         """The turn of an alarm: run the handler, and let the alarm go with its success."""
         activation = _activation(instance)
         cell = _cell(activation)
-        if cell is None:
-            return
+        # It may have been moved since it was found due.
+        if cell is not None and AlarmCell.unpack(cell).due_ns <= self._clock.now_ns():
+            await self._run_handler(instance, activation, cell)
+
+    async def _handled_early(self, instance: Actor) -> bool:
+        """The turn of an alarm that need not be due."""
+        activation = _activation(instance)
+        cell = _cell(activation)
+        if cell is None or activation.alarm is not None:
+            return False
+        await self._run_handler(instance, activation, cell)
+        return True
+
+    async def _run_handler(self, instance: Actor, activation: Activation, cell: bytes) -> None:
         alarm = AlarmCell.unpack(cell)
-        if alarm.due_ns > self._clock.now_ns():
-            return  # moved since it was found due
         run = activation.alarm = AlarmRun(cell)
         try:
             info = AlarmInfo(scheduled_ns=alarm.scheduled_ns, retries=alarm.retries)

@@ -92,6 +92,6 @@ class Namespaces:
             def deliver(event: Event) -> Future[object]:
                 return self.classes[class_name].deliver(id.toString(), event)
 
-            return Stub(deliver, id)
+            return Stub(deliver, id, unique_key)
 
         return DurableObjectNamespace(IdSpace(unique_key, self._random_bytes), stub)

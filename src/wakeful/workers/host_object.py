@@ -80,10 +80,12 @@ class Instance:
     Attributes:
         gated: its gates.
         target: the user's object, once it is made.
+        state: its `ctx`, made with it.
     """
 
-    __slots__ = ("_class", "gated", "target")
+    __slots__ = ("_class", "gated", "state", "target")
     gated: Gated
+    state: DurableObjectState
 
     def __init__(self, own: ObjectClass) -> None:
         self._class = own
@@ -105,8 +107,8 @@ class Instance:
 
     def _make(self, id: DurableObjectId) -> Any:
         own = self._class
-        state = DurableObjectState(self.gated, id, own.exports, own.storage)
-        return own.exported.cls(state, own.env)
+        self.state = DurableObjectState(self.gated, id, own.exports, own.storage)
+        return own.exported.cls(self.state, own.env)
 
     async def fetch(self, request: JsRequest) -> Response:
         """Let it handle a request."""

@@ -27,8 +27,9 @@ class Stub:
         id: which one.
     """
 
-    def __init__(self, deliver: Deliver, id: DurableObjectId) -> None:
+    def __init__(self, deliver: Deliver, id: DurableObjectId, actor_type: str) -> None:
         self._deliver = deliver
+        self._actor_type = actor_type
         self._broken: JsException | None = None
         self.id = id
 
@@ -52,7 +53,7 @@ class Stub:
         return Method(self, name)
 
     def __wakeful_transfer__(self) -> Stub:
-        return Stub(self._deliver, self.id)
+        return Stub(self._deliver, self.id, self._actor_type)
 
     def __repr__(self) -> str:
         return f"<DurableObject stub {self.id}>"

@@ -28,7 +28,7 @@ from wakeful.workers.proxies import JsDict, JsException, JsProxy
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.workers_module import shim_modules
 from wakeful.workers.storage import StorageKind
-from wakeful.workers.web.outgoing import HttpFetch
+from wakeful.workers.web.outgoing import Fetcher, HttpFetch
 from wakeful.workers.web.requests import JsRequest, Request
 from wakeful.workers.web.responses import JsResponse
 from wakeful.workers.wrangler import WranglerConfig
@@ -44,6 +44,7 @@ class Worker:
         config: what wrangler's file says.
         now_ms: milliseconds since 1970.
         random_bytes: that many random bytes.
+        fetcher: sends the requests its code makes to the outside; by default over HTTP.
 
     Raises:
         ConfigError: its code cannot be imported, or lacks a class.
@@ -55,8 +56,10 @@ class Worker:
         *,
         now_ms: Callable[[], int],
         random_bytes: Callable[[int], bytes],
+        fetcher: Fetcher | None = None,
     ) -> None:
         self.config = config
+        self._fetcher = fetcher
         self._closing = ExitStack()
         self._client: httpx2.AsyncClient | None = None
         self._kept: set[Future[Any]] = set()
@@ -161,10 +164,15 @@ class Worker:
         gated = inside.get()
         if gated is not None:
             await gated.depart()
+        loop = asyncio.get_running_loop()
+        return await loop.create_task(self._sent(request), context=outside())
+
+    async def _sent(self, request: JsRequest) -> JsResponse:
+        if self._fetcher is not None:
+            return await self._fetcher(request)
         if self._client is None:
             self._client = httpx2.AsyncClient(timeout=FETCH_SECONDS)
-        loop = asyncio.get_running_loop()
-        return await loop.create_task(HttpFetch(self._client)(request), context=outside())
+        return await HttpFetch(self._client)(request)
 
 
 class ExecutionContext(JsProxy):
