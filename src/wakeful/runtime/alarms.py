@@ -91,8 +91,6 @@ class AlarmFace:
                 "a VirtualActorFacet and a DurabilityFacet) with `async def alarm(self, info)`"
             )
         due_ns = max(now_ns, _when_ns(when, now_ns))
-        if activation.alarm is not None:
-            activation.alarm.touch()
         activation.writes().put(ALARM_KEY, AlarmCell.at(due_ns).pack())
 
     def get(self) -> int | None:
@@ -105,8 +103,6 @@ class AlarmFace:
     def delete(self) -> None:
         """Take the alarm back; a handler that runs goes on, and is not retried."""
         self._activation.check_here()
-        if self._activation.alarm is not None:
-            self._activation.alarm.touch()
         if self._activation.buffer is not None:
             self._activation.buffer.delete(ALARM_KEY)
 
