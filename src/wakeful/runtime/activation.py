@@ -6,7 +6,7 @@ Invariants: `free` is exactly: active, input gate free, nothing queued, nothing 
 
 from __future__ import annotations
 
-from asyncio import Future, Task
+from asyncio import Future
 from collections.abc import Mapping
 from contextvars import copy_context
 from typing import TYPE_CHECKING
@@ -103,7 +103,7 @@ class Activation:
         self.buffer: WriteBuffer | None = None
         self.outbox: list[Effect] | None = None
         self.sql: Database | None = None
-        self.background: set[Task[object]] | None = None
+        self.background: set[Future[object]] | None = None  # tasks, and what keeps it awake
         self.turns: tuple[Turn, ...] = ()
         self.transaction: Transaction | None = None
         self.used_ns = 0

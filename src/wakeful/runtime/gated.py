@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from wakeful.runtime.activation import Activation
     from wakeful.runtime.context import Context as OwnContext
     from wakeful.runtime.host import Host
+    from wakeful.runtime.sockets import Sockets
 
 V = TypeVar("V")
 Work = Coroutine[Any, Any, Any]
@@ -142,6 +143,11 @@ class Gated:
     def alarm(self) -> AlarmFace:
         """The alarm of the object."""
         return AlarmFace(self._activation, self._host.clock)
+
+    @property
+    def sockets(self) -> Sockets:
+        """The sockets of all objects."""
+        return self._host.sockets
 
     # --- running -----------------------------------------------------------------------------
 
@@ -250,6 +256,9 @@ class Gated:
                 self._flusher.wrote(activation)
         except WakefulError as error:
             self.reset(error)
+        if activation.outbox is not None:
+            self._flusher.release(activation)
+            activation.refresh()
 
     def _commit_scheduled(self) -> None:
         self._scheduled = False

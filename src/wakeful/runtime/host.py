@@ -94,6 +94,7 @@ class Host:
             active=self.life.catalog.actors,
             flusher=self.flusher,
             post=self.delivery.post,
+            pump=self.delivery.pump,
         )
         self.flusher.release = self.sockets.release
         self.life.left = self.sockets.gone
@@ -229,6 +230,7 @@ class Host:
         """Stop admitting, let turns finish, put everyone to sleep, flush."""
         self.life.closing = True
         self.alarms.close()
+        self.sockets.let_go()
         for actor_type in self.types.values():
             actor_type.never_straight()  # so that every call finds out
         seconds = self.config.limits.shutdown_seconds

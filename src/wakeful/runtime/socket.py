@@ -6,10 +6,11 @@ Invariants: what an actor does is an effect of its turn (see sockets); an automa
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 from wakeful import codec
 from wakeful.actor import WebSocket
@@ -23,6 +24,9 @@ from wakeful.core.hibernation import (
 )
 from wakeful.errors import InvalidArguments, PayloadTooLarge, SocketClosed
 from wakeful.ids import ActorId
+
+if TYPE_CHECKING:
+    from wakeful.actor import Actor
 
 
 class Wire(Protocol):
@@ -44,6 +48,29 @@ class Wire(Protocol):
         """What was sent and has not left yet."""
 
 
+class Peer(Protocol):
+    """What a server tells of a connection."""
+
+    @property
+    def message_bytes_max(self) -> int:
+        """The largest message the client may send."""
+
+    def connect(self, wire: Wire, /) -> None:
+        """The connection is there."""
+
+    def received(self, message: str | bytes, /) -> None:
+        """The client has sent a message."""
+
+    def closed(self, code: int, reason: str, /, *, clean: bool) -> None:
+        """The client has closed (clean), or the connection is lost: nothing comes any more."""
+
+    def failed(self, code: int, why: str, /) -> None:
+        """The connection broke a rule; the wire closes it."""
+
+    def disconnected(self) -> None:
+        """The connection has ended."""
+
+
 class Home(Protocol):
     """What a socket needs of those who look after all of them."""
 
@@ -62,6 +89,9 @@ class Home(Protocol):
 
     def offer(self, event: Event) -> None:
         """Deliver an event."""
+
+    def abandon(self, socket: Socket) -> None:
+        """Forget a socket: it is over."""
 
     def notice(self) -> None:
         """A connection has ended."""
@@ -95,19 +125,53 @@ class Held(NamedTuple):
 
 
 class Room:
-    """The sockets of one actor, and what is on its way to them."""
+    """Sockets that belong together."""
 
-    __slots__ = ("actor", "held", "set", "type")
+    __slots__ = ("set",)
+
+    def __init__(self) -> None:
+        self.set: SocketSet[Socket] = SocketSet()
+
+
+class ActorRoom(Room):
+    """The sockets of one actor, and what is on its way to them.
+
+    Attributes:
+        standing: those that do not outlive the activation, and keep it awake.
+        pin: what keeps it awake.
+        event_seconds: how long a handler may take; for those who made the actor's type.
+    """
+
+    __slots__ = ("actor", "event_seconds", "held", "pin", "standing", "type")
 
     def __init__(self, actor_type: ActorType, actor: ActorId) -> None:
+        super().__init__()
         self.type = actor_type
         self.actor = actor
-        self.set: SocketSet[Socket] = SocketSet()
         self.held: deque[Held] | None = None
+        self.standing: dict[Socket, None] = {}
+        self.pin: Future[object] | None = None
+        self.event_seconds: float | None = None
+
+    def __len__(self) -> int:
+        return len(self.set) + len(self.standing)
+
+    def everyone(self) -> list[Socket]:
+        """All sockets of the actor."""
+        return [*self.set.find(), *self.standing]
 
 
 class Socket(WebSocket):
-    """One client's connection; made by the server, accepted by the actor."""
+    """One client's connection; made by the server, accepted by the actor.
+
+    Attributes:
+        standing: it is lost when its actor's activation goes, keeps that awake, and has no
+            automatic answers.
+        deaf: once its actor has closed it, it hears no more messages.
+    """
+
+    standing: ClassVar[bool] = False
+    deaf: ClassVar[bool] = True
 
     __slots__ = (
         *("_attachment", "_auto_ns", "_early", "_home", "_last", "_queued_bytes", "_wire"),
@@ -117,7 +181,7 @@ class Socket(WebSocket):
     def __init__(self, home: Home) -> None:
         self._home = home
         self._wire: Wire | None = None
-        self._early: list[Callable[[Wire], object]] | None = None
+        self._early: list[tuple[Callable[[Wire], object], int]] | None = None
         self._attachment: bytes | None = None
         self._queued_bytes = 0
         self._last = False
@@ -182,8 +246,13 @@ class Socket(WebSocket):
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close it when the turn may be seen."""
         check_close(code, reason)
-        room = self._room()
+        self._room()
         self._check_open()
+        self.say_goodbye(code, reason)
+
+    def say_goodbye(self, code: int, reason: str) -> None:
+        """Close it when the turn may be seen; what is said has been checked."""
+        room = self._room()
         self.closed_by_actor = True
         undo = partial(setattr, self, "closed_by_actor", False)
         self._home.later(room, partial(self._put, partial(_close, code, reason)), undo)
@@ -214,7 +283,8 @@ class Socket(WebSocket):
         self._wire = wire
         self._home.connected.add(self)
         early, self._early = self._early, None
-        for put in early or ():
+        for put, size in early or ():
+            self._unqueue(size)
             put(wire)
         if self.over:
             wire.drop()
@@ -227,10 +297,10 @@ class Socket(WebSocket):
     def received(self, message: str | bytes) -> None:
         """The client has sent a message."""
         room = self.room
-        if self.over or self._last or room is None or self.closed_by_actor:
+        if self.over or self._last or room is None or (self.closed_by_actor and self.deaf):
             return
         auto = room.set.auto
-        if auto is not None and message == auto.request:
+        if auto is not None and message == auto.request and not self.standing:
             self._auto_ns = self._home.now_ns()
             self._put(partial(_send, auto.response))
         else:
@@ -251,6 +321,23 @@ class Socket(WebSocket):
         self.closed(code, why, clean=False)
 
     # --- for the driver --------------------------------------------------------------------------
+
+    def hears(self, event: Event) -> bool:
+        """Whether there is code that handles it."""
+        return isinstance(self.room, ActorRoom) and hasattr(self.room.type.cls, event.hook)
+
+    async def handle(self, instance: Actor, event: Event) -> None:
+        """Handle it, in a turn of the actor."""
+        handler = getattr(instance, event.hook, None)
+        if handler is not None:
+            await handler(self, *event.args)
+
+    def finish(self, code: int, *, clean: bool) -> bool:
+        """Its last event has been handled; whether it is over."""
+        if clean:
+            self.answer_close(code)
+        self.over = True
+        return True
 
     def end(self, code: int, reason: str) -> None:
         """Close it, whatever its actor thinks; it has no more events."""
@@ -275,16 +362,20 @@ class Socket(WebSocket):
         if self._wire is not None and not self.over:
             self._wire.hold(held=held)
 
-    def _put(self, put: Callable[[Wire], object]) -> None:
+    def _put(self, put: Callable[[Wire], object], size: int = 0) -> None:
         if self._wire is not None:
+            self._unqueue(size)
             put(self._wire)
-        else:
-            self._early = [*(self._early or ()), put]
+            return
+        if self._early is None:
+            self._early = []
+        self._early.append((put, size))
 
     def _send(self, message: str | bytes, size: int) -> None:
-        self._unqueue(size)
-        if not self.over:
-            self._put(partial(_send, message))
+        if self.over:
+            self._unqueue(size)
+        else:
+            self._put(partial(_send, message), size)
 
     def _unqueue(self, size: int) -> None:
         self._queued_bytes -= size

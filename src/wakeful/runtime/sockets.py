@@ -45,9 +45,10 @@ from wakeful.errors import (
 from wakeful.ids import ActorId
 from wakeful.ports import Clock
 from wakeful.runtime.activation import Activation
-from wakeful.runtime.alarms import InternalPlan
+from wakeful.runtime.alarms import InterleavedPlan, InternalPlan
 from wakeful.runtime.flush import Flusher
-from wakeful.runtime.socket import Effect, Event, Held, Room, Socket, nothing
+from wakeful.runtime.rooms import Rooms
+from wakeful.runtime.socket import ActorRoom, Effect, Event, Held, Room, Socket, nothing
 
 if TYPE_CHECKING:
     from wakeful.actor import Actor
@@ -77,6 +78,7 @@ class Sockets:
         variables: the context its callbacks run in: nobody's.
         active: the activations there are.
         post: delivers an event to an actor, after those before it.
+        pump: goes on with an activation that nothing keeps awake any more.
 
     Attributes:
         connected: sockets whose connection has not ended yet.
@@ -93,6 +95,7 @@ class Sockets:
         active: Mapping[ActorId, Activation],
         flusher: Flusher,
         post: Post,
+        pump: Callable[[Activation], None],
     ) -> None:
         self.connected: set[Socket] = set()
         self.limits = limits
@@ -103,19 +106,19 @@ class Sockets:
         self._active = active
         self._flusher = flusher
         self._post = post
-        self._count = 0
-        self._rooms: dict[ActorId, Room] = {}
+        self._rooms = Rooms(loop, limits, active, pump)
         self._ended: Future[None] | None = None
         self._plan = EventPlan()
+        self._gated_plan = InterleavedPlan("socket event", _handle)
 
     @property
     def count(self) -> int:
         """Accepted sockets that are open."""
-        return self._count
+        return self._rooms.count
 
     def full(self) -> bool:
         """Whether there may be no more."""
-        return self._count >= self.limits.sockets
+        return max(self._rooms.count, len(self.connected)) >= self.limits.sockets
 
     # --- what actors do --------------------------------------------------------------------------
 
@@ -131,15 +134,16 @@ class Sockets:
                 f"{activation.type.name} cannot keep sockets: it does not wake by itself. "
                 "Derive it from DurableObject, or attach a VirtualActorFacet"
             )
-        checked = checked_tags(tags)
-        room = self._room(activation)
-        if len(room.set) >= self.limits.sockets_per_actor:
-            raise Overloaded(
-                f"{activation.id} has {len(room.set)} sockets (limits.sockets_per_actor)"
-            )
-        room.set.add(socket, checked)
-        socket.room = room
-        self._count += 1
+        self._rooms.enter(activation, socket, checked_tags(tags))
+
+    def room(self, activation: Activation) -> ActorRoom:
+        """The room of an actor that is awake.
+
+        Raises:
+            WakefulError: it is not any more.
+        """
+        activation.check_here()
+        return self._rooms.of(activation)
 
     def find(self, activation: Activation, tag: str | None) -> list[Socket]:
         """An actor's sockets that it has not closed, the newest first."""
@@ -157,12 +161,13 @@ class Sockets:
         """Set it, or take it back."""
         pair = None if request is None else checked_auto(request, response)
         activation.check_here()
-        room = self._room(activation)
+        room = self._rooms.of(activation)
         before, room.set.auto = room.set.auto, pair
         self.later(room, nothing, partial(setattr, room.set, "auto", before))
 
     def later(self, room: Room, do: Callable[[], object], undo: Callable[[], object]) -> None:
         """Do something when the turn that runs may be seen; undo what was done if it never may."""
+        assert isinstance(room, ActorRoom)
         activation = self._active.get(room.actor)
         if activation is None:
             raise ActorAborted(
@@ -201,7 +206,7 @@ class Sockets:
         effects, activation.outbox = activation.outbox, None
         if not effects or activation.life.cause is not None:
             return
-        room = self._rooms.get(activation.id) or Room(activation.type, activation.id)
+        room = self._rooms.of(activation)
         pending = activation.confirm and self._flusher.pending(activation)
         if not pending and room.held is None:
             _do(effects)
@@ -216,13 +221,13 @@ class Sockets:
             ticket.add_done_callback(partial(self._settled, room), context=self._variables)
             self._flusher.commit.wait(activation.gate, ticket)
 
-    def _settled(self, room: Room, ticket: Future[object]) -> None:
+    def _settled(self, room: ActorRoom, ticket: Future[object]) -> None:
         if ticket.cancelled() or ticket.exception() is not None:
             room.held = None  # never to be sent
             return
         self._let_go(room)
 
-    def _let_go(self, room: Room) -> None:
+    def _let_go(self, room: ActorRoom) -> None:
         settled = self._flusher.commit.settled
         while room.held and room.held[0].batch <= settled:
             _do(room.held.popleft().effects)
@@ -236,52 +241,53 @@ class Sockets:
             if room is not None:
                 self._let_go(room)
             _do(activation.outbox or [])
-            self._tidy(room)
+            self._rooms.tidy(room)
         elif room is not None:
             self._drop(room)
         activation.outbox = None
 
     def drop_all(self) -> None:
         """Cut every connection."""
-        for room in list(self._rooms.values()):
+        for room in self._rooms:
             self._drop(room)
 
-    def _drop(self, room: Room) -> None:
+    def _drop(self, room: ActorRoom) -> None:
         room.held = None
-        for socket in room.set.find():
-            self._forget(socket)
+        for socket in room.everyone():
+            self._rooms.forget(socket)
             socket.drop()
-        room.set.auto = None
-        self._tidy(room)
+        room.set.auto = room.event_seconds = None
+        self._rooms.tidy(room)
 
     # --- what clients do -------------------------------------------------------------------------
 
     def offer(self, event: Event) -> None:
         """Deliver an event after those before it, or keep it until there is room."""
         socket, room = event.socket, event.socket.room
-        if room is None:
+        if not isinstance(room, ActorRoom):
             return
         if socket.waiting or socket.outstanding >= WINDOW:
             self._keep(socket).append(event)
             socket.hold(held=True)
-        elif socket.outstanding or hasattr(room.type.cls, event.hook):
+        elif socket.outstanding or socket.hears(event):
             self._deliver(room, event)
         else:
             self._finish(event)
 
     def abandon(self, socket: Socket) -> None:
-        """The turn that accepted it was undone, or it could not be connected."""
-        self._forget(socket)
+        """It is over: the turn that accepted it was undone, say, or it could not be connected."""
+        self._rooms.forget(socket)
         socket.over = True
 
     def soon(self, do: Callable[[], object]) -> None:
         """Do something outside all turns."""
         self._loop.call_soon(do, context=self._variables)
 
-    def _deliver(self, room: Room, event: Event) -> None:
+    def _deliver(self, room: ActorRoom, event: Event) -> None:
         socket = event.socket
+        plan = self._gated_plan if room.type.gated else self._plan
         try:
-            reply = self._post(room.type, room.actor, self._plan, event)
+            reply = self._post(room.type, room.actor, plan, event)
         except ShuttingDown:
             return
         except Overloaded as error:
@@ -303,7 +309,7 @@ class Sockets:
         if event.tries > RETRIES_MAX:
             self._log("a socket is closed: its actor is overloaded", _actor(socket), error)
             socket.end(TRY_LATER, "overloaded")
-            self._forget(socket)
+            self._rooms.forget(socket)
             return
         self._keep(socket).appendleft(event)
         socket.hold(held=True)
@@ -313,7 +319,7 @@ class Sockets:
     def _go_on(self, socket: Socket) -> None:
         """Deliver what waits, as far as there is room."""
         room, tries = socket.room, 0
-        while room is not None and socket.waiting and socket.outstanding < WINDOW:
+        while isinstance(room, ActorRoom) and socket.waiting and socket.outstanding < WINDOW:
             event = socket.waiting.popleft()
             tries = event.tries
             self._deliver(room, event)
@@ -342,17 +348,15 @@ class Sockets:
         socket = event.socket
         self._log("a socket is closed: its actor cannot be reached", _actor(socket), error)
         socket.end(INTERNAL_ERROR, "the actor cannot be reached")
-        self._forget(socket)
+        self._rooms.forget(socket)
 
     def _finish(self, event: Event) -> None:
         """A socket's event is done with; after the last it is forgotten."""
         if event.hook != "on_close":
             return
         code, _, clean = cast("tuple[int, str, bool]", event.args)
-        if clean:
-            event.socket.answer_close(code)
-        event.socket.over = True
-        self._forget(event.socket)
+        if event.socket.finish(code, clean=clean):
+            self._rooms.forget(event.socket)
 
     # --- ending ----------------------------------------------------------------------------------
 
@@ -361,12 +365,23 @@ class Sockets:
         if self._ended is not None and not self.connected and not self._ended.done():
             self._ended.set_result(None)
 
+    def let_go(self) -> None:
+        """Say goodbye to those that keep actors awake."""
+        for room in self._rooms:
+            for socket in list(room.standing):
+                self._say_goodbye(socket)
+
+    def _say_goodbye(self, socket: Socket) -> None:
+        socket.end(*self.goodbye)
+        self._rooms.forget(socket)
+
     async def close(self) -> None:
         """Say goodbye to everyone; who does not answer is cut off."""
-        for room in list(self._rooms.values()):
+        for room in self._rooms:
             for socket in room.set.find():
-                socket.end(*self.goodbye)
-                self._forget(socket)
+                self._say_goodbye(socket)
+        for socket in list(self.connected):
+            socket.end(*self.goodbye)
         self._rooms.clear()
         if self.connected:
             self._ended = self._loop.create_future()
@@ -376,33 +391,10 @@ class Sockets:
         for socket in list(self.connected):
             socket.drop()
 
-    # --- rooms -----------------------------------------------------------------------------------
-
-    def _room(self, activation: Activation) -> Room:
-        room = self._rooms.get(activation.id)
-        if room is None:
-            room = self._rooms[activation.id] = Room(activation.type, activation.id)
-        return room
-
     def _keep(self, socket: Socket) -> deque[Event]:
         if socket.waiting is None:
             socket.waiting = deque()
         return socket.waiting
-
-    def _forget(self, socket: Socket) -> None:
-        room = socket.room
-        if room is None:
-            return
-        before = len(room.set)
-        room.set.discard(socket)
-        self._count -= before - len(room.set)
-        if room.actor not in self._active:
-            self._tidy(room)
-
-    def _tidy(self, room: Room | None) -> None:
-        """Forget a room in which nobody is and for which nobody is awake."""
-        if room is not None and not len(room.set) and self._rooms.get(room.actor) is room:
-            del self._rooms[room.actor]
 
     def _log(self, event: str, actor: ActorId | None, error: BaseException) -> None:
         log = structlog.get_logger("wakeful")
@@ -415,7 +407,7 @@ def _do(effects: list[Effect]) -> None:
 
 
 def _actor(socket: Socket) -> ActorId | None:
-    return socket.room.actor if socket.room is not None else None
+    return socket.room.actor if isinstance(socket.room, ActorRoom) else None
 
 
 async def _handle(instance: Actor, event: Event) -> None:
@@ -423,6 +415,4 @@ async def _handle(instance: Actor, event: Event) -> None:
     if event.socket.over:
         return
     event.begun = True
-    handler = getattr(instance, event.hook, None)
-    if handler is not None:
-        await handler(event.socket, *event.args)
+    await event.socket.handle(instance, event)
