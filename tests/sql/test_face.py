@@ -14,6 +14,7 @@ import pytest
 from tests.sql.rig import Rig
 
 from wakeful.errors import SqlError, again
+from wakeful.facet import Persistence
 
 
 @pytest.fixture
@@ -69,9 +70,13 @@ def test_bindings_belong_to_the_last_statement(rig: Rig) -> None:
     assert rig.sql.exec("CREATE TABLE t(a); INSERT INTO t VALUES (?) RETURNING a", 7).one() == {
         "a": 7
     }
-    for sql, bindings in (("SELECT ?", ()), ("SELECT 1", (1,)), ("SELECT ?; SELECT ?", (1, 2))):
+    for sql, bindings in (("SELECT ?", ()), ("SELECT 1", (1,))):
         with pytest.raises(SqlError, match="wrong number of bindings"):
             rig.sql.exec(sql, *bindings)
+    with pytest.raises(SqlError, match="only the last of several statements"):
+        rig.sql.exec("SELECT ?; SELECT ?", 1, 2)
+    with pytest.raises(SqlError, match="cannot be used"):
+        rig.sql.exec("SELECT 1;\0")
     assert rig.sql.exec("SELECT :a x, :b y", 1, 2).one() == {"x": 1, "y": 2}
 
 
@@ -185,3 +190,29 @@ def test_the_size_is_what_is_used(rig: Rig) -> None:
     assert rig.sql.database_size == 26 * 4096
     rig.sql.exec("DELETE FROM t")
     assert rig.sql.database_size == 2 * 4096
+
+
+STRICT = Persistence(sql_strict=True)
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1;;", "SELECT 1; -- x", "SELECT 1; /* x */ ;", " ;;"])
+def test_a_strict_text_ends_with_a_statement(sql: str) -> None:
+    with pytest.raises(SqlError, match="did not contain a statement"):
+        Rig(STRICT).sql.exec(sql)
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1 a;\n", "; SELECT 1 a", "SELECT 1 a -- ;", "SELECT 1 a;"])
+def test_a_strict_text_may_end_with_a_semicolon(sql: str) -> None:
+    assert list(Rig(STRICT).sql.exec(sql).raw()) == [(1,)]
+
+
+def test_the_hidden_table_is_refused_by_name() -> None:
+    sql = Rig(STRICT).sql
+    with pytest.raises(SqlError, match=r"access to _cf_KV\.key is prohibited"):
+        sql.exec("SELECT * FROM _cf_KV")
+    for text in ("DROP TABLE _cf_KV", "DELETE FROM _cf_kv", "PRAGMA table_info(_cf_KV)"):
+        with pytest.raises(SqlError, match="not authorized"):
+            sql.exec(text)
+    assert "_cf_KV" not in [row["name"] for row in sql.exec("PRAGMA table_list")]
+    with pytest.raises(SqlError, match="no such table"):
+        Rig().sql.exec("SELECT * FROM _cf_KV")

@@ -168,6 +168,23 @@ async def B31(env, given, made):
 
 
 @worker
+async def B32(env, given, made):
+    stub = env.PROBE.getByName("B32")
+
+    async def status(path):
+        return (await stub.fetch(f"http://h/{path}")).status
+
+    async def get(path):
+        return await outcome(lambda: status(path))
+
+    found = [await get("fail"), await stub.add(1), await get("nothing")]
+    waiting = outcome(lambda: stub.pause(1000)), get("abort")
+    found += await asyncio.gather(*waiting)
+    found += [await outcome(lambda: stub.add(1)), await get("x")]
+    return [*found, await env.PROBE.getByName("B32").add(1)]
+
+
+@worker
 async def I1(env, given, made):
     stub = env.PROBE.getByName("I1")
     if given["step"] == "begin":

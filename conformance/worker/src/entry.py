@@ -151,6 +151,13 @@ class Probe(Base):
         path = urlparse(request.url).path
         if path.startswith("/note/"):
             self.log.append(path[6:])
+        if path == "/fail":
+            raise js.RangeError.new("boom")
+        if path == "/abort":
+            await wait(20)
+            self.ctx.abort("why")
+        if path == "/nothing":
+            return None
         body = await request.text()
         return Response.json({"method": str(request.method), "url": request.url, "body": body})
 

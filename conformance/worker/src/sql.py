@@ -2,6 +2,60 @@
 
 from facts import inside, outcome
 
+WRITTEN = [
+    "CREATE TABLE t(id)",
+    "INSERT INTO t VALUES (1), (2), (3)",
+    "CREATE INDEX i ON t(id)",
+    "UPDATE t SET id = id + 10 WHERE id > 1",
+    "UPDATE t SET id = 0 WHERE id = 99",
+    "CREATE TABLE k(key TEXT PRIMARY KEY, value, n)",
+    "INSERT INTO k VALUES ('a', 1, 1)",
+    "INSERT INTO k VALUES ('a', 1, 1) ON CONFLICT(key) DO UPDATE SET value = 2",
+    "INSERT INTO k VALUES ('b', 1, 1) ON CONFLICT(key) DO UPDATE SET value = 2",
+    "INSERT INTO k VALUES ('a', 1, 1), ('c', 1, 1) ON CONFLICT(key) DO UPDATE SET value = 2",
+    "INSERT INTO k VALUES ('b', 1, 1) ON CONFLICT DO NOTHING",
+    "INSERT OR REPLACE INTO k VALUES ('a', 5, 1)",
+    "UPDATE k SET value = 3",
+    "UPDATE k SET key = key || 'x'",
+    "DELETE FROM k WHERE key = 'ax' RETURNING *",
+    "INSERT INTO k VALUES ('r', 1, 1) RETURNING key",
+    "CREATE TABLE p(id INTEGER PRIMARY KEY AUTOINCREMENT, v)",
+    "INSERT INTO p(v) VALUES (1), (2)",
+    "CREATE TABLE w(a TEXT PRIMARY KEY, b) WITHOUT ROWID",
+    "CREATE INDEX wb ON w(b)",
+    "INSERT INTO w VALUES ('a', 1), ('b', 2)",
+    "UPDATE w SET b = 4",
+    "DELETE FROM w WHERE a = 'a'",
+    "CREATE TABLE log(x)",
+    "CREATE INDEX logx ON log(x)",
+    "CREATE TRIGGER g AFTER INSERT ON p BEGIN INSERT INTO log VALUES (new.id); END",
+    "INSERT INTO p(v) VALUES (78), (79)",
+    "INSERT INTO t SELECT v FROM p",
+    "DELETE FROM t",
+    "CREATE TABLE c(p REFERENCES p(id) ON DELETE CASCADE)",
+    "INSERT INTO c VALUES (1), (1)",
+    "DELETE FROM p WHERE id = 1",
+    "SELECT * FROM t",
+]
+SEVERAL = [
+    ["SELECT ?; SELECT 1", 1],
+    ["SELECT ?; SELECT 1"],
+    ["SELECT 1; SELECT ? a", 2],
+    ["SELECT 1;\t\v\f\r\n "],
+    [" ; SELECT 1"],
+    ["SELECT 1 -- ;"],
+    ["SELECT 1 /* ; */"],
+    ["CREATE TABLE s(a); INSERT INTO s VALUES (1); -- x"],
+    ["SELECT a FROM s"],
+    ["SELECT ':a;' b; /* x */ SELECT 2 c;"],
+    ["/* x */ SELEC"],
+    ["SELECT 1;  \n -- c\n SELEC"],
+    ["SELECT ?2 a, ?1 b", 1, 2],
+    ["SELECT :a a, @b b, $c c, :a d", 1, 2, 3],
+    ["SELECT ?3 a", 1, 2, 3],
+    ["\ufeffSELECT 1 a"],
+]
+
 
 async def messages(sql, texts):
     return [await outcome(lambda text=text: sql.exec(text).toArray()) for text in texts]
@@ -294,3 +348,23 @@ async def F34(self, given):
 @inside
 async def F35(self, given):
     return self.ctx.storage.sql.exec("SELECT ? a, length('😀') b", "a\0b😀").one()
+
+
+@inside
+async def F36(self, given):
+    found = []
+    for text in WRITTEN:
+        cursor = self.ctx.storage.sql.exec(text)
+        cursor.toArray()
+        if not text.startswith("CREATE"):
+            found.append(cursor.rowsWritten)
+    return found
+
+
+@inside
+async def F37(self, given):
+    sql = self.ctx.storage.sql
+    return [
+        await outcome(lambda text=text, values=values: sql.exec(text, *values).toArray())
+        for text, *values in SEVERAL
+    ]

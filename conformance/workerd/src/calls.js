@@ -107,6 +107,14 @@ export const inWorker = {
     for (const value of values) found.push(await stub.echo(value));
     return found;
   },
+  async B32(env) {
+    const stub = env.PROBE.getByName("B32");
+    const get = (path) => outcome(async () => (await stub.fetch("http://h/" + path)).status);
+    const found = [await get("fail"), await stub.add(1), await get("nothing")];
+    const waiting = [outcome(() => stub.pause(1000)), get("abort")];
+    found.push(await waiting[0], await waiting[1], await outcome(() => stub.add(1)), await get("x"));
+    return [...found, await env.PROBE.getByName("B32").add(1)];
+  },
   async I1(env, given, made) {
     const stub = env.PROBE.getByName("I1");
     if (given.step === "begin") return [await stub.add(1), await stub.add(1)];

@@ -100,6 +100,9 @@ export class Probe extends Base {
   async fetch(request) {
     const path = new URL(request.url).pathname;
     if (path.startsWith("/note/")) this.log.push(path.slice(6));
+    if (path === "/fail") throw new RangeError("boom");
+    if (path === "/abort") { await wait(20); this.ctx.abort("why"); }
+    if (path === "/nothing") return undefined;
     return Response.json({ method: request.method, url: request.url, body: await request.text() });
   }
 }

@@ -4,6 +4,35 @@ import { outcome } from "./facts.js";
 
 const numbers = (count, of) => Array.from({ length: count }, (_, n) => of(n)).join(", ");
 
+const written = [
+  "CREATE TABLE t(id)", "INSERT INTO t VALUES (1), (2), (3)", "CREATE INDEX i ON t(id)",
+  "UPDATE t SET id = id + 10 WHERE id > 1", "UPDATE t SET id = 0 WHERE id = 99",
+  "CREATE TABLE k(key TEXT PRIMARY KEY, value, n)", "INSERT INTO k VALUES ('a', 1, 1)",
+  "INSERT INTO k VALUES ('a', 1, 1) ON CONFLICT(key) DO UPDATE SET value = 2",
+  "INSERT INTO k VALUES ('b', 1, 1) ON CONFLICT(key) DO UPDATE SET value = 2",
+  "INSERT INTO k VALUES ('a', 1, 1), ('c', 1, 1) ON CONFLICT(key) DO UPDATE SET value = 2",
+  "INSERT INTO k VALUES ('b', 1, 1) ON CONFLICT DO NOTHING",
+  "INSERT OR REPLACE INTO k VALUES ('a', 5, 1)", "UPDATE k SET value = 3",
+  "UPDATE k SET key = key || 'x'", "DELETE FROM k WHERE key = 'ax' RETURNING *",
+  "INSERT INTO k VALUES ('r', 1, 1) RETURNING key",
+  "CREATE TABLE p(id INTEGER PRIMARY KEY AUTOINCREMENT, v)", "INSERT INTO p(v) VALUES (1), (2)",
+  "CREATE TABLE w(a TEXT PRIMARY KEY, b) WITHOUT ROWID", "CREATE INDEX wb ON w(b)",
+  "INSERT INTO w VALUES ('a', 1), ('b', 2)", "UPDATE w SET b = 4", "DELETE FROM w WHERE a = 'a'",
+  "CREATE TABLE log(x)", "CREATE INDEX logx ON log(x)",
+  "CREATE TRIGGER g AFTER INSERT ON p BEGIN INSERT INTO log VALUES (new.id); END",
+  "INSERT INTO p(v) VALUES (78), (79)", "INSERT INTO t SELECT v FROM p", "DELETE FROM t",
+  "CREATE TABLE c(p REFERENCES p(id) ON DELETE CASCADE)", "INSERT INTO c VALUES (1), (1)",
+  "DELETE FROM p WHERE id = 1", "SELECT * FROM t",
+];
+const several = [
+  ["SELECT ?; SELECT 1", 1], ["SELECT ?; SELECT 1"], ["SELECT 1; SELECT ? a", 2],
+  ["SELECT 1;\t\v\f\r\n "], [" ; SELECT 1"], ["SELECT 1 -- ;"], ["SELECT 1 /* ; */"],
+  ["CREATE TABLE s(a); INSERT INTO s VALUES (1); -- x"], ["SELECT a FROM s"],
+  ["SELECT ':a;' b; /* x */ SELECT 2 c;"], ["/* x */ SELEC"], ["SELECT 1;  \n -- c\n SELEC"],
+  ["SELECT ?2 a, ?1 b", 1, 2], ["SELECT :a a, @b b, $c c, :a d", 1, 2, 3], ["SELECT ?3 a", 1, 2, 3],
+  ["\ufeffSELECT 1 a"],
+];
+
 export const inWorker = {};
 export const inObject = {
   async F1({ ctx: { storage: { sql } } }) { return sql.exec("SELECT 1 a; SELECT 2 b").toArray(); },
@@ -204,5 +233,19 @@ export const inObject = {
   },
   async F35({ ctx: { storage: { sql } } }) {
     return sql.exec("SELECT ? a, length('😀') b", "a\0b😀").one();
+  },
+  async F36({ ctx: { storage: { sql } } }) {
+    return written.map((text) => {
+      const cursor = sql.exec(text);
+      cursor.toArray();
+      return cursor.rowsWritten;
+    }).filter((_, n) => !written[n].startsWith("CREATE"));
+  },
+  async F37({ ctx: { storage: { sql } } }) {
+    const found = [];
+    for (const [text, ...values] of several) {
+      found.push(await outcome(() => sql.exec(text, ...values).toArray()));
+    }
+    return found;
   },
 };

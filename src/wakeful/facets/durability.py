@@ -18,7 +18,8 @@ class DurabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
         sql_bytes_max: the actor's SQL database (10 GiB, as on Cloudflare); over it the turn is
             undone.
         sql_strict: hold SQL statements to Cloudflare's limits (100 columns, 100 parameters,
-            100,000 bytes of text, ...) instead of generous ones.
+            100,000 bytes of text, ...) instead of generous ones, and to its rules: a text ends
+            with a statement, not with a comment or a second semicolon.
     """
 
     confirm: bool = True

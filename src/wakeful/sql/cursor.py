@@ -24,6 +24,7 @@ class Cursor:
     Attributes:
         rows_read: rows the statement has given so far, the one read ahead included.
         rows_written: rows it has inserted, updated and deleted, also by triggers.
+        count_entries: counts what the statement has written; None where it is nothing.
     """
 
     __slots__ = (
@@ -36,6 +37,7 @@ class Cursor:
         "_rows",
         "_sql",
         "_taken",
+        "count_entries",
         "rows_read",
         "rows_written",
     )
@@ -58,6 +60,7 @@ class Cursor:
         self._ended: Callable[[], WakefulError] | None = None
         self.rows_read = 0 if first is None else 1
         self.rows_written = 0
+        self.count_entries: Callable[[], int] | None = None
 
     def __iter__(self) -> Cursor:
         return self
@@ -95,6 +98,11 @@ class Cursor:
             else:
                 self._columns = self._database.columns_of(self._sql, self._bindings)
         return self._columns
+
+    @property
+    def entries_written(self) -> int:
+        """Entries of tables and of indexes it has written."""
+        return 0 if self.count_entries is None else self.count_entries()
 
     def rest(self) -> list[SqlRow]:
         """All rows that are left."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol
 from weakref import ref
 
@@ -25,10 +26,12 @@ from wakeful.ids import ActorId
 from wakeful.ports import SqlRow, SqlValue
 from wakeful.sql.cursor import Cursor
 from wakeful.sql.face import NativeSql
-from wakeful.sql.failures import REFUSED, sql_error
-from wakeful.sql.fence import RESERVED, Fence
+from wakeful.sql.failures import REFUSED, sql_error, too_late, without_parameters
+from wakeful.sql.fence import RESERVED, Fence, check_length
 from wakeful.sql.pages import PAGE_BYTES, Changes, Pages
-from wakeful.sql.statements import split
+from wakeful.sql.programs import UPDATES, Written, counted, entries_written, program, watch_updates
+from wakeful.sql.schema import OBJECTS, RENAMED, dropping, renaming
+from wakeful.sql.statements import WHITE, is_blank, pieces, split
 
 if TYPE_CHECKING:
     from wakeful.facet import Persistence
@@ -37,13 +40,6 @@ OURS: Final = apsw.SQLITE_PREPARE_PERSISTENT  # keeps our cached statements apar
 BEFORE: Final = 0  # the mark of a savepoint made before the turn's first statement
 LOST: Final = -1  # and of one made after SQLite has rolled the turn back
 CURSORS: Final = 64  # known with rows left before a look at who is still there
-_OBJECTS: Final = (
-    "SELECT type, name, sql LIKE 'CREATE VIRTUAL%' FROM sqlite_schema"
-    " WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite!_%' ESCAPE '!' ORDER BY 3 DESC"
-)
-_RENAMED: Final = (
-    f"SELECT name FROM sqlite_schema WHERE substr(lower(name), 1, {len(RESERVED)}) = '{RESERVED}'"
-)
 
 
 class Stage(Enum):
@@ -164,15 +160,14 @@ class SqlDatabase:
             StorageError: a page could not be read.
         """
         handle = self._begin()
-        sql = sql.rstrip("; \n\r\t")
-        if ";" in sql or not sql.lstrip()[:1].isalpha():
-            statements = split(sql)
-            if not statements:
-                raise SqlError("SQL code did not contain a statement.")
-            for statement in statements[:-1]:
-                self._run(handle, statement, ()).close()
-            sql = statements[-1]
-        return self._run(handle, sql, bindings)
+        if self.persistence.sql_strict:
+            check_length(sql)
+            last = sql = sql.rstrip(WHITE)
+        else:
+            last = sql.rstrip("; \n\r\t")
+        if ";" in last[:-1] or not last.lstrip()[:1].isalpha():
+            last = self._run_all_but_last(handle, sql)
+        return self._run(handle, last, bindings)
 
     # --- the turn --------------------------------------------------------------------------------
 
@@ -191,7 +186,7 @@ class SqlDatabase:
         assert self._handle is not None
         self._end_cursors()
         if self._dropped:
-            objects = self._ask_rows(self._handle, _OBJECTS)
+            objects = self._ask_rows(self._handle, OBJECTS)
             self._dropped = not objects
         try:
             self._ours(self._handle, "COMMIT")
@@ -265,9 +260,9 @@ class SqlDatabase:
         self._end_cursors()
         handle.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 0)
         try:
-            while objects := self._ask_rows(handle, _OBJECTS):
+            while objects := self._ask_rows(handle, OBJECTS):
                 kind, name, _ = objects[0]
-                self._ours(handle, f"DROP {kind!s} {_quoted(name)}")
+                self._ours(handle, dropping(kind, name))
         except REFUSED as error:
             raise self._error(error) from error
         finally:
@@ -358,11 +353,17 @@ class SqlDatabase:
     def _run(self, handle: apsw.Connection, sql: str, bindings: Sequence[SqlValue]) -> Cursor:
         self._step += 1
         before = handle.total_changes()
+        updates: list[int] | None = None
+        if self.persistence.sql_strict and UPDATES.search(sql):
+            updates = watch_updates(handle)
         try:
             rows = handle.execute(sql, bindings)
             first: SqlRow | None = next(rows, None)
         except REFUSED as error:
             raise self._error(error) from error
+        finally:
+            if updates is not None:
+                handle.set_update_hook(None)
         if self._fence.renaming is not None:
             self._check_renaming(handle)
         cursor = Cursor(self, sql, bindings, rows, first)
@@ -373,14 +374,35 @@ class SqlDatabase:
                 self._cursors[id(cursor)] = ref(cursor)
                 return cursor
             cursor.take_all()  # a RETURNING: SQLite has done everything and keeps the rows
-        cursor.rows_written = handle.total_changes() - before
+        written = handle.total_changes() - before
+        if written:
+            cursor.rows_written = written
+            parts = counted(written, handle.changes(), updates)
+            cursor.count_entries = partial(self._entries_written, sql, bindings, parts)
         return cursor
+
+    def _run_all_but_last(self, handle: apsw.Connection, sql: str) -> str:
+        strict = self.persistence.sql_strict
+        *earlier, last = (pieces(sql) if strict else split(sql)) or [""]
+        for statement in earlier:
+            with without_parameters():
+                self._run(handle, statement, ()).close()
+        if is_blank(last):
+            raise SqlError("SQL code did not contain a statement.")
+        return last
+
+    def _entries_written(self, sql: str, bindings: Sequence[SqlValue], written: Written) -> int:
+        handle, self._fence.ours = self._begin(), True
+        try:
+            return entries_written(program(handle, sql, bindings), written)
+        finally:
+            self._fence.ours = False
 
     def _check_renaming(self, handle: apsw.Connection) -> None:
         """The authorizer is not told a table's new name: look, and name it back."""
         before, self._fence.renaming = self._fence.renaming, None
-        for (name,) in self._ask_rows(handle, _RENAMED):
-            self._ours(handle, f"ALTER TABLE {_quoted(name)} RENAME TO {_quoted(before)}")
+        for (name,) in self._ask_rows(handle, RENAMED):
+            self._ours(handle, renaming(name, before))
             raise SqlError(f"not authorized: names starting with {RESERVED}", "SQLITE_AUTH")
 
     def _error(self, error: Exception) -> WakefulError:
@@ -447,7 +469,7 @@ class SqlDatabase:
             for known in self._cursors.values():
                 cursor = known()
                 if cursor is not None:
-                    cursor.end(_too_late)
+                    cursor.end(too_late)
             self._cursors.clear()
 
     def _forget_dead_cursors(self) -> None:
@@ -472,15 +494,3 @@ class SqlDatabase:
 
 def _nothing_pending() -> bool:
     return False
-
-
-def _quoted(name: SqlValue) -> str:
-    return '"' + str(name).replace('"', '""') + '"'
-
-
-def _too_late() -> SqlError:
-    return SqlError(
-        "this cursor had rows left when its turn was committed (the turn ended, called another "
-        "actor or waited for sync()); take them before that with .all()",
-        "SQLITE_ABORT",
-    )

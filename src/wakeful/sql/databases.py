@@ -6,14 +6,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from itertools import islice
-from typing import Final
+from typing import Final, cast
 
 import apsw
 
 from wakeful.facet import Persistence
 from wakeful.ids import ActorId
 from wakeful.sql.database import SqlDatabase
-from wakeful.sql.fence import STRICT, Fence, SqlLimits
+from wakeful.sql.fence import HIDDEN, STRICT, Fence, Hidden, SqlLimits
 from wakeful.sql.pages import PAGE_BYTES, Pages
 from wakeful.sql.vfs import PageDisk
 
@@ -22,6 +22,7 @@ StoredPage = Callable[[ActorId, int], bytes | None]
 STATEMENTS: Final = 32  # kept compiled per handle; apsw's default is 100
 PROGRESS_STEPS: Final = 20_000  # virtual machine steps between two looks at the clock: some 1 ms
 ROOM_TRIES: Final = 16  # of the oldest handles, if all are in use there will be more than the limit
+_HIDDEN: Final = Hidden()
 _GENEROUS: Final = SqlLimits()
 
 
@@ -91,6 +92,8 @@ class Databases:
             ).fetchall()
             handle.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
             (STRICT if persistence.sql_strict else _GENEROUS).apply(handle)
+            if persistence.sql_strict:
+                handle.create_module(HIDDEN, cast("apsw.VTModule", _HIDDEN), eponymous=True)
             handle.set_progress_handler(database.overtime, PROGRESS_STEPS)
             handle.authorizer = fence.allows
         except BaseException:

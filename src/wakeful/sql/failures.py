@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import apsw
 
 from wakeful.errors import SqlError
 
+PARAMETERS: Final = "only the last of several statements can have parameters"
 # What apsw and Python raise for bindings and texts that SQLite cannot take.
-REFUSED: Final = (apsw.Error, OverflowError, TypeError, UnicodeEncodeError)
+REFUSED: Final = (apsw.Error, OverflowError, TypeError, ValueError)
 
 
 def sql_error(error: Exception, reason: str | None = None) -> SqlError:
@@ -27,6 +30,26 @@ def sql_error(error: Exception, reason: str | None = None) -> SqlError:
     code = getattr(error, "result", apsw.SQLITE_ERROR)
     extended = getattr(error, "extendedresult", code)
     return SqlError(said, _name(code), _name(extended))
+
+
+@contextmanager
+def without_parameters() -> Iterator[None]:
+    """Run a statement that others follow, which get the bindings."""
+    try:
+        yield
+    except SqlError as error:
+        if error.name != "SQLITE_RANGE":
+            raise
+        raise SqlError(PARAMETERS, "SQLITE_RANGE") from error
+
+
+def too_late() -> SqlError:
+    """The error for reading a cursor whose turn is over."""
+    return SqlError(
+        "this cursor had rows left when its turn was committed (the turn ended, called another "
+        "actor or waited for sync()); take them before that with .all()",
+        "SQLITE_ABORT",
+    )
 
 
 def _name(code: int) -> str:

@@ -13,7 +13,10 @@ from typing import Final
 import apsw
 import msgspec
 
+from wakeful.errors import SqlError
+
 RESERVED: Final = "_cf_"
+HIDDEN: Final = "_cf_KV"
 TRANSACTIONS: Final = (
     "transactions are not opened with SQL: everything a turn does is one transaction, and "
     "ctx.storage.transaction(work) undoes a part of it"
@@ -54,7 +57,6 @@ _FREE: Final = frozenset(
 _FUNCTIONS: Final = frozenset(
     {
         "fts3_tokenizer",
-        "load_extension",
         "sqlite_compileoption_get",
         "sqlite_compileoption_used",
         "sqlite_log",
@@ -84,6 +86,7 @@ _PRAGMAS: Final = frozenset(
         "table_xinfo",
     }
 )
+_PRAGMAS_OF_TABLES: Final = frozenset({"table_info", "table_xinfo"})
 _PRAGMAS_TO_READ: Final = frozenset({"data_version", "page_size"})
 
 
@@ -143,6 +146,33 @@ STRICT: Final = SqlLimits(
 )
 
 
+def check_length(sql: str) -> None:
+    """Refuse a text, of one or more statements, that is longer than Cloudflare takes.
+
+    Raises:
+        SqlError: it is.
+    """
+    longest = STRICT.sql_bytes
+    if len(sql) > longest // 4 and len(sql.encode()) > longest:
+        raise SqlError("statement too long", "SQLITE_TOOBIG")
+
+
+class Hidden:
+    """The table that Cloudflare keeps keys and values in: named, it is refused in its words.
+
+    There is none here. SQLite finds this one and asks the authorizer, which refuses.
+    """
+
+    def Connect(self, *_: object) -> tuple[str, Hidden]:
+        """Its columns."""
+        return "CREATE TABLE hidden(key TEXT, value BLOB)", self
+
+    Create = Connect
+
+    def Disconnect(self) -> None:
+        """Do nothing: it holds nothing."""
+
+
 class Fence:
     """The authorizer of one connection.
 
@@ -186,6 +216,8 @@ class Fence:
             return (second or "").lower() not in _FUNCTIONS
         if operation == apsw.SQLITE_PRAGMA:
             name = (first or "").lower()
+            if name in _PRAGMAS_OF_TABLES and _reserved(second):
+                return False
             return name in _PRAGMAS or (second is None and name in _PRAGMAS_TO_READ)
         if operation == apsw.SQLITE_ALTER_TABLE:
             self.renaming = second

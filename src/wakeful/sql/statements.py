@@ -17,6 +17,7 @@ _PARTS: Final = re.compile(
     r"""|--[^\n]*|/\*.*?(?:\*/|\Z)|;|\btrigger\b""",
     re.DOTALL | re.IGNORECASE,
 )
+WHITE: Final = " \t\n\r\v\f"
 _BLANK: Final = re.compile(r"(?:\s++|;|--[^\n]*+|(?>/\*.*?(?:\*/|\Z)))*+", re.DOTALL)
 
 
@@ -28,7 +29,17 @@ def is_blank(text: str) -> bool:
 def split(text: str) -> list[str]:
     """The statements of a text, in order; comments stay with the statement that follows them.
 
-    What is blank is left out, also at the end.
+    What is blank at the end is left out.
+    """
+    found = pieces(text)
+    return found[:-1] if is_blank(found[-1]) else found
+
+
+def pieces(text: str) -> list[str]:
+    """What SQLite is given one after the other: each begins where the statement before ended.
+
+    White space after each belongs to none, other blanks to the statement that follows. Only the
+    last may be blank, and so no statement.
     """
     found: list[str] = []
     start = 0
@@ -38,10 +49,12 @@ def split(text: str) -> list[str]:
             trigger = True
         elif part[0] == ";":
             piece = text[start : part.end()]
-            if trigger and not apsw.complete(piece):
+            if is_blank(piece) or (trigger and not apsw.complete(piece)):
                 continue
-            found.append(piece)
+            found.append(piece.lstrip(WHITE) if found else piece)
             start = part.end()
             trigger = False
-    found.append(text[start:])
-    return [piece for piece in found if not is_blank(piece)]
+    rest = text[start:].strip(WHITE) if found else text
+    if rest or not found:
+        found.append(rest)
+    return found

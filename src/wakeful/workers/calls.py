@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from wakeful.errors import WakefulError
 from wakeful.runtime.gated import inside, outside
 from wakeful.workers import values
-from wakeful.workers.failures import thrown, undelivered
+from wakeful.workers.failures import ObjectReset, thrown, undelivered
 from wakeful.workers.ids import DurableObjectId
 from wakeful.workers.proxies import JsException, JsProxy
 
@@ -43,19 +43,27 @@ class Event:
 
 
 class Pending:
-    """The answer to a call, to be awaited; the call goes its way also if it never is."""
+    """The answer to a call, to be awaited; the call goes its way also if it never is.
 
-    __slots__ = ("_event", "reply")
+    Attributes:
+        reply: done when the answer is in the event.
+        remote: a reset of the object while it was on it is told as an error of its code.
+    """
+
+    __slots__ = ("_event", "remote", "reply")
 
     def __init__(self, event: Event, reply: Future[object]) -> None:
         self._event = event
         self.reply = reply
+        self.remote = False
 
     def __await__(self) -> Generator[Any, None, Any]:
         try:
             yield from self.reply
         except WakefulError as error:
-            raise self._marked(undelivered(error)) from error
+            told = undelivered(error)
+            told.remote = told.remote or (self.remote and isinstance(error, ObjectReset))
+            raise self._marked(told) from error
         if self._event.error is not None:
             raise self._marked(self._event.error)
         return self._event.answer

@@ -21,7 +21,7 @@ from wakeful.errors import SqlError
 from wakeful.ports import SqlCursor, SqlRow, SqlValue
 from wakeful.runtime.gated import Gated
 from wakeful.workers.proxies import JsArray, JsBytes, JsDict, JsException, JsProxy, JsTypeError
-from wakeful.workers.values import SAFE_INT_MAX, js_string
+from wakeful.workers.values import SAFE_INT_MAX, js_string, utf8
 
 T = TypeVar("T")
 
@@ -31,6 +31,10 @@ TRANSACTIONS: Final = (
     "statements. The JavaScript API is safer because it will automatically roll back on "
     "exceptions, and because it interacts correctly with Durable Objects' automatic atomic write "
     "coalescing."
+)
+PARAMETERS: Final = (
+    "When executing multiple SQL statements in a single call, only the last statement can have "
+    "parameters."
 )
 BINDINGS: Final = "Wrong number of parameter bindings for SQL query."
 
@@ -60,7 +64,7 @@ class SqlStorage(JsProxy):
         """
         self._gated.activation.check_here()
         values = tuple([_bound(value) for value in bindings])
-        found = _in_js_words(lambda: self._gated.database.execute(js_string(query), values))
+        found = _in_js_words(lambda: self._gated.database.execute(_text(query), values))
         self._gated.touch()
         cursor = Cursor(found)
         if found.more:
@@ -94,8 +98,8 @@ class Cursor(JsProxy):
 
     @property
     def rowsWritten(self) -> int:
-        """Rows written."""
-        return self._rows.rows_written
+        """Rows of tables and entries of indexes written."""
+        return self._rows.entries_written
 
     def __iter__(self) -> Iterator[JsDict]:
         while (row := self._next()) is not None:
@@ -183,7 +187,12 @@ def _bound(value: object) -> SqlValue:
         case bytes() | bytearray() | memoryview():
             return bytes(value)
         case _:
-            return js_string(value)
+            return _text(value)
+
+
+def _text(value: object) -> str:
+    """What JavaScript's String() makes of it, as valid Unicode."""
+    return utf8(js_string(value)).decode()
 
 
 def _seen(value: SqlValue) -> object:
@@ -205,6 +214,8 @@ def _in_js_words(run: Callable[[], T]) -> T:
             text = error.message
         elif error.message.startswith("wrong number of bindings"):
             text = BINDINGS
+        elif error.message.startswith("only the last of several"):
+            text = PARAMETERS
         elif "transactions are not opened with SQL" in error.message:
             text = TRANSACTIONS
         elif error.name == "SQLITE_AUTH" and error.message.startswith("not authorized"):

@@ -36,10 +36,20 @@ PUT_FORMS: Final = (
     "put(key, value, options) or with multiple key-value pairs and optional options as "
     "put(entries, options)"
 )
-NOT_SQLITE: Final = (
-    "{} is not enabled for this Durable Object class. To enable it, change `new_classes` to "
-    "`new_sqlite_classes` within the 'migrations' field in your wrangler.jsonc or wrangler.toml "
-    "file."
+_ENABLE: Final = (
+    "change `new_classes` to `new_sqlite_classes` within the 'migrations' field in your "
+    "wrangler.jsonc or wrangler.toml file. If using workerd directly,{}set `enableSql = true` in "
+    "your workerd config for the class. Note that this change cannot be made after the class is "
+    "already deployed to production."
+)
+NO_KV: Final = (
+    "The storage.kv (synchronous KV) API is only available for SQLite-backed Durable Objects, but "
+    "this object's namespace is not declared to use SQLite. You can use the older, asyncronous "
+    "interface via methods of `storage` itself (e.g. `storage.get()`). Alternatively, to enable "
+    "SQLite, " + _ENABLE.format(" ")
+)
+NO_SQL: Final = "SQL is not enabled for this Durable Object class. To enable it, " + _ENABLE.format(
+    ""
 )
 MS_NS: Final = 1_000_000
 
@@ -273,7 +283,7 @@ class Storage(KeyValues):
             JsException: the class keeps its data in key-value storage.
         """
         if not self._kind.sqlite:
-            raise JsException(NOT_SQLITE.format("The synchronous key-value API"))
+            raise JsException(NO_KV)
         return self._sync
 
     @property
@@ -284,7 +294,7 @@ class Storage(KeyValues):
             JsException: the class keeps its data in key-value storage.
         """
         if not self._kind.sqlite:
-            raise JsException(NOT_SQLITE.format("SQL"))
+            raise JsException(NO_SQL)
         return self._sql
 
     def deleteAll(self, options: object = None, **named: Any) -> Settled[None]:

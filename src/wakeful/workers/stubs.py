@@ -45,7 +45,7 @@ class Stub:
             JsTypeError: there is no such request.
         """
         request = make_request(resource, options_of(options, named.items()))
-        return self._call(lambda target: target.fetch(request))
+        return self._call(lambda target: target.fetch(request), remote=True)
 
     def __getattr__(self, name: str) -> Method:
         if name.startswith("__"):
@@ -58,10 +58,11 @@ class Stub:
     def __repr__(self) -> str:
         return f"<DurableObject stub {self.id}>"
 
-    def _call(self, run: Run) -> Pending:
+    def _call(self, run: Run, *, remote: bool = False) -> Pending:
         if self._broken is not None:
             return failed(twin(self._broken))
         pending = call(Event(self.id, run), self._deliver)
+        pending.remote = remote
         pending.reply.add_done_callback(self._look)
         return pending
 
