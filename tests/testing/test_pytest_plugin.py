@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -224,7 +225,11 @@ def test_plain():
 def test_unused_it_imports_nothing(tmp_path: Path) -> None:
     """A process of its own: only there is nothing imported yet."""
     (tmp_path / "test_unused.py").write_text(UNUSED)
-    command = [sys.executable, "-m", "pytest", "-q", *ALONE, "test_unused.py"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    plugin = ("-p", "wakeful.testing.pytest_plugin", "-p", "no:cacheprovider")
+    command = [sys.executable, "-m", "pytest", "-q", *plugin, "test_unused.py"]
+    alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=alone, capture_output=True, text=True, check=False
+    )
 
     assert done.returncode == 0, done.stdout
