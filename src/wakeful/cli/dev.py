@@ -40,7 +40,6 @@ from wakeful.errors import ConfigError, DirectoryInUse, StorageError
 from wakeful.http.message import Answer, Answering, Request
 from wakeful.http.server import HttpServer
 from wakeful.node import Runtime
-from wakeful.runtime.socket import Socket
 
 DRAIN_SECONDS: Final = 2.0  # a call that takes longer is undone, and its caller may try again
 SHUTDOWN_SECONDS: Final = 1.0
@@ -102,15 +101,14 @@ class Switch:
         print_call(request, answer[0], (perf_counter() - started) * 1e3)
         return answer
 
-    async def connect(self, request: Request) -> Socket | Answer:
-        """A socket for a request with an upgrade, or an answer."""
+    async def connect(self, request: Request) -> Answer:
+        """The answer to a request with an upgrade."""
         started = perf_counter()
         while (gateway := self._gateway) is None:
             await self._opened.wait()
-        outcome = await gateway.connect(request)
-        status = outcome[0] if isinstance(outcome, tuple) else 101
-        print_call(request, status, (perf_counter() - started) * 1e3)
-        return outcome
+        answer = await gateway.connect(request)
+        print_call(request, answer[0], (perf_counter() - started) * 1e3)
+        return answer
 
     def close(self) -> None:
         """The server has ended."""

@@ -6,24 +6,26 @@ Source: ASGI 3.0, HTTP and lifespan. Below a mount `path` starts with `root_path
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, Final, TypeAlias
 
 from wakeful.core.hibernation import INTERNAL_ERROR, LOST, NO_CODE, TOO_BIG
 from wakeful.errors import ShuttingDown
-from wakeful.http.connection import CLOSE_SECONDS, CUT
+from wakeful.http.connection import CLOSE_SECONDS, CUT, lost
 from wakeful.http.gateway import Gateway
 from wakeful.http.invoke import too_large
-from wakeful.http.message import Answer, ClientGone, Headers
+from wakeful.http.message import SWITCHING, Answer, ClientGone, Headers
 from wakeful.http.problems import problem
-from wakeful.runtime.socket import Socket
+from wakeful.http.refusals import UpgradeRequired
+from wakeful.runtime.socket import Peer
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 POLICY: Final = 1008
+PROTOCOL: Final = "sec-websocket-protocol"
 
 
 class AsgiRequest:
@@ -79,7 +81,7 @@ class AsgiWire:
 
     __slots__ = ("_backlog_bytes", "_queue", "_receive", "_send", "_socket", "_unheld")
 
-    def __init__(self, socket: Socket, receive: Receive, send: Send) -> None:
+    def __init__(self, socket: Peer, receive: Receive, send: Send) -> None:
         self._socket = socket
         self._receive = receive
         self._send = send
@@ -88,9 +90,9 @@ class AsgiWire:
         self._unheld = asyncio.Event()
         self._unheld.set()
 
-    async def run(self) -> None:
+    async def run(self, headers: Headers) -> None:
         """Accept the connection; return when it has ended."""
-        await self._send({"type": "websocket.accept"})
+        await self._send(_acceptance(headers))
         self._socket.connect(self)
         reading = asyncio.create_task(self._read())
         writing = asyncio.create_task(self._write())
@@ -191,20 +193,23 @@ class AsgiApplication:
             )
         except ClientGone:
             return
+        if answer[0] == SWITCHING:
+            lost(answer[2])
+            answer = problem(UpgradeRequired("this server cannot make it a WebSocket"))
         await _send(answer, send)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = self._gateway()
         await receive()
-        outcome = (
+        answer = (
             problem(ShuttingDown("the runtime is not running"))
             if gateway is None
             else await gateway.connect(AsgiRequest(scope, receive))
         )
-        if isinstance(outcome, Socket):
-            await AsgiWire(outcome, receive, send).run()
+        if isinstance(answer[2], Peer):
+            await AsgiWire(answer[2], receive, send).run(answer[1])
         elif "websocket.http.response" in scope.get("extensions", {}):
-            await _send(outcome, send, "websocket.http.response")
+            await _send(answer, send, "websocket.http.response")
         else:
             await send({"type": "websocket.close", "code": POLICY})
 
@@ -226,13 +231,19 @@ class AsgiApplication:
         await send({"type": "lifespan.shutdown.complete"})
 
 
+def _acceptance(headers: Headers) -> MutableMapping[str, Any]:
+    pairs = [(name.encode(), value.encode()) for name, value in headers if name != PROTOCOL]
+    chosen = next((value for name, value in headers if name == PROTOCOL), None)
+    return {"type": "websocket.accept", "subprotocol": chosen, "headers": pairs}
+
+
 async def _send(answer: Answer, send: Send, kind: str = "http.response") -> None:
     status, headers, body = answer
     pairs = [(name.encode(), value.encode()) for name, value in headers]
     if isinstance(body, bytes) and status != 204:
         pairs.append((b"content-length", str(len(body)).encode()))
     await send({"type": f"{kind}.start", "status": status, "headers": pairs})
-    if not isinstance(body, bytes):
+    if isinstance(body, AsyncGenerator):
         async with aclosing(body):
             async for chunk in body:
                 await send({"type": f"{kind}.body", "body": chunk, "more_body": True})

@@ -20,7 +20,7 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.streams import StreamReader
 
 from wakeful.core.hibernation import LOST, NO_CODE, TOO_BIG
-from wakeful.runtime.socket import Socket
+from wakeful.runtime.socket import Peer
 
 CLOSE_SECONDS: Final = 5.0
 PROTOCOL_ERROR: Final = 1002
@@ -51,7 +51,7 @@ class Connection(Protocol):
         *("_socket", "_their_close", "_timer", "_transport"),
     )
 
-    def __init__(self, loop: AbstractEventLoop, socket: Socket) -> None:
+    def __init__(self, loop: AbstractEventLoop, socket: Peer) -> None:
         self._loop = loop
         self._socket = socket
         self._message_bytes_max = socket.message_bytes_max
@@ -207,6 +207,13 @@ class Connection(Protocol):
         self._reader = self._parser = self._partial = None
         self._socket.failed(code, why)
         self.close(code, why[:100])
+
+
+def lost(peer: object) -> None:
+    """Whoever was to talk over a connection is told that there is none."""
+    if isinstance(peer, Peer):
+        peer.closed(LOST, CUT, clean=False)
+        peer.disconnected()
 
 
 def _header(first: int, size: int) -> bytes:

@@ -17,7 +17,7 @@ from wakeful.http.admin import Admin
 from wakeful.http.deadline import Deadlines
 from wakeful.http.guard import Guard, cors
 from wakeful.http.invoke import Calls
-from wakeful.http.message import Answer, ClientGone, Request, json_answer
+from wakeful.http.message import SWITCHING, Answer, ClientGone, Request, json_answer
 from wakeful.http.openapi import document
 from wakeful.http.problems import TYPES, explain, explanations, problem
 from wakeful.http.refusals import InternalError, NoSuchPath, NotAllowedHere, UpgradeRequired
@@ -25,7 +25,6 @@ from wakeful.http.routes import ACTORS, ADMIN
 from wakeful.http.settings import HttpSettings
 from wakeful.http.websocket import Doors, wants_upgrade
 from wakeful.runtime.host import Host
-from wakeful.runtime.socket import Socket
 
 Handler = Callable[[Request], Awaitable[Answer]]
 Report = Callable[[Request, WakefulError], None]
@@ -121,18 +120,20 @@ class Gateway:
         self.answers[answer[0] // 100] += 1
         return answer
 
-    async def connect(self, request: Request) -> Socket | Answer:
-        """A socket that its actor has accepted, for a request with an upgrade; else an answer."""
+    async def connect(self, request: Request) -> Answer:
+        """The answer to a request with an upgrade: 101 and an accepted socket, or why not."""
         if self.active >= self._active_max:
             self.shed += 1
             return self._count(problem(_too_many(self._active_max)))
         self.active += 1
         try:
-            self._admit(request)
             path = request.path
+            if self._front is not None and not path.startswith(OWN):
+                return self._count(await self._front(request, None))
+            self._admit(request)
             if not path.startswith(ACTORS):
                 raise NoSuchPath("nothing is here for WebSockets")
-            return await self._doors.open(request, path)
+            return SWITCHING, [], await self._doors.open(request, path)
         except WakefulError as error:
             return self._count(self._problem(request, error))
         except Exception as error:

@@ -1,7 +1,8 @@
 """What a request and an answer are, whichever server they come through.
 
 Shapes:  an Answer is (status, headers, body); headers are pairs of lower-case ASCII text; a body is
-         bytes, or chunks as they come, which whoever sends them closes.
+         bytes, or chunks as they come, which whoever sends them closes; of an answer with status
+         101 it is who talks over the connection from then on.
 Errors:  PayloadTooLarge when a body is over its limit, ClientGone when its sender has left.
 """
 
@@ -11,12 +12,13 @@ from collections.abc import AsyncGenerator
 from typing import Final, Protocol, TypeAlias
 
 from wakeful.codec import to_json
-from wakeful.runtime.socket import Socket
+from wakeful.runtime.socket import Peer
 
 Headers: TypeAlias = list[tuple[str, str]]
-Content: TypeAlias = bytes | AsyncGenerator[bytes, None]
+Content: TypeAlias = bytes | AsyncGenerator[bytes, None] | Peer
 Answer: TypeAlias = tuple[int, Headers, Content]
 
+SWITCHING: Final = 101
 JSON: Final = "application/json"
 JSON_HEADERS: Final[Headers] = [("content-type", JSON)]
 
@@ -62,8 +64,8 @@ class Answering(Protocol):
             UpgradeRequired: `connect` is to answer it.
         """
 
-    async def connect(self, request: Request) -> Socket | Answer:
-        """A socket for a request with an upgrade, or an answer."""
+    async def connect(self, request: Request) -> Answer:
+        """The answer to a request with an upgrade: 101 with a socket, or a refusal."""
 
     def close(self) -> None:
         """The server has ended."""

@@ -11,16 +11,15 @@ from contextlib import aclosing
 from functools import partial
 from typing import Final, Protocol
 
-from wakeful.core.hibernation import LOST
-from wakeful.errors import MalformedRequest
-from wakeful.http.connection import CUT, Connection
+from wakeful.errors import MalformedRequest, WakefulError
+from wakeful.http.connection import Connection, lost
 from wakeful.http.invoke import too_large
-from wakeful.http.message import Answer, Answering, ClientGone, Headers
+from wakeful.http.message import SWITCHING, Answer, Answering, ClientGone, Content, Headers
 from wakeful.http.problems import problem
 from wakeful.http.refusals import InternalError, UpgradeRequired
-from wakeful.http.takeover import Takeover
+from wakeful.http.takeover import Taken, Takeover
 from wakeful.http.websocket import handshake
-from wakeful.runtime.socket import Socket
+from wakeful.runtime.socket import Peer
 
 CLOSE: Final = ("connection", "close")
 DRAIN_DIGITS_MAX: Final = 5  # of Content-Length: less than 100 kB
@@ -174,34 +173,66 @@ class RsgiApplication:
             headers = [*headers, CLOSE]  # the server closes then, and the client should know
         if isinstance(body, bytes):
             proto.response_bytes(status, headers, body)
+        elif status == SWITCHING:
+            await self._switch(request, scope, proto, headers, body)
         else:
             await _stream(proto.response_stream(status, headers), body)
 
     async def _upgrade(self, request: RsgiRequest, scope: RsgiScope, proto: RsgiProtocol) -> None:
         """Make the connection a WebSocket, if its actor accepts it."""
         try:
-            headers = handshake(request)
-        except UpgradeRequired as error:
+            headers, taken = self._take(request, scope)
+        except WakefulError as error:
             await _answer(proto, problem(error))
             return
+        status, others, body = await self._connect(request)
+        if status == SWITCHING:
+            await _become(proto, taken, [*headers, *others], body)
+            return
+        taken.socket.close()
+        await _answer(proto, (status, others, body))
+
+    async def _switch(
+        self,
+        request: RsgiRequest,
+        scope: RsgiScope,
+        proto: RsgiProtocol,
+        headers: Headers,
+        body: Content,
+    ) -> None:
+        """Make the connection a WebSocket that has been accepted already."""
+        try:
+            own, taken = self._take(request, scope)
+        except WakefulError as error:
+            lost(body)
+            await _answer(proto, problem(error))
+            return
+        await _become(proto, taken, [*own, *headers], body)
+
+    def _take(self, request: RsgiRequest, scope: RsgiScope) -> tuple[Headers, Taken]:
+        """The headers of the answer, and the connection.
+
+        Raises:
+            UpgradeRequired: the client's part of the handshake is wrong.
+            InternalError: the connection is not found.
+        """
+        headers = handshake(request)
         taken = self._takeover.take(scope.client)
         if taken is None:
-            lost = InternalError("this connection cannot become a WebSocket")
-            await _answer(proto, problem(lost))
-            return
-        outcome = await self._connect(request)
-        if not isinstance(outcome, Socket):
-            taken.socket.close()
-            await _answer(proto, outcome)
-            return
-        proto.response_empty(101, headers)
-        loop = asyncio.get_running_loop()
-        try:
-            await taken.alone()
-            await loop.connect_accepted_socket(partial(Connection, loop, outcome), taken.socket)
-        except OSError:  # it has gone already
-            taken.socket.close()
-            outcome.closed(LOST, CUT, clean=False)
+            raise InternalError("this connection cannot become a WebSocket")
+        return headers, taken
+
+
+async def _become(proto: RsgiProtocol, taken: Taken, headers: Headers, body: Content) -> None:
+    assert isinstance(body, Peer)
+    proto.response_empty(SWITCHING, headers)
+    loop = asyncio.get_running_loop()
+    try:
+        await taken.alone()
+        await loop.connect_accepted_socket(partial(Connection, loop, body), taken.socket)
+    except OSError:  # it has gone already
+        taken.socket.close()
+        lost(body)
 
 
 async def _answer(proto: RsgiProtocol, answer: Answer) -> None:
@@ -212,7 +243,8 @@ async def _answer(proto: RsgiProtocol, answer: Answer) -> None:
         await _stream(proto.response_stream(status, headers), body)
 
 
-async def _stream(transport: RsgiTransport, body: AsyncGenerator[bytes, None]) -> None:
+async def _stream(transport: RsgiTransport, body: Content) -> None:
+    assert isinstance(body, AsyncGenerator)
     async with aclosing(body):
         async for chunk in body:
             try:

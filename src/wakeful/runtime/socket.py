@@ -10,7 +10,7 @@ from asyncio import Future
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from wakeful import codec
 from wakeful.actor import WebSocket
@@ -48,6 +48,7 @@ class Wire(Protocol):
         """What was sent and has not left yet."""
 
 
+@runtime_checkable
 class Peer(Protocol):
     """What a server tells of a connection."""
 
