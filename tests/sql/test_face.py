@@ -135,6 +135,8 @@ def test_columns_are_known_with_and_without_rows(rig: Rig) -> None:
     assert rig.sql.exec("SELECT 1 a, 2 a").one() == {"a": 2}
     assert list(rig.sql.exec("SELECT 1 a, 2 a").raw()) == [(1, 2)]
     assert rig.sql.exec("INSERT INTO t VALUES (1, 2)").columns == ()
+    for once in ("CREATE TABLE n(a)", "ALTER TABLE n RENAME a TO b", "DROP TABLE n"):
+        assert rig.sql.exec(once).columns == ()
     rows = rig.sql.exec("SELECT a FROM t")
     assert rows.all() == [{"a": 1}]
     assert rows.columns == ("a",)

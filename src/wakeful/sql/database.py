@@ -323,7 +323,8 @@ class SqlDatabase:
 
         cursor = self._begin().cursor()
         cursor.exec_trace = look
-        with suppress(apsw.ExecTraceAbort):
+        # One that cannot be prepared again has changed the schema, and such a one has no columns.
+        with suppress(apsw.ExecTraceAbort, apsw.SQLError):
             cursor.execute(sql, bindings, can_cache=False)
         return tuple(found)
 
