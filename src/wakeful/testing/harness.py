@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import CancelledError
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 from time import time_ns
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast, overload
 from urllib.parse import urljoin
 
 from wakeful.actor import Actor, ActorContext
@@ -146,9 +146,19 @@ class Inside(Runtime):
 class RuntimeHarness(Inside):
     """Actors under test."""
 
+    @overload
     async def run_in_durable_object(
-        self, ref: A, callback: Callable[[A, ActorContext], Awaitable[V] | V]
-    ) -> V:
+        self, ref: A, callback: Callable[[A, ActorContext], Coroutine[Any, Any, V]]
+    ) -> V: ...
+
+    @overload
+    async def run_in_durable_object(
+        self, ref: A, callback: Callable[[A, ActorContext], V]
+    ) -> V: ...
+
+    async def run_in_durable_object(
+        self, ref: Any, callback: Callable[[Any, ActorContext], object]
+    ) -> object:
         """Run code inside an actor: a turn like that of any method, which an exception undoes.
 
         Args:
@@ -159,14 +169,14 @@ class RuntimeHarness(Inside):
             What the callback returned, not copied.
         """
         self._place(ref)
-        returned: list[V] = []
+        returned: list[object] = []
 
         async def run(instance: Any) -> None:
             returned.append(await settled(callback(instance, instance.ctx)))
 
         plan = InternalPlan("run_in_durable_object", run)
         plan.urgent = False
-        await self.host.delivery.asking(plan)(cast("Ref", ref))
+        await self.host.delivery.asking(plan)(ref)
         return returned[0]
 
     def list_durable_object_ids(self, actor: type[Actor]) -> list[ActorId]:
@@ -205,9 +215,17 @@ class WorkerHarness(Inside, WorkerRuntime):
             resource = urljoin(ORIGIN, resource)
         return Response(await self.worker.respond(make_request(resource, options)))
 
+    @overload
     async def run_in_durable_object(
-        self, stub: object, callback: Callable[[Any, Any], Awaitable[V] | V]
-    ) -> V:
+        self, stub: object, callback: Callable[[Any, Any], Coroutine[Any, Any, V]]
+    ) -> V: ...
+
+    @overload
+    async def run_in_durable_object(self, stub: object, callback: Callable[[Any, Any], V]) -> V: ...
+
+    async def run_in_durable_object(
+        self, stub: object, callback: Callable[[Any, Any], object]
+    ) -> object:
         """Run code inside an object: an event like any other.
 
         Args:
@@ -222,7 +240,7 @@ class WorkerHarness(Inside, WorkerRuntime):
         """
         self._place(stub)
         told = cast("Stub", stub)
-        returned: list[V] = []
+        returned: list[object] = []
         raised: list[BaseException] = []
 
         async def run(instance: Instance) -> None:
