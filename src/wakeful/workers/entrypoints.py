@@ -181,7 +181,7 @@ def _functions(cls: type) -> dict[str, object]:
 
 def _bound(instance: object, cls: type, name: str) -> Callable[..., Any]:
     # From the class: an attribute of the instance must not come in its place.
-    raw = inspect.getattr_static(cls, name)
+    raw = next(vars(base)[name] for base in cls.__mro__ if name in vars(base))
     bind = getattr(type(raw), "__get__", None)
     bound: Callable[..., Any] = raw if bind is None else bind(raw, instance, cls)
     return bound

@@ -115,11 +115,11 @@ class Instance:
         handler = self._class.exported.handler(self.target, "fetch")
         if handler is None:
             raise JsTypeError(NO_FETCH)
-        response = response_of(await settled(handler(Request(request))))
-        content = response.js_object.take()
+        response = _checked(await settled(handler(Request(request))))
+        content = response.take()
         if isinstance(content, ReadableStream):
             content = relayed(self.gated, content)
-        return Response(response.js_object.with_content(content))
+        return Response(response.with_content(content))
 
     async def rpc(self, name: str, args: tuple[Any, ...]) -> Any:
         """Call a method of it, as others may."""
@@ -162,9 +162,15 @@ def response_of(result: object) -> Response:
     Raises:
         JsTypeError: it is no response.
     """
-    if not isinstance(result, FetchResponse | JsResponse):
+    return _checked(result).__wakeful_transfer__()
+
+
+def _checked(result: object) -> JsResponse:
+    if isinstance(result, FetchResponse):
+        return result.js_object
+    if not isinstance(result, JsResponse):
         raise JsTypeError(NO_RESPONSE)
-    return result.__wakeful_transfer__()
+    return result
 
 
 def event_plan(exported: Exported) -> GatedPlan:

@@ -2,7 +2,7 @@
 
 Shapes:  an id is 32 bytes, shown as 64 lower-case hex digits: 16 bytes that tell objects apart
          (derived from a name, or random), then 16 bytes of HMAC over them which tell namespaces
-         apart. The key of a namespace is SHA-256 of "<worker>-<class>".
+         apart. The key of a namespace is SHA-256 of its name, "<worker>-<class>" at first.
 Errors:  TypeError with workerd's texts for text that is no id, or one of another namespace.
 Source:  workerd, ActorIdFactory; miniflare's unique keys.
 """
@@ -77,11 +77,11 @@ class DurableObjectId(JsProxy):
 class IdSpace:
     """The ids of one class of one Worker."""
 
-    __slots__ = ("_key", "_random_bytes", "unique_key")
+    __slots__ = ("_keyed", "_random_bytes", "unique_key")
 
     def __init__(self, unique_key: str, random_bytes: Callable[[int], bytes]) -> None:
         self.unique_key = unique_key
-        self._key = sha256(unique_key.encode()).digest()
+        self._keyed = hmac.new(sha256(unique_key.encode()).digest(), digestmod="sha256")
         self._random_bytes = random_bytes
 
     def from_name(self, name: object) -> DurableObjectId:
@@ -110,12 +110,39 @@ class IdSpace:
     def _id(self, half: bytes, name: str | None) -> DurableObjectId:
         return DurableObjectId((half + self._mac(half)).hex(), name)
 
+    def renamed(self, unique_key: str) -> IdSpace:
+        """The ids of the class under another namespace's name."""
+        return IdSpace(unique_key, self._random_bytes)
+
     def _mac(self, data: bytes) -> bytes:
-        return hmac.digest(self._key, data, "sha256")[:HALF_BYTES]
+        mac = self._keyed.copy()  # half of what it costs to begin with the key
+        mac.update(data)
+        return mac.digest()[:HALF_BYTES]
+
+
+class EarlyIds(IdSpace):
+    """The ids of a class before it is known which namespace it has: most likely this one.
+
+    Attributes:
+        used: an id has been made.
+    """
+
+    __slots__ = ("used",)
+
+    def __init__(self, unique_key: str, random_bytes: Callable[[int], bytes]) -> None:
+        super().__init__(unique_key, random_bytes)
+        self.used = False
+
+    def _id(self, half: bytes, name: str | None) -> DurableObjectId:
+        self.used = True
+        return super()._id(half, name)
 
 
 def unique_key(worker: str, class_name: str) -> str:
-    """The name of a namespace, which its ids and its files depend on."""
+    """The name of a class's namespace, unless it has had another one before.
+
+    Ids of objects and the files of workerd depend on it.
+    """
     return f"{worker}-{class_name}"
 
 

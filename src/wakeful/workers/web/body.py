@@ -155,8 +155,8 @@ class Body(JsProxy):
 def own_headers(init: object, content_type: str | None) -> Headers:
     """Headers that were given, and the Content-Type of the body where none is among them."""
     headers = Headers(init)
-    if content_type is not None and not headers.has("content-type"):
-        headers.set("content-type", content_type)
+    if content_type is not None:
+        headers.set_missing("content-type", content_type)
     return headers
 
 

@@ -32,7 +32,7 @@ class Headers(JsProxy):
         if init is None:
             return
         if isinstance(init, Headers):
-            self._pairs = list(init._pairs)
+            self._pairs = init._pairs.copy()
             return
         for name, value in init.items() if hasattr(init, "items") else init:
             self.append(name, value)
@@ -40,7 +40,7 @@ class Headers(JsProxy):
     @classmethod
     def received(cls, pairs: Iterable[tuple[str, str]]) -> Headers:
         """Headers that a server or client has read: lower-case names, checked already."""
-        headers = cls()
+        headers = cls.__new__(cls)
         headers._pairs = list(pairs)
         return headers
 
@@ -74,6 +74,13 @@ class Headers(JsProxy):
         rest = [pair for pair in self._pairs if pair[0] != key]
         rest.insert(len(rest) if first is None else first, (key, text))
         self._pairs = rest
+
+    def set_missing(self, key: str, text: str) -> None:
+        """Set a checked name, in lower case, unless it is there."""
+        for other, _ in self._pairs:
+            if other == key:
+                return
+        self._pairs.append((key, text))
 
     def append(self, name: str, value: object) -> None:
         """Add a value."""
@@ -132,6 +139,9 @@ class Headers(JsProxy):
 
     def __len__(self) -> int:
         return len(self.items())
+
+    def __bool__(self) -> bool:
+        return bool(self._pairs)
 
     def __repr__(self) -> str:
         return f"Headers({self._pairs!r})"

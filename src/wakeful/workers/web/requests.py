@@ -172,6 +172,8 @@ def _request_in(input: object) -> JsRequest | None:
 
 
 def _method(value: object) -> str:
+    if type(value) is str and value in UPPER:
+        return value
     text = str(value.value) if isinstance(value, HTTPMethod) else js_string(value)
     if not text or not TOKEN.issuperset(text.lower()):
         raise JsTypeError(f"Invalid HTTP method string: {text}")

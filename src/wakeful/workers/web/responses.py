@@ -7,11 +7,11 @@ Source:  Fetch standard, section Response; the Workers SDK; the texts are worker
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from wakeful.workers.proxies import JsBytes, JsDict, JsRangeError, JsTypeError, options_of
+from wakeful.workers.proxies import JsBytes, JsRangeError, JsTypeError, options_of
 from wakeful.workers.web import urls
 from wakeful.workers.web.blobs import Blob, JsBlob
 from wakeful.workers.web.body import Body, BodyFace, Content, extract, own_headers
@@ -34,7 +34,9 @@ class JsResponse(Body):
     js_name = "Response"
 
     def __init__(self, body: object = None, options: object = None, **named: Any) -> None:
-        init = _init(options, named)
+        self._make(body, _init(options, named))
+
+    def _make(self, body: object, init: Mapping[str, Any]) -> None:
         content, content_type = extract(body)
         socket = init.get("webSocket")
         self.status = _status(init.get("status"), socket)
@@ -81,9 +83,7 @@ class JsResponse(Body):
     @classmethod
     def _of_json(cls, data: Any, options: object = None, **named: Any) -> JsResponse:
         init = _init(options, named)
-        headers = Headers(init.get("headers"))
-        if not headers.has("content-type"):
-            headers.set("content-type", "application/json")
+        headers = own_headers(init.get("headers"), "application/json")
         return cls(json.dumps(data, separators=(",", ":")), {**init, "headers": headers})
 
     @classmethod
@@ -227,9 +227,8 @@ class FetchResponse(BodyFace):
         headers: object = None,
     ) -> Response:
         """A response that is a JSON value."""
-        own = Headers(given_headers(headers))
-        if not own.has("content-type"):
-            own.set("content-type", "application/json")
+        own = given_headers(headers)
+        own.set_missing("content-type", "application/json")
         return Response(json.dumps(data), status, status_text, own)
 
     def json(self: Any, *args: Any, **named: Any) -> Any:
@@ -264,13 +263,17 @@ class Response(FetchResponse):
             return
         if body is not None and not isinstance(body, BODIES):
             raise TypeError(f"Unsupported type in Response: {type(body).__name__}")
-        init = JsDict(
-            status=status,
-            statusText=status_text,
-            headers=given_headers(headers) if headers else None,
-            webSocket=web_socket,
+        response = JsResponse.__new__(JsResponse)
+        response._make(
+            body,
+            {
+                "status": status,
+                "statusText": status_text,
+                "headers": given_headers(headers) if headers else None,
+                "webSocket": web_socket,
+            },
         )
-        super().__init__(JsResponse(body, init))
+        super().__init__(response)
 
     def __repr__(self) -> str:
         said = [f"status={self.status}"]
