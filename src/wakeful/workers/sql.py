@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 from weakref import WeakSet
 
-from wakeful.errors import SqlError
+from wakeful.errors import SqlError, WakefulError
 from wakeful.ports import SqlCursor, SqlRow, SqlValue
 from wakeful.runtime.gated import Gated
 from wakeful.workers.proxies import JsArray, JsBytes, JsDict, JsException, JsProxy, JsTypeError
@@ -72,9 +72,10 @@ class SqlStorage(JsProxy):
         return cursor
 
     def _hold(self) -> None:
-        for cursor in list(self._cursors):
-            cursor.hold()
-        self._cursors.clear()
+        if self._cursors:  # before each commit; hardly ever is there one
+            for cursor in list(self._cursors):
+                cursor.hold()
+            self._cursors.clear()
 
 
 class Cursor(JsProxy):
@@ -145,7 +146,7 @@ class Cursor(JsProxy):
         return _in_js_words(lambda: next(self._rows, None))
 
     def _made(self, row: SqlRow) -> JsDict:
-        return JsDict(zip(self._rows.columns, map(_seen, row), strict=True))
+        return JsDict(zip(self._rows.columns, map(seen, row), strict=True))
 
 
 class RawRows(JsProxy):
@@ -158,12 +159,12 @@ class RawRows(JsProxy):
 
     def __iter__(self) -> Iterator[JsArray]:
         while (row := self._take()) is not None:
-            yield JsArray(map(_seen, row))
+            yield JsArray(map(seen, row))
 
     def next(self) -> JsDict:
         """The next row as `value`; `done` is True where there is none."""
         row = self._take()
-        value = None if row is None else JsArray(map(_seen, row))
+        value = None if row is None else JsArray(map(seen, row))
         return JsDict(done=row is None, value=value)
 
     def toArray(self) -> JsArray:
@@ -195,7 +196,7 @@ def _text(value: object) -> str:
     return utf8(js_string(value)).decode()
 
 
-def _seen(value: SqlValue) -> object:
+def seen(value: SqlValue) -> object:
     """A value as JavaScript has it: all numbers are doubles."""
     if isinstance(value, int):
         return value if abs(value) <= SAFE_INT_MAX else int(float(value))
@@ -209,15 +210,21 @@ def _in_js_words(run: Callable[[], T]) -> T:
     try:
         return run()
     except SqlError as error:
-        text = str(error)
-        if error.message.startswith("SQL code did not contain"):
-            text = error.message
-        elif error.message.startswith("wrong number of bindings"):
-            text = BINDINGS
-        elif error.message.startswith("only the last of several"):
-            text = PARAMETERS
-        elif "transactions are not opened with SQL" in error.message:
-            text = TRANSACTIONS
-        elif error.name == "SQLITE_AUTH" and error.message.startswith("not authorized"):
-            text = "not authorized: SQLITE_AUTH"
-        raise JsException(text) from error
+        raise JsException(text_of(error)) from error
+
+
+def text_of(error: WakefulError) -> str:
+    """What a Worker hears of an error of SQL, or of one that kept it from running."""
+    if not isinstance(error, SqlError):
+        return str(error)
+    if error.message.startswith("SQL code did not contain"):
+        return error.message
+    if error.message.startswith("wrong number of bindings"):
+        return BINDINGS
+    if error.message.startswith("only the last of several"):
+        return PARAMETERS
+    if "transactions are not opened with SQL" in error.message:
+        return TRANSACTIONS
+    if error.name == "SQLITE_AUTH" and error.message.startswith("not authorized"):
+        return "not authorized: SQLITE_AUTH"
+    return str(error)
