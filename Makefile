@@ -37,13 +37,20 @@ setup: .venv/.installed ## create .venv and install wakeful with its development
 run: setup ## serve the counter example on http://127.0.0.1:8787
 	@exec $(BIN)/wakeful dev examples/counter/app.py
 
-# The core is gated by its own tests alone, so the rest of the suite runs without a tracer.
-test: setup lint types ## everything CI checks: format, lint, types, layers, all tests, full branch coverage of the core
-	@if compgen -G 'src/wakeful/core/*.py' >/dev/null; then \
-		$(BIN)/coverage run --source=wakeful.core -m pytest -q tests/core; \
-		$(BIN)/coverage report --fail-under=100; \
-	fi
-	@$(PYTEST) --ignore=tests/core
+# The core is gated by its own tests alone, so the rest of the suite runs without a tracer, and on all
+# cores: a module's tests stay together, as some share a server.
+test: setup ## everything CI checks: format, lint, types, layers, all tests, full branch coverage of the core
+	@$(MAKE) -j2 static core
+	@$(PYTEST) -n auto --dist loadscope --ignore=tests/core
+
+.PHONY: static core
+static:
+	@$(MAKE) lint
+	@$(MAKE) types
+
+core: setup
+	@$(BIN)/coverage run --source=wakeful.core -m pytest -q tests/core
+	@$(BIN)/coverage report --fail-under=100
 
 fmt: setup ## format the code and apply the safe lint fixes
 	@$(BIN)/ruff check -q --fix-only .

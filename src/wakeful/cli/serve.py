@@ -28,9 +28,9 @@ from wakeful.node import Runtime
 
 
 @click.command(epilog=EXIT_CODES)
-@click.argument("target")
+@click.argument("targets", metavar="TARGET...", nargs=-1, required=True)
 @options
-def command(target: str, **chosen: object) -> None:
+def command(targets: tuple[str, ...], **chosen: object) -> None:
     """Serve actors over HTTP.
 
     TARGET is a file, app.py, or a module, package.module; app.py:Counter,Other serves only these.
@@ -38,13 +38,14 @@ def command(target: str, **chosen: object) -> None:
     defines is served.
 
     TARGET may also be a Cloudflare Worker written in Python: its directory, or its wrangler.toml,
-    .json or .jsonc. The Worker then answers every path but those below /_wakeful/.
+    .json or .jsonc. The Worker then answers every path but those below /_wakeful/. Behind it, name
+    the directories of other Workers that it, or they, reach by bindings.
 
     A signal (Ctrl-C, SIGTERM) lets calls under way end; a second one ends the process at once.
     """
     options = settings(**chosen)  # type: ignore[arg-type]
     with start_errors():
-        runtime = source_of(target, options).first()
+        runtime = source_of(targets, options).first()
     log_as_json()
     run(_serve(options, runtime))
 
@@ -71,9 +72,9 @@ def _log(request: Request, error: WakefulError) -> None:
     """
     if isinstance(error, CallError):
         return
-    import structlog
+    from wakeful.log import logger
 
-    structlog.get_logger("wakeful").error(
+    logger().error(
         "call failed",
         path=request.path,
         code=error.code,

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import structlog
-
 from wakeful.errors import RuntimeOverloaded, WakefulError
 from wakeful.http.admin import Admin
 from wakeful.http.deadline import Deadlines
@@ -24,6 +22,7 @@ from wakeful.http.refusals import InternalError, NoSuchPath, NotAllowedHere, Upg
 from wakeful.http.routes import ACTORS, ADMIN
 from wakeful.http.settings import HttpSettings
 from wakeful.http.websocket import Doors, wants_upgrade
+from wakeful.log import logger
 from wakeful.runtime.host import Host
 
 Handler = Callable[[Request], Awaitable[Answer]]
@@ -112,7 +111,7 @@ class Gateway:
         except ClientGone:
             raise
         except Exception as error:
-            log = structlog.get_logger("wakeful")
+            log = logger()
             log.exception("request failed", method=request.method, error=str(error))
             answer = problem(InternalError("an error of the server; the log says more"))
         finally:
@@ -137,7 +136,7 @@ class Gateway:
         except WakefulError as error:
             return self._count(self._problem(request, error))
         except Exception as error:
-            log = structlog.get_logger("wakeful")
+            log = logger()
             log.exception("an upgrade failed", path=request.path, error=str(error))
             answer = problem(InternalError("an error of the server; the log says more"))
             return self._count(answer)

@@ -17,13 +17,12 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Final, cast
 
-import structlog
-
 from wakeful.actor import AlarmInfo
 from wakeful.actor_type import ActorType, MethodPlan
 from wakeful.core.alarms import AlarmCell, AlarmRun
 from wakeful.errors import ConfigError, InvalidArguments, StorageError, WakefulError
 from wakeful.ids import ActorId
+from wakeful.log import logger
 from wakeful.ports import ALARM_KEY, Clock, Store
 
 if TYPE_CHECKING:
@@ -286,7 +285,7 @@ class Alarms:
             activation.writes().put(ALARM_KEY, later.pack())
 
     def _log(self, event: str, error: Exception | None, actor: ActorId | None = None) -> None:
-        log = structlog.get_logger("wakeful")
+        log = logger()
         log.warning(
             event, actor=str(actor) if actor else None, error=repr(error) if error else None
         )

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-import structlog
-
 from wakeful import codec
 from wakeful.actor import Log, Sql, WebSocket
 from wakeful.errors import ActivationAborted, ActorAborted, InvalidArguments
 from wakeful.ids import ActorId
+from wakeful.log import logger
 from wakeful.ports import KV_PREFIX
 from wakeful.runtime.alarms import AlarmFace
 
@@ -164,7 +163,7 @@ class Context:
     def log(self) -> Log:
         """A logger bound to type and name."""
         actor = self._activation.id
-        log: Log = structlog.get_logger("wakeful.actor").bind(type=actor.type, name=actor.name)
+        log: Log = logger("wakeful.actor").bind(type=actor.type, name=actor.name)
         return log
 
     def now_ns(self) -> int:

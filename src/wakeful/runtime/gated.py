@@ -29,13 +29,12 @@ from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-import structlog
-
 from wakeful.actor import ActorContext
 from wakeful.actor_type import MethodPlan
 from wakeful.core.gates import Section
 from wakeful.core.lifecycle import State
 from wakeful.errors import ActivationAborted, ActorAborted, WakefulError
+from wakeful.log import logger
 from wakeful.ports import Database
 from wakeful.runtime.alarms import AlarmFace
 from wakeful.runtime.turn import Turn, current
@@ -345,7 +344,7 @@ class Gated:
         try:
             await work
         except Exception as error:
-            log = structlog.get_logger("wakeful")
+            log = logger()
             log.error("waitUntil failed", actor=str(self._activation.id), exc_info=error)
 
     def _own_context(self) -> Context:

@@ -10,8 +10,6 @@ from functools import partial
 from random import Random
 from typing import TypeVar, cast
 
-import structlog
-
 from wakeful.actor_type import ActorType
 from wakeful.config import Config
 from wakeful.core.lease import Lease
@@ -25,6 +23,7 @@ from wakeful.errors import (
 )
 from wakeful.facet import Facet, Persistence
 from wakeful.ids import ActorId, check_name
+from wakeful.log import logger
 from wakeful.ports import Clock, Database, SqlFactory, Store, StoreInfo
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.alarms import Alarms, InternalPlan
@@ -270,7 +269,7 @@ class Host:
             error = cause
         else:
             return  # it was thrown away on purpose
-        log = structlog.get_logger("wakeful")
+        log = logger()
         log.error(
             "background work failed",
             actor=str(activation.id),

@@ -13,8 +13,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Final
 
-import structlog
-
 from wakeful.actor import Actor
 from wakeful.actor_type import ActorType
 from wakeful.config import Config
@@ -33,6 +31,7 @@ from wakeful.errors import (
     again,
 )
 from wakeful.ids import ActorId, shard_of
+from wakeful.log import logger
 from wakeful.ports import Cells, Clock, Store
 from wakeful.runtime.activation import Activation, Envelope
 from wakeful.runtime.catalog import Catalog
@@ -339,7 +338,7 @@ class Life:
             await self.flusher.durable(activation)
         except BaseException as error:
             if activation.life.state is not State.GONE:
-                log = structlog.get_logger("wakeful")
+                log = logger()
                 log.exception("on_deactivate failed", actor=str(activation.id), error=str(error))
         if activation.life.state is State.DEACTIVATING:
             self._gone(activation)
@@ -379,7 +378,7 @@ class Life:
             try:
                 hook(activation.id)
             except Exception as error:  # the actor goes all the same, and so do the others
-                log = structlog.get_logger("wakeful")
+                log = logger()
                 log.exception("a facet failed", actor=str(activation.id), error=str(error))
 
     def _lose(self, activation: Activation, failure: WakefulError) -> None:

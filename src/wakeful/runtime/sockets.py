@@ -21,8 +21,6 @@ from contextvars import Context as Variables
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
-import structlog
-
 from wakeful.actor import WebSocket
 from wakeful.actor_type import ActorType, MethodPlan
 from wakeful.config import Limits
@@ -43,6 +41,7 @@ from wakeful.errors import (
     WakefulError,
 )
 from wakeful.ids import ActorId
+from wakeful.log import logger
 from wakeful.ports import Clock
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.alarms import InterleavedPlan, InternalPlan
@@ -397,7 +396,7 @@ class Sockets:
         return socket.waiting
 
     def _log(self, event: str, actor: ActorId | None, error: BaseException) -> None:
-        log = structlog.get_logger("wakeful")
+        log = logger()
         log.error(event, actor=str(actor), error=repr(error), exc_info=error)
 
 

@@ -18,10 +18,9 @@ from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from wakeful.actor_type import MethodPlan
 from wakeful.errors import WakefulError
+from wakeful.log import logger
 from wakeful.runtime.activation import Activation
 
 if TYPE_CHECKING:
@@ -269,7 +268,7 @@ class RunnerPool:
                 task.cancel()
             await asyncio.wait(tasks, timeout=seconds)
             await asyncio.sleep(0)  # until the set knows
-        log = structlog.get_logger("wakeful")
+        log = logger()
         log.error("turns do not end although they are cancelled", count=len(self._all))
 
     def _runner(self) -> Runner | None:
