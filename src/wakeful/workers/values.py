@@ -178,6 +178,8 @@ def js_string(value: object, *, none: str = "undefined") -> str:
         value: any value of a Worker.
         none: how None reads; some places have it as null, others as undefined.
     """
+    if type(value) is str:
+        return value
     match value:
         case None:
             return none

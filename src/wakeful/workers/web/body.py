@@ -36,6 +36,8 @@ def extract(body: object) -> tuple[Content, str | None]:
         JsTypeError: it is a stream that somebody reads.
     """
     match body:
+        case str():
+            return utf8(body), TEXT
         case None:
             return None, None
         case bytes() | bytearray() | memoryview():
