@@ -28,7 +28,7 @@ from wakeful.http.gateway import Front, Gateway, Report
 from wakeful.http.server import HttpServer
 from wakeful.http.settings import HttpSettings
 from wakeful.ids import check_name
-from wakeful.ports import Clock, Page, Store
+from wakeful.ports import Clock, Page, Store, StoreInfo
 from wakeful.runtime.host import Host
 from wakeful.sql.databases import Databases
 from wakeful.store.sqlite import SQLiteStore
@@ -105,6 +105,11 @@ class Runtime:
         loop = asyncio.get_running_loop()
         info = self._store.open()
         self._started = True
+        try:
+            await self._prepare(info)
+        except BaseException:
+            await self._store.close()
+            raise
         sql = self._databases()
         host = Host(
             loop=loop,
@@ -253,6 +258,13 @@ class Runtime:
     def detach(self, actor: type[Actor], facet: Facet) -> None:
         """Take a facet away from a type while it runs."""
         self.host.detach(actor, facet)
+
+    async def _prepare(self, info: StoreInfo) -> None:
+        """Whatever must be done with the store before anything is served."""
+
+    def _add(self, actors: Iterable[type[Actor] | ActorSpec]) -> None:
+        """Serve these too; only before it is started, `_prepare` included."""
+        self._types += [_actor_type(actor, self.config) for actor in actors]
 
     def _databases(self) -> Databases:
         limits = self.config.limits

@@ -7,24 +7,24 @@ from __future__ import annotations
 
 import secrets
 from asyncio import CancelledError
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from random import Random
 from types import TracebackType
 from typing import Final, Self
 from urllib.parse import quote
 
 from wakeful.config import Config
-from wakeful.errors import ActorRaised, ConfigError, WakefulError
+from wakeful.errors import ActorRaised, WakefulError
 from wakeful.http.message import Answer, Request
 from wakeful.node import Path, Runtime, SystemClock
-from wakeful.ports import Clock, Store
+from wakeful.ports import Clock, Store, StoreInfo
 from wakeful.workers.failures import cause_of
-from wakeful.workers.support import unsupported
+from wakeful.workers.migrate import check, migrate
+from wakeful.workers.together import Together
 from wakeful.workers.web.outgoing import Fetcher
 from wakeful.workers.web.requests import JsRequest
 from wakeful.workers.web.responses import JsResponse
 from wakeful.workers.web.streams import ReadableStream
-from wakeful.workers.worker import Worker
 from wakeful.workers.wrangler import WranglerConfig
 
 PATH_SAFE: Final = "/:@!$&'()*+,;=~-._[]|"  # what WHATWG's URL parser leaves as it is in a path
@@ -33,13 +33,14 @@ CONNECTION: Final = frozenset({"connection", "keep-alive", "transfer-encoding", 
 
 
 class WorkerRuntime(Runtime):
-    """A Worker and its objects in this process, kept in a data directory.
+    """A Worker, those that it binds, and their objects in this process, kept in a data directory.
 
-    Use it as an async context manager, once; a process has room for one Worker at a time.
+    Use it as an async context manager, once; a process has room for one at a time.
 
     Args:
         data: the data directory (made if missing), or a store of your own.
         worker: what its wrangler file says: `read_config(path)`.
+        others: the same of Workers that are reached by bindings.
         config: settings; see Config.
         clock: time, injected by tests.
         random: chance, injected by tests.
@@ -55,42 +56,50 @@ class WorkerRuntime(Runtime):
         data: Path | Store,
         worker: WranglerConfig,
         *,
+        others: Sequence[WranglerConfig] = (),
         config: Config | None = None,
         clock: Clock | None = None,
         random: Random | None = None,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
         fetcher: Fetcher | None = None,
     ) -> None:
-        if problems := unsupported(worker):
-            raise ConfigError("\n".join(problems))
         config, clock = config or Config(), clock or SystemClock()
         now_ns = clock.now_ns
-        self.worker = Worker(
-            worker,
+        self.workers = Together(
+            [worker, *others],
             now_ms=lambda: now_ns() // 1_000_000,
             random_bytes=random_bytes,
             fetcher=fetcher,
         )
+        self.worker = self.workers.first
         try:
-            specs = self.worker.specs(config.idle_seconds)
-            super().__init__(data, specs, config=config, clock=clock, random=random)
+            super().__init__(data, (), config=config, clock=clock, random=random)
         except BaseException:
-            self.worker.unload()
+            self.workers.unload()
             raise
         self._front = self._answer
+
+    def check(self, running: Self) -> None:
+        """Refuse what would keep it from taking over from one that runs, on the same directory.
+
+        Raises:
+            ConfigError: its classes do not fit to what the data directory has.
+        """
+        check(running._store, self.workers.claims())
 
     async def __aenter__(self) -> Self:
         """Start: take the data directory and serve the Worker's objects.
 
         Raises:
             DirectoryInUse, FormatTooNew, StorageError: the directory cannot be used.
+            ConfigError: the classes do not fit to what it has.
         """
         try:
             await super().__aenter__()
         except BaseException:
-            self.worker.unload()
+            self.workers.unload()
             raise
-        self.worker.start(self.host)
+        self.workers.start(self.host)
         return self
 
     async def __aexit__(
@@ -101,10 +110,15 @@ class WorkerRuntime(Runtime):
     ) -> None:
         """Stop in good order; what was acknowledged is on disk."""
         try:
-            await self.worker.finish(self.config.limits.shutdown_seconds)
+            await self.workers.finish(self.config.limits.shutdown_seconds)
             await super().__aexit__(kind, error, traceback)
         finally:
-            self.worker.unload()
+            self.workers.unload()
+
+    async def _prepare(self, info: StoreInfo) -> None:
+        ledger = await migrate(self._store, info, self.workers.claims())
+        self.workers.keep_in({name: owned.namespaces for name, owned in ledger.items()})
+        self._add(self.workers.specs(self.config.idle_seconds))
 
     async def _answer(self, request: Request, body: bytes | None) -> Answer:
         try:

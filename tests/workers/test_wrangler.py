@@ -175,9 +175,7 @@ def test_own_classes_are_named_once_and_leave_out_those_of_others(make: Make) ->
     config = make({"durable_objects": {"bindings": bindings}})
     assert config.own_classes() == ["Counter"]
     assert [config.is_own(binding) for binding in config.bindings] == [True, True, False]
-    (message,) = unsupported(config)
-    assert "binding 'C'" in message
-    assert "another Worker, 'other'" in message
+    assert [config.script_of(binding) for binding in config.bindings][2] == "other-prod"
 
 
 def test_flags(make: Make) -> None:
@@ -273,6 +271,26 @@ BINDING = {"name": "COUNTERS", "class_name": "Counter"}
             r"exports.A.storage: 'x' is neither",
         ),
         ({"triggers": {"crons": "x"}}, r"triggers.crons: expected a list"),
+        ({"kv_namespaces": [{"id": "1"}]}, r"kv_namespaces\[0\].binding: missing"),
+        ({"kv_namespaces": [{"binding": "A", "x": 1}]}, r"kv_namespaces\[0\].x: unknown key"),
+        ({"kv_namespaces": [{"binding": "A", "id": "x" * 1025}]}, "at most 1024 bytes"),
+        ({"kv_namespaces": [{"binding": "A", "remote": True}]}, "remote: wakeful keeps the data"),
+        ({"kv_namespaces": [{"binding": "COUNTERS"}]}, "'COUNTERS' is also in durable_objects"),
+        ({"d1_databases": [{"binding": "GREETING"}]}, "d1_databases: 'GREETING' is also in vars"),
+        ({"d1_databases": [{"binding": "D", "migrations_pattern": "*"}]}, "Use migrations_dir"),
+        (
+            {"ratelimits": [{"name": "R", "namespace_id": "1", "simple": {"period": 10}}]},
+            r"ratelimits\[0\].simple.limit: expected a whole number of calls",
+        ),
+        (
+            {
+                "ratelimits": [
+                    {"name": "R", "namespace_id": "1", "simple": {"limit": 1, "period": 7}}
+                ]
+            },
+            "simple.period: expected 10 or 60 seconds, got 7",
+        ),
+        ({"version_metadata": {"name": "V"}}, "version_metadata.name: unknown key"),
     ],
 )
 def test_what_is_wrong_is_named(make: Make, changes: dict[str, Any], message: str) -> None:
@@ -298,28 +316,12 @@ def test_malformed_files(worker: Path, name: str, content: bytes, message: str) 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"services": [{"binding": "B", "service": "w"}]}, "services binding 'B': wakeful does"),
-        ({"kv_namespaces": [{"binding": "CACHE", "id": "1"}]}, "kv_namespaces binding 'CACHE'"),
-        ({"d1_databases": [{"binding": "DB"}]}, "does not provide D1 databases"),
         ({"r2_buckets": [{"binding": "R"}]}, "r2_buckets binding 'R'"),
         ({"queues": {"producers": [{"binding": "Q", "queue": "q"}]}}, "queues.producers binding"),
         ({"queues": {"consumers": [{"queue": "q"}]}}, "queues.consumers 'q'"),
-        ({"triggers": {"crons": ["* * * * *"]}}, "triggers.crons '* * * * *': wakeful does not"),
-        ({"assets": {"directory": "./static"}}, "assets './static': wakeful does not provide"),
         ({"ai": {"binding": "AI"}}, "ai binding 'AI'"),
         ({"wasm_modules": {"X": "x.wasm"}}, "wasm_modules: wakeful does not provide WASM modules"),
         ({"durable_object": {}, "x": 1}, "x: wakeful does not know this key"),
-        (
-            {
-                "migrations": [
-                    {
-                        "tag": "v1",
-                        "transferred_classes": [{"from": "A", "from_script": "w", "to": "B"}],
-                    }
-                ]
-            },
-            "migrations 'v1': 'A' is to be transferred from the Worker 'w'",
-        ),
     ],
 )
 def test_what_is_not_provided_is_said(make: Make, changes: dict[str, Any], message: str) -> None:
@@ -332,3 +334,40 @@ def test_what_is_not_provided_is_said(make: Make, changes: dict[str, Any], messa
 def test_what_is_about_deploying_is_passed_over(make: Make) -> None:
     config = make({"$schema": "x", "observability": {"enabled": True}, "routes": ["a"], "ai": {}})
     assert unsupported(config) == []
+
+
+def test_resources(make: Make) -> None:
+    config = make(
+        {
+            "kv_namespaces": [{"binding": "A", "id": "1", "preview_id": "2"}, {"binding": "B"}],
+            "d1_databases": [
+                {"binding": "D", "database_name": "shop"},
+                {"binding": "E", "database_id": "7", "migrations_dir": "sql"},
+            ],
+            "ratelimits": [
+                {"name": "R", "namespace_id": "1", "simple": {"limit": 5, "period": 10}}
+            ],
+            "version_metadata": {"binding": "V"},
+        }
+    )
+    found = config.resources
+    assert [(kv.name, kv.id) for kv in found.kv] == [("A", "1"), ("B", "B")]
+    assert [(d1.id, d1.database_name) for d1 in found.d1] == [("shop", "shop"), ("7", "E")]
+    assert [d1.migrations_dir.name for d1 in found.d1] == ["migrations", "sql"]
+    assert (found.ratelimits[0].limit, found.version_metadata, found.assets) == (5, "V", None)
+    assert unsupported(config) == []
+    assert dict(found.names())["V"] == "version_metadata"
+
+
+def test_an_environment_has_its_own_resources_and_the_same_assets(make: Make, worker: Path) -> None:
+    (worker / "public").mkdir()
+    changes = {
+        "kv_namespaces": [{"binding": "A"}],
+        "assets": {"directory": "./public"},
+        "triggers": {"crons": ["0 0 * * *"]},
+        "env": {"test": {"migrations": JSON["migrations"]}},
+    }
+    config = make(changes, "test")
+    assert config.resources.kv == ()
+    assert config.resources.assets is not None
+    assert [cron.text for cron in config.crons] == ["0 0 * * *"]

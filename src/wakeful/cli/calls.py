@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -40,8 +41,8 @@ def _printable(text: str) -> str:
 class Errors:
     """Prints the errors of calls: the user's own lines, nothing of ours."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, roots: Sequence[Path]) -> None:
+        self._roots = roots
 
     def report(self, request: Request, error: WakefulError) -> None:
         """An error that is answered with."""
@@ -63,4 +64,4 @@ class Errors:
         from rich.console import Console
 
         console = Console(file=file, stderr=file is None, highlight=False)
-        console.print(readable(error, self._root))
+        console.print(readable(error, self._roots))

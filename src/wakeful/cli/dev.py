@@ -20,7 +20,7 @@ import click
 import msgspec
 
 from wakeful.cli.calls import Errors, print_call
-from wakeful.cli.failures import EXIT_CODES, DataFailure, Failure
+from wakeful.cli.failures import EXIT_CODES, DataFailure, Failure, TargetFailure
 from wakeful.cli.process import (
     Admission,
     Settings,
@@ -49,9 +49,9 @@ DEBOUNCE_MS: Final = 200  # the data directory below the target changes all the 
 
 
 @click.command(epilog=EXIT_CODES)
-@click.argument("target")
+@click.argument("targets", metavar="TARGET...", nargs=-1, required=True)
 @options
-def command(target: str, **chosen: object) -> None:
+def command(targets: tuple[str, ...], **chosen: object) -> None:
     """Serve actors over HTTP, and reload them whenever their code changes.
 
     TARGET is a file, app.py, or a module, package.module; app.py:Counter,Other serves only these.
@@ -59,7 +59,8 @@ def command(target: str, **chosen: object) -> None:
     defines is served.
 
     TARGET may also be a Cloudflare Worker written in Python: its directory, or its wrangler.toml,
-    .json or .jsonc. The Worker then answers every path but those below /_wakeful/.
+    .json or .jsonc. The Worker then answers every path but those below /_wakeful/. Behind it, name
+    the directories of other Workers that it, or they, reach by bindings.
 
     A reload imports anew what is below the target's directory. Durable state stays; what an actor
     keeps only in memory starts anew. Code that cannot be imported changes nothing.
@@ -69,8 +70,8 @@ def command(target: str, **chosen: object) -> None:
     limits = msgspec.structs.replace(options.config.limits, shutdown_seconds=SHUTDOWN_SECONDS)
     config = msgspec.structs.replace(options.config, limits=limits)
     options = msgspec.structs.replace(options, config=config)
-    source = source_of(target, options)
-    errors = Errors(source.root)
+    source = source_of(targets, options)
+    errors = Errors(source.roots)
     _log_for_people(errors)
     run(_develop(source, options, errors))
 
@@ -171,7 +172,7 @@ class Development:
                 return path.endswith(ends) and super().__call__(change, path)
 
         changes = awatch(
-            self._source.root,
+            *self._source.roots,
             watch_filter=Sources(ignore_paths=[self._chosen.data.resolve()]),
             debounce=DEBOUNCE_MS,
             stop_event=stop,
@@ -218,6 +219,8 @@ class Development:
                     raise DataFailure(str(error)) from error
             except StorageError as error:
                 raise DataFailure(str(error)) from error
+            except ConfigError as error:
+                raise TargetFailure(str(error)) from error
             else:
                 return
             await asyncio.sleep(REOPEN_PAUSE_SECONDS)

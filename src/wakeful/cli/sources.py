@@ -6,13 +6,13 @@ Errors:     Failure and ConfigError, in words for whoever typed the command.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from wakeful.actor_type import EMPTY, ActorType
 from wakeful.cli import reload
-from wakeful.cli.failures import TargetFailure
+from wakeful.cli.failures import TargetFailure, WrongUsage
 from wakeful.cli.process import Settings
 from wakeful.cli.target import Served, Target
 from wakeful.cli.tracebacks import full, is_user_file
@@ -31,12 +31,12 @@ class Source(Protocol):
 
     Attributes:
         text: how it was named.
-        root: where the user's modules are.
+        roots: where the user's modules are.
         files: the ends of the names of files that matter.
     """
 
     text: str
-    root: Path
+    roots: tuple[Path, ...]
     files: tuple[str, ...]
 
     def first(self) -> Runtime:
@@ -52,14 +52,23 @@ class Source(Protocol):
         """A command that works."""
 
 
-def source_of(text: str, chosen: Settings) -> Source:
-    """What an argument names: a Worker's directory or wrangler file, else actors.
+def source_of(texts: Sequence[str], chosen: Settings) -> Source:
+    """What arguments name: directories or wrangler files of Workers, else actors.
 
     Raises:
-        Failure: it cannot name anything.
+        Failure: they cannot name anything.
     """
-    file = find_config(Path(text))
-    return ActorSource(text, chosen) if file is None else WorkerSource(text, file, chosen)
+    files = [find_config(Path(text)) for text in texts]
+    found = [file for file in files if file is not None]
+    if len(found) == len(texts):
+        return WorkerSource(" and ".join(texts), found, chosen)
+    if len(texts) == 1:
+        return ActorSource(texts[0], chosen)
+    (odd, *_) = (text for text, file in zip(texts, files, strict=True) if file is None)
+    raise WrongUsage(
+        f"{odd} has no wrangler.toml, .json or .jsonc: only Workers can be served together. For "
+        "actors of several files, import them in one"
+    )
 
 
 class ActorSource:
@@ -71,7 +80,7 @@ class ActorSource:
         self._target = Target.parse(text)
         self._chosen = chosen
         self.text = self._target.text
-        self.root = self._target.root
+        self.roots: tuple[Path, ...] = (self._target.root,)
 
     def first(self) -> Runtime:
         """A runtime of the actors."""
@@ -106,18 +115,18 @@ class ActorSource:
 
 
 class WorkerSource:
-    """A Cloudflare Worker, by its wrangler file."""
+    """Cloudflare Workers, by their wrangler files; the first one answers requests."""
 
     files: tuple[str, ...] = (".py", ".toml", ".json", ".jsonc", ".vars")
 
-    def __init__(self, text: str, file: Path, chosen: Settings) -> None:
-        self._file = file
+    def __init__(self, text: str, files: Sequence[Path], chosen: Settings) -> None:
+        self._files = files
         self._chosen = chosen
         self.text = text
-        self.root = file.parent.resolve()
+        self.roots = tuple(dict.fromkeys(file.parent.resolve() for file in files))
 
     def first(self) -> Runtime:
-        """A runtime of the Worker."""
+        """A runtime of the Workers."""
         try:
             return self._build()
         except ConfigError as error:
@@ -126,20 +135,29 @@ class WorkerSource:
             raise
 
     def again(self, running: Runtime) -> Runtime:
-        """A runtime of the Worker as it is now; the code of the other one is put aside."""
+        """A runtime of the Workers as they are now; the code of the other one is put aside."""
         assert isinstance(running, WorkerRuntime)
-        with running.worker.aside():
-            return self._build()
+        with running.workers.aside():
+            runtime = self._build()
+            try:
+                runtime.check(running)
+            except BaseException:
+                runtime.workers.unload()
+                raise
+            return runtime
 
     def concerns(self, paths: Iterable[str]) -> bool:
-        """Whether one of these files may be part of the Worker."""
+        """Whether one of these files may be part of the Workers."""
         return any(
-            is_user_file(path, self.root) or Path(path).parent == self.root for path in paths
+            is_user_file(path, root) or Path(path).parent == root
+            for path in paths
+            for root in self.roots
         )
 
     def to_try(self, types: Iterable[ActorType], url: str) -> Lines:
-        """A command that reaches the Worker."""
+        """A command that reaches the first Worker."""
         yield f"try: curl {url}/"
 
-    def _build(self) -> Runtime:
-        return WorkerRuntime(self._chosen.data, read_config(self._file), config=self._chosen.config)
+    def _build(self) -> WorkerRuntime:
+        first, *others = (read_config(file) for file in self._files)
+        return WorkerRuntime(self._chosen.data, first, others=others, config=self._chosen.config)

@@ -1,12 +1,13 @@
 """Exceptions of user code, as people like to read them: their own lines, and what went wrong.
 
-Shapes: `root` is the directory the user's modules are in; frames elsewhere are left out.
+Shapes: `roots` are the directories the user's modules are in; frames elsewhere are left out.
 """
 
 from __future__ import annotations
 
 import os
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
@@ -54,10 +55,10 @@ def place_of(error: BaseException, root: Path) -> str | None:
     return None
 
 
-def user_frames(trace: TracebackType | None, root: Path) -> list[traceback.FrameSummary]:
+def user_frames(trace: TracebackType | None, *roots: Path) -> list[traceback.FrameSummary]:
     """The user's own frames of a traceback, outermost first."""
     frames = traceback.extract_tb(trace)
-    return [frame for frame in frames if is_user_file(frame.filename, root)]
+    return [frame for frame in frames if any(is_user_file(frame.filename, r) for r in roots)]
 
 
 def full(error: BaseException) -> str:
@@ -65,7 +66,7 @@ def full(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
-def readable(error: BaseException, root: Path) -> RenderableType:
+def readable(error: BaseException, roots: Sequence[Path]) -> RenderableType:
     """The user's frames with the lines around them, and what went wrong; causes first."""
     from rich.console import Group
     from rich.text import Text
@@ -74,7 +75,7 @@ def readable(error: BaseException, root: Path) -> RenderableType:
     for index, link in enumerate(reversed(_chain(error))):
         if index:
             parts.append(Text("which led to", style="dim"))
-        for frame in user_frames(link.__traceback__, root):
+        for frame in user_frames(link.__traceback__, *roots):
             where = f"{shown(frame.filename)}:{frame.lineno} in {frame.name}"
             parts.append(Text(f"  {where}", style="cyan"))
             parts.append(_excerpt(frame.filename, frame.lineno or 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from wakeful.errors import WakefulError
 from wakeful.runtime.gated import inside, outside
@@ -14,10 +14,7 @@ from wakeful.workers.failures import ObjectReset, thrown, undelivered
 from wakeful.workers.ids import DurableObjectId
 from wakeful.workers.proxies import JsException, JsProxy
 
-if TYPE_CHECKING:
-    from wakeful.workers.host_object import Instance
-
-Run = Callable[["Instance"], Coroutine[Any, Any, Any]]
+Run = Callable[[Any], Coroutine[Any, Any, Any]]  # of an object's Instance, or of what is Entered
 Post = Callable[["Event"], Future[object]]
 
 GONE: Final = "RPC stub used after being disposed."

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from wakeful.facets.builder import ActorSpec
@@ -15,7 +16,7 @@ from wakeful.workers.calls import Event
 from wakeful.workers.entrypoints import Exported
 from wakeful.workers.env import Env
 from wakeful.workers.host_object import WorkerObject, alarm, event_plan
-from wakeful.workers.ids import DurableObjectId, IdSpace
+from wakeful.workers.ids import DurableObjectId, EarlyIds, unique_key
 from wakeful.workers.namespace import DurableObjectNamespace
 from wakeful.workers.proxies import JsDict
 from wakeful.workers.storage import StorageKind
@@ -26,18 +27,19 @@ class ObjectClass:
     """One class, ready to be served.
 
     Attributes:
+        name: its namespace in the data directory, which is the type of its actors.
         exported: the class itself.
         env: what its objects get second.
         exports: what they have as `ctx.exports`.
         storage: what its storage can do.
     """
 
-    __slots__ = ("_host", "_name", "_plan", "env", "exported", "exports", "storage")
+    __slots__ = ("_host", "_plan", "env", "exported", "exports", "name", "storage")
 
     def __init__(
         self, name: str, exported: Exported, env: Env, exports: JsDict, storage: StorageKind
     ) -> None:
-        self._name = name
+        self.name = name
         self._host: Host | None = None
         self._plan = event_plan(exported)
         self.exported = exported
@@ -53,7 +55,7 @@ class ObjectClass:
         cls = type(self.exported.cls.__name__, (WorkerObject,), own)
         lifetime = VirtualActorFacet(VirtualActorConfig(idle_timeout=idle_seconds))
         return ActorSpec(
-            cls, (lifetime, DurabilityFacet(DurabilityConfig(sql_strict=True))), self._name
+            cls, (lifetime, DurabilityFacet(DurabilityConfig(sql_strict=True))), self.name
         )
 
     def start(self, host: Host) -> None:
@@ -68,30 +70,48 @@ class ObjectClass:
         """
         host = self._host
         assert host is not None, "a class is started before its objects are called"
-        actor_type = host.types[self._name]
-        return host.delivery.post(actor_type, ActorId(self._name, hex_digits), self._plan, event)
+        actor_type = host.types[self.name]
+        return host.delivery.post(actor_type, ActorId(self.name, hex_digits), self._plan, event)
 
 
 class Namespaces:
     """The namespaces of a Worker's classes; the classes themselves are loaded later.
 
-    They are in `env` before the Worker's code is imported, as that may look at `env`.
+    They are in `env` before the Worker's code is imported, as that may look at `env`. Which names
+    they have in the data directory is known once it is open.
 
     Attributes:
         classes: the classes by name, once they are there.
     """
 
-    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(self, worker: str, random_bytes: Callable[[int], bytes]) -> None:
+        self._worker = worker
         self._random_bytes = random_bytes
+        self._made: dict[str, DurableObjectNamespace[Stub]] = {}
         self.classes: dict[str, ObjectClass] = {}
 
-    def namespace(self, class_name: str, unique_key: str) -> DurableObjectNamespace[Stub]:
-        """The namespace of a class."""
+    def namespace(self, class_name: str) -> DurableObjectNamespace[Stub]:
+        """The namespace of a class: one for all that bind it."""
+        if class_name not in self._made:
+            ids = EarlyIds(unique_key(self._worker, class_name), self._random_bytes)
+            self._made[class_name] = DurableObjectNamespace(ids, partial(self._stub, class_name))
+        return self._made[class_name]
 
-        def stub(id: DurableObjectId) -> Stub:
-            def deliver(event: Event) -> Future[object]:
-                return self.classes[class_name].deliver(id.toString(), event)
+    def keep_in(self, names: Mapping[str, str]) -> None:
+        """Their names in the data directory, by class; a class without one is not served.
 
-            return Stub(deliver, id, unique_key)
+        Raises:
+            ConfigError: ids were made before, and would be wrong.
+        """
+        for class_name, namespace in self._made.items():
+            if class_name in names:
+                namespace._keep_in(names[class_name])
+        self.classes = {name: own for name, own in self.classes.items() if name in names}
+        for class_name, own in self.classes.items():
+            own.name = names[class_name]
 
-        return DurableObjectNamespace(IdSpace(unique_key, self._random_bytes), stub)
+    def _stub(self, class_name: str, id: DurableObjectId) -> Stub:
+        def deliver(event: Event) -> Future[object]:
+            return self.classes[class_name].deliver(id.toString(), event)
+
+        return Stub(deliver, id, self._made[class_name]._ids.unique_key)

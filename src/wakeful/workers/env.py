@@ -38,11 +38,12 @@ def make_env(config: WranglerConfig, namespaces: Mapping[str, object]) -> Env:
         config: its variables and secrets; a secret counts before a variable of its name.
         namespaces: what each Durable Object binding stands for, by its name.
     """
-    variables = {name: _member(value) for name, value in config.vars.items()}
+    variables = {name: member(value) for name, value in config.vars.items()}
     return Env({**variables, **config.secrets, **namespaces})
 
 
-def _member(value: Any) -> Any:
+def member(value: Any) -> Any:
+    """A value of a configuration, as code gets it."""
     if isinstance(value, dict):
-        return JsDict({key: _member(item) for key, item in value.items()})
-    return [_member(item) for item in value] if isinstance(value, list) else value
+        return JsDict({key: member(item) for key, item in value.items()})
+    return [member(item) for item in value] if isinstance(value, list) else value

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
-from wakeful.workers.ids import DurableObjectId, IdSpace, refuse_jurisdiction
+from wakeful.errors import ConfigError
+from wakeful.workers.ids import DurableObjectId, EarlyIds, IdSpace, refuse_jurisdiction
 from wakeful.workers.proxies import JsProxy, JsRangeError, JsTypeError, options_of
 
 S = TypeVar("S")
@@ -22,6 +23,20 @@ class DurableObjectNamespace(JsProxy, Generic[S]):
     def __init__(self, ids: IdSpace, make_stub: Callable[[DurableObjectId], S]) -> None:
         self._ids = ids
         self._make_stub = make_stub
+
+    def _keep_in(self, namespace: str) -> None:
+        """Its objects are in this namespace.
+
+        Raises:
+            ConfigError: ids were made before, and would be wrong.
+        """
+        ids = self._ids
+        if ids.unique_key != namespace and isinstance(ids, EarlyIds) and ids.used:
+            raise ConfigError(
+                f"ids of the class whose objects are in {namespace} were made while the Worker was "
+                "imported, before that was known. Make ids where requests are handled"
+            )
+        self._ids = ids.renamed(namespace)
 
     def idFromName(self, name: object) -> DurableObjectId:
         """The id of a name: always the same one."""

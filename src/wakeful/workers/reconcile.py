@@ -183,7 +183,7 @@ class _Work:
                 return  # `exports` may keep what it said of a class that was renamed long ago
             self._create(claim.name, rename.from_class)
         namespace = owned.namespaces.pop(rename.from_class)
-        self._give(claim, step, rename.to, namespace)
+        self._give(claim, step, rename.to, self._until_now(claim, rename.to, namespace))
 
     def _delete(self, claim: Claim, name: str) -> None:
         owned = self.ledger[claim.name]
@@ -237,6 +237,8 @@ class _Work:
             )
         namespace = owned.namespaces.pop(name)
         owned.gone[name] = claim.name
+        if source in self._new:
+            namespace = self._until_now(claim, transfer.to, namespace)
         self._give(claim, step, transfer.to, namespace)
 
     def _transfer_unknown(self, claim: Claim, step: Migration, transfer: Transfer) -> None:
@@ -250,7 +252,7 @@ class _Work:
             )
         if self._is_taken(namespace):
             namespace = self._free(namespace)
-        self._give(claim, step, transfer.to, namespace)
+        self._give(claim, step, transfer.to, self._until_now(claim, transfer.to, namespace))
 
     def _give(self, claim: Claim, step: Migration, name: str, namespace: str) -> None:
         """A class gets the namespace of one that was renamed or transferred."""
@@ -262,13 +264,12 @@ class _Work:
                 "and cannot get those of another one. Delete the class first, or use another name"
             )
         owned.gone.pop(name, None)
-        if claim.name in self._new:
-            namespace = self._as_it_was(unique_key(claim.name, name), namespace)
         owned.namespaces[name] = namespace
 
-    def _as_it_was(self, own: str, carried: str) -> str:
-        """Which of two a class has had until now, when nothing was recorded."""
-        if self._is_taken(own):
+    def _until_now(self, claim: Claim, name: str, carried: str) -> str:
+        """The namespace that a class has had: its own perhaps, if nothing was recorded."""
+        own = unique_key(claim.name, name)
+        if claim.name not in self._new or self._is_taken(own):
             return carried
         if not self._has_objects(carried):
             return own

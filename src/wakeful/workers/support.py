@@ -13,9 +13,6 @@ from wakeful.workers.wrangler import WranglerConfig
 
 # What each section provides, and the key that names a binding in it.
 SECTIONS: Final[dict[str, tuple[str, str]]] = {
-    "services": ("service bindings to other Workers", "binding"),
-    "kv_namespaces": ("KV namespaces", "binding"),
-    "d1_databases": ("D1 databases", "binding"),
     "r2_buckets": ("R2 buckets", "binding"),
     "queues.producers": ("queues", "binding"),
     "queues.consumers": ("queues", "queue"),
@@ -28,7 +25,6 @@ SECTIONS: Final[dict[str, tuple[str, str]]] = {
     "send_email": ("sending email", "name"),
     "pipelines": ("pipelines", "binding"),
     "secrets_store_secrets": ("the Secrets Store", "binding"),
-    "ratelimits": ("rate limit bindings", "name"),
     "vpc_services": ("VPC services", "binding"),
     "worker_loaders": ("worker loaders", "binding"),
     "containers": ("containers", "class_name"),
@@ -37,8 +33,6 @@ SECTIONS: Final[dict[str, tuple[str, str]]] = {
     "browser": ("browser rendering", "binding"),
     "images": ("Images", "binding"),
     "media": ("Media Transformations", "binding"),
-    "version_metadata": ("version metadata", "binding"),
-    "assets": ("static assets", "directory"),
     "site": ("Workers Sites", "bucket"),
     "wasm_modules": ("WASM modules", ""),
     "text_blobs": ("text blobs", ""),
@@ -73,20 +67,6 @@ def unsupported(config: WranglerConfig) -> list[str]:
 
 
 def _problems(config: WranglerConfig) -> Iterator[str]:
-    for cron in config.crons:
-        yield f"triggers.crons {cron!r}: wakeful does not run cron triggers. {ADVICE}"
-    for binding in config.bindings:
-        if not config.is_own(binding):
-            yield (
-                f"durable_objects binding {binding.name!r}: its class {binding.class_name!r} is in "
-                f"another Worker, {binding.script_name!r}; wakeful serves one Worker. {ADVICE}"
-            )
-    for migration in config.classes.migrations:
-        for transfer in migration.transferred_classes:
-            yield (
-                f"migrations {migration.tag!r}: {transfer.from_class!r} is to be transferred from "
-                f"the Worker {transfer.from_script!r}; wakeful does not transfer objects. {ADVICE}"
-            )
     for key, value in config.rest.items():
         if key not in DEPLOYING:
             yield from _section(key, value)

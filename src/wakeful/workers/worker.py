@@ -6,25 +6,31 @@ Start: make `env` with its namespaces, import the code, make an actor type of ea
 from __future__ import annotations
 
 import asyncio
-from asyncio import Future
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, ExitStack
+from asyncio import Future, Task
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextvars import Context
 from typing import Any, Final, NoReturn
 
 import httpx2
+import msgspec
 import structlog
 
 from wakeful.facets.builder import ActorSpec
-from wakeful.runtime.gated import gated_tasks, inside, outside
+from wakeful.runtime.gated import inside, outside
 from wakeful.runtime.host import Host
+from wakeful.workers.assets import AssetServer
+from wakeful.workers.bindings import Bindings
 from wakeful.workers.calls import settled
 from wakeful.workers.classes import Namespaces, ObjectClass
-from wakeful.workers.entrypoints import arguments_taken
+from wakeful.workers.entrypoints import Exported, arguments_taken
 from wakeful.workers.env import make_env
 from wakeful.workers.host_object import response_of
 from wakeful.workers.ids import unique_key
-from wakeful.workers.loader import LoadedWorker, loaded
-from wakeful.workers.proxies import JsDict, JsException, JsProxy
+from wakeful.workers.loader import LoadedWorker
+from wakeful.workers.proxies import JsDict, JsException, JsProxy, JsTypeError
+from wakeful.workers.reconcile import Claim
+from wakeful.workers.schedule import Schedule, ScheduledController
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.workers_module import shim_modules
 from wakeful.workers.storage import StorageKind
@@ -33,8 +39,30 @@ from wakeful.workers.web.requests import JsRequest, Request
 from wakeful.workers.web.responses import JsResponse
 from wakeful.workers.wrangler import WranglerConfig
 
+NAVIGATION: Final = "assets_navigation_prefers_asset_serving"
+NEVER: Final = "assets_navigation_has_no_effect"
+NO_RPC: Final = (
+    "The receiving Worker does not support RPC, because its handlers are functions. In order to "
+    "enable RPC, make it export a class `Default` that derives from WorkerEntrypoint."
+)
 KEEPS_ALARM: Final = "delete_all_preserves_alarm"
 FETCH_SECONDS: Final = 60.0  # until an answer begins; workerd itself has no limit
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What a Worker has to do with the other Workers of its process.
+
+    Attributes:
+        namespaces: its own namespaces, which others may bind too.
+        bound: what its bindings of Workers and their classes stand for, by name.
+        asked: its classes that others bind, each with who does, in words.
+        load: imports its code.
+    """
+
+    namespaces: Namespaces
+    bound: Mapping[str, object]
+    asked: Mapping[str, str]
+    load: Callable[..., AbstractContextManager[LoadedWorker]]
 
 
 class Worker:
@@ -42,6 +70,7 @@ class Worker:
 
     Args:
         config: what wrangler's file says.
+        around: what it has to do with the other Workers.
         now_ms: milliseconds since 1970.
         random_bytes: that many random bytes.
         fetcher: sends the requests its code makes to the outside; by default over HTTP.
@@ -53,6 +82,7 @@ class Worker:
     def __init__(
         self,
         config: WranglerConfig,
+        around: Surroundings,
         *,
         now_ms: Callable[[], int],
         random_bytes: Callable[[int], bytes],
@@ -63,14 +93,15 @@ class Worker:
         self._closing = ExitStack()
         self._client: httpx2.AsyncClient | None = None
         self._kept: set[Future[Any]] = set()
-        namespaces = Namespaces(random_bytes)
-        by_class = {
-            name: namespaces.namespace(name, unique_key(config.name, name))
-            for name in config.own_classes()
-        }
-        bound = {b.name: by_class[b.class_name] for b in config.bindings if config.is_own(b)}
-        self.env = make_env(config, bound)
-        self._exports = JsDict(by_class)
+        self._namespaces = around.namespaces
+        self._asked = around.asked
+        self._assets = _assets(config)
+        self._bindings = Bindings(
+            config.resources, self._assets, now_ms=now_ms, random_bytes=random_bytes
+        )
+        self.env = make_env(config, {**around.bound, **self._bindings.members})
+        self._schedule = Schedule(config.crons, now_ms, self._begin)
+        self._exports = JsDict()
         environment = Environment(
             env=self.env,
             fetch=self._fetch,
@@ -82,10 +113,12 @@ class Worker:
             web_socket_pair=_no_sockets,
             web_socket=_no_sockets,
         )
-        self._worker: LoadedWorker = self._closing.enter_context(
-            loaded(config, shim_modules(environment))
-        )
-        self._classes = {
+        self._worker: LoadedWorker | None = None
+        if config.main is not None:
+            self._worker = self._closing.enter_context(
+                around.load(config, shim_modules(environment), around.asked)
+            )
+        self._namespaces.classes = {
             name: ObjectClass(
                 unique_key(config.name, name),
                 exported,
@@ -98,22 +131,52 @@ class Worker:
                     ),
                 ),
             )
-            for name, exported in self._worker.classes.items()
+            for name, exported in (self._worker.classes if self._worker else {}).items()
         }
-        namespaces.classes.update(self._classes)
+
+    @property
+    def entrypoints(self) -> list[str]:
+        """The names of its entrypoint classes."""
+        worker = self._worker
+        default = ["Default"] if worker is not None and worker.default is not None else []
+        return [*default, *worker.entrypoints] if worker is not None else []
+
+    def claim(self) -> Claim:
+        """What it says of its classes."""
+        config, worker = self.config, self._worker
+        own = {
+            b.class_name: f"{config.file}: durable_objects binding {b.name!r}"
+            for b in config.bindings
+            if config.is_own(b)
+        }
+        present = worker.present if worker is not None else frozenset()
+        return Claim(config.file, config.name, config.classes, present, {**self._asked, **own})
+
+    def keep_in(self, names: Mapping[str, str]) -> None:
+        """The names of its namespaces in the data directory, by class.
+
+        Raises:
+            ConfigError: its code has made ids before, and they would be wrong.
+        """
+        self._namespaces.keep_in(names)
+        namespaces = self._namespaces
+        self._exports.update({name: namespaces.namespace(name) for name in namespaces.classes})
 
     def specs(self, idle_seconds: float) -> list[ActorSpec]:
-        """The actors that its objects are."""
-        return [own.spec(idle_seconds) for own in self._classes.values()]
+        """The actors that its objects are, and those that keep what it binds."""
+        own = [own.spec(idle_seconds) for own in self._namespaces.classes.values()]
+        return [*own, *self._bindings.specs(idle_seconds)]
 
     def start(self, host: Host) -> None:
         """Serve its objects by a host from now on."""
-        self._closing.enter_context(gated_tasks(host.loop))
-        for own in self._classes.values():
+        self._bindings.start(host)
+        self._schedule.start(host.loop)
+        for own in self._namespaces.classes.values():
             own.start(host)
 
     async def finish(self, seconds: float) -> None:
         """Let what it has begun beside its events end, for so long; then end it."""
+        self._schedule.close()
         if self._kept:
             await asyncio.wait(self._kept, timeout=seconds)
         for future in list(self._kept):
@@ -125,30 +188,86 @@ class Worker:
 
     def aside(self) -> AbstractContextManager[None]:
         """Make room for another Worker's code; if an exception ends that, this one is put back."""
-        return self._worker.aside()
+        return nullcontext() if self._worker is None else self._worker.aside()
 
     def unload(self) -> None:
         """Take its code away. Idempotent."""
         self._closing.close()
 
-    async def respond(self, request: JsRequest) -> JsResponse:
-        """Let it handle a request from outside.
+    async def respond(
+        self, request: JsRequest, entrypoint: str | None = None, props: JsDict | None = None
+    ) -> JsResponse:
+        """Let it handle a request, from outside or of another Worker.
+
+        Args:
+            request: what is asked.
+            entrypoint: which of its entrypoints handles it; None: the default one.
+            props: what it has as `ctx.props`.
 
         Raises:
             Exception: whatever its code raised.
         """
-        context = ExecutionContext(self)
-        default = self._worker.default
-        if default is not None:
-            handler = default.handler(default.cls(context, self.env), "fetch")
-            if handler is None:
-                raise JsException("Handler does not export a fetch() function.")
-            result = await settled(handler(Request(request)))
-        else:
-            function = self._worker.handlers["fetch"]
-            given = (request, self.env, context)
-            result = await settled(function(*given[: arguments_taken(function)]))
+        assets = self._assets if entrypoint is None else None
+        if assets is not None and (self._worker is None or assets.comes_first(request)):
+            return await assets.fetch(request)
+        exported = self._entrypoint(entrypoint)
+        context = ExecutionContext(self, props)
+        handler = self._handler("fetch", context, exported)
+        if handler is None:
+            raise JsException("Handler does not export a fetch() function.")
+        given = (request, self.env, context) if exported is None else (Request(request),)
+        result = await settled(handler(*given))
         return response_of(result).js_object
+
+    async def scheduled(self, controller: ScheduledController) -> None:
+        """Let it handle a time that has come.
+
+        Raises:
+            JsException: it has no handler.
+            Exception: whatever its code raised.
+        """
+        context = ExecutionContext(self)
+        handler = self._handler("scheduled", context, self._entrypoint(None))
+        if handler is None:
+            raise JsException("Handler does not export a scheduled() function.")
+        await settled(handler(controller, self.env, context))
+
+    def _begin(self, cron: str, time_ms: int) -> None:
+        work = self.scheduled(ScheduledController(cron, time_ms))
+        self._keep(_logged(work, f"scheduled failed: {cron}"))
+
+    def method(self, name: str, entrypoint: str | None, props: JsDict) -> Callable[..., Any]:
+        """A method of a new instance of an entrypoint, as other Workers may call it.
+
+        Raises:
+            JsTypeError: it cannot be called.
+            Exception: whatever its constructor raised.
+        """
+        exported = self._entrypoint(entrypoint)
+        if exported is None:
+            raise JsTypeError(NO_RPC)
+        exported.check_callable(name)
+        return exported.method(exported.cls(ExecutionContext(self, props), self.env), name)
+
+    def _entrypoint(self, name: str | None) -> Exported | None:
+        """The class of an entrypoint; None: its handlers are functions."""
+        worker = self._worker
+        assert worker is not None, "without code there are no events"
+        return worker.default if name in (None, "Default") else worker.entrypoints[name]
+
+    def _handler(
+        self, name: str, context: ExecutionContext, exported: Exported | None
+    ) -> Callable[..., Any] | None:
+        """The handler of an event, which takes surplus arguments and drops them."""
+        worker = self._worker
+        assert worker is not None, "without code there are no events"
+        if exported is not None:
+            return exported.handler(exported.cls(context, self.env), name)
+        function = worker.handlers.get(name)
+        if function is None:
+            return None
+        taken = arguments_taken(function)
+        return lambda *given: function(*given[:taken])
 
     def wait_until(self, work: Awaitable[object]) -> None:
         """Let work go on after the answer of the event being handled."""
@@ -156,9 +275,17 @@ class Worker:
         if gated is not None:
             gated.keep_awake(work)
             return
-        task = asyncio.ensure_future(_logged(work))
+        self._keep(_logged(work, "waitUntil failed"))
+
+    def called(self, work: Coroutine[Any, Any, None]) -> Future[Any]:
+        """Handle a call of another Worker, outside of the gates of whoever calls."""
+        return self._keep(work, outside())
+
+    def _keep(self, work: Coroutine[Any, Any, None], context: Context | None = None) -> Task[None]:
+        task = asyncio.get_running_loop().create_task(work, context=context)
         self._kept.add(task)
         task.add_done_callback(self._kept.discard)
+        return task
 
     async def _fetch(self, request: JsRequest) -> JsResponse:
         gated = inside.get()
@@ -180,10 +307,10 @@ class ExecutionContext(JsProxy):
 
     js_name = "ExecutionContext"
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, props: JsDict | None = None) -> None:
         self._worker = worker
         self.exports = worker._exports
-        self.props = JsDict()
+        self.props = JsDict() if props is None else props
 
     def waitUntil(self, work: Awaitable[object]) -> None:
         """Let work go on after the answer."""
@@ -195,11 +322,19 @@ class ExecutionContext(JsProxy):
         """Do nothing: there is no origin server behind this one."""
 
 
-async def _logged(work: Awaitable[object]) -> None:
+def _assets(config: WranglerConfig) -> AssetServer | None:
+    """What serves a Worker's assets, if it has some."""
+    assets = config.resources.assets
+    if assets is None:
+        return None
+    return AssetServer(assets, navigation=config.enabled(NAVIGATION, since="2025-04-01", off=NEVER))
+
+
+async def _logged(work: Awaitable[object], failure: str) -> None:
     try:
         await work
     except Exception as error:
-        structlog.get_logger("wakeful").error("waitUntil failed", exc_info=error)
+        structlog.get_logger("wakeful").error(failure, exc_info=error)
 
 
 def _log(level: str, text: str) -> None:

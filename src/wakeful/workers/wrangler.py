@@ -19,8 +19,10 @@ from typing import Any, Final
 import msgspec
 
 from wakeful.errors import ConfigError
-from wakeful.workers import dotvars, jsonc
+from wakeful.workers import dotvars, jsonc, resources
+from wakeful.workers.crons import CronExpression, read_crons
 from wakeful.workers.migrations import Classes, Storage, read_classes
+from wakeful.workers.resources import Resources, read_resources
 from wakeful.workers.tables import Table, shown
 
 FILES: Final = ("wrangler.json", "wrangler.jsonc", "wrangler.toml")  # the order wrangler looks in
@@ -53,39 +55,65 @@ class DurableObjectBinding(msgspec.Struct, frozen=True):
     environment: str | None = None
 
 
+class ServiceBinding(msgspec.Struct, frozen=True):
+    """A name in `env` that stands for an entrypoint of a Worker.
+
+    Attributes:
+        name: the name in `env`.
+        service: the Worker's name.
+        entrypoint: the class; None: the default one.
+        props: what it has as `ctx.props`.
+    """
+
+    name: str
+    service: str
+    entrypoint: str | None = None
+    props: dict[str, Any] = {}
+
+
 class WranglerConfig(msgspec.Struct, frozen=True):
     """One Worker in one environment.
 
     Attributes:
         file: the file all of it was read from.
         name: the Worker's name; ids of objects depend on it.
-        main: the main module, an existing `.py` file.
+        main: the main module, an existing `.py` file; None if there are only assets.
         compatibility_date: "2026-03-01", or None.
         compatibility_flags: as they are written.
         bindings: the Durable Object bindings.
+        services: the bindings of Workers.
         classes: which classes exist, and where each keeps its data.
         vars: plain variables; tables and lists among them are allowed.
         secrets: the contents of `.dev.vars`; they count before variables of the same name.
         crons: `triggers.crons`.
-        rest: every other key of the file with its value, `services` and the like among them.
+        resources: what is bound beside Durable Objects, and assets.
+        rest: every other key of the file with its value.
     """
 
     file: Path
     name: str
-    main: Path
+    main: Path | None
     compatibility_date: str | None
     compatibility_flags: tuple[str, ...]
     bindings: tuple[DurableObjectBinding, ...]
+    services: tuple[ServiceBinding, ...]
     classes: Classes
     vars: dict[str, Any]
     secrets: dict[str, str]
-    crons: tuple[str, ...]
+    crons: tuple[CronExpression, ...]
+    resources: Resources
     rest: dict[str, Any]
 
     @property
     def directory(self) -> Path:
         """Where the file is."""
         return self.file.parent
+
+    @property
+    def entry(self) -> Path:
+        """The main module of a Worker that has code."""
+        assert self.main is not None, "assets alone have no code"
+        return self.main
 
     def own_classes(self) -> list[str]:
         """The Durable Object classes that the main module must have, in order."""
@@ -95,7 +123,12 @@ class WranglerConfig(msgspec.Struct, frozen=True):
 
     def is_own(self, binding: DurableObjectBinding) -> bool:
         """Does the class of a binding belong to this Worker?"""
-        return binding.script_name is None or binding.script_name == self.name
+        return self.script_of(binding) == self.name
+
+    def script_of(self, binding: DurableObjectBinding) -> str:
+        """The name of the Worker that has the class of a binding."""
+        script = binding.script_name or self.name
+        return script if binding.environment is None else f"{script}-{binding.environment}"
 
     def storage_of(self, class_name: str) -> Storage | None:
         """Where a class keeps its data; None where the file does not say."""
@@ -144,20 +177,24 @@ def read_config(path: Path, environment: str | None = None) -> WranglerConfig:
         compatibility_date=_date(table),
         compatibility_flags=table.texts("compatibility_flags"),
         bindings=_bindings(table),
+        services=tuple(_service(entry) for entry in table.tables("services")),
         classes=read_classes(table),
         vars=_plain(table.table("vars").data),
         secrets=_secrets(file.parent, environment),
-        crons=table.table("triggers").texts("crons"),
+        crons=read_crons(table.table("triggers")),
+        resources=read_resources(table),
         rest={key: value for key, value in table.data.items() if key not in READ},
     )
     _check_names(config, table)
     return config
 
 
+NEEDS_CODE: Final = ("durable_objects", "migrations", "exports", "triggers")
 READ: Final = frozenset(
     {
         *("name", "main", "compatibility_date", "compatibility_flags", "durable_objects"),
-        *("migrations", "exports", "vars", "triggers", "env"),
+        *("migrations", "exports", "vars", "triggers", "env", "services"),
+        *resources.READ,
     }
 )
 
@@ -197,7 +234,10 @@ def _name(table: Table) -> str:
     return name
 
 
-def _main(table: Table) -> Path:
+def _main(table: Table) -> Path | None:
+    if "main" not in table.data and "assets" in table.data:
+        _check_only_assets(table)
+        return None
     text = table.text("main")
     path = (table.file.parent / text).resolve()
     if path.suffix != ".py":
@@ -205,6 +245,16 @@ def _main(table: Table) -> Path:
     if not path.is_file():
         table.refuse("main", f"there is no file {path}. Correct the path; it starts at the file")
     return path
+
+
+def _check_only_assets(table: Table) -> None:
+    for key in NEEDS_CODE:
+        if table.data.get(key):
+            table.refuse("main", f'missing, and {key} needs code. Add main = "..."')
+    assets = table.table("assets")
+    for key in ("binding", "run_worker_first"):
+        if assets.data.get(key):
+            assets.refuse(key, "it is for a Worker with code, and there is no main. Remove it")
 
 
 def _date(table: Table) -> str | None:
@@ -238,6 +288,17 @@ def _bindings(table: Table) -> tuple[DurableObjectBinding, ...]:
     return tuple(found)
 
 
+def _service(entry: Table) -> ServiceBinding:
+    entry.only("binding", "service", "environment", "entrypoint", "props")
+    service, environment = entry.text("service"), entry.optional_text("environment")
+    return ServiceBinding(
+        entry.text("binding"),
+        service if environment is None else f"{service}-{environment}",
+        entry.optional_text("entrypoint"),
+        _plain(entry.table("props").data),
+    )
+
+
 def _secrets(directory: Path, environment: str | None) -> dict[str, str]:
     names = [f".dev.vars.{environment}"] if environment is not None else []
     for name in [*names, ".dev.vars"]:
@@ -269,3 +330,11 @@ def _check_names(config: WranglerConfig, table: Table) -> None:
                 f"{binding.name!r} is also in {seen[binding.name]}. A name in env is given once",
             )
         seen[binding.name] = "durable_objects.bindings"
+    services = [(service.name, "services") for service in config.services]
+    for name, key in [*services, *config.resources.names()]:
+        if name in seen:
+            table.refuse(key, f"{name!r} is also in {seen[name]}. A name in env is given once")
+        seen[name] = key
+    assets = config.resources.assets
+    if assets is not None and config.main and config.main.is_relative_to(assets.directory):
+        table.refuse("assets.directory", f"{config.main} is in it: everybody could read it")

@@ -1,0 +1,90 @@
+"""Actors of ours that keep what bindings offer, and how a Worker's code reaches them.
+
+A call begins when it is made, awaited or not. One from inside an object leaves once what it may
+reveal is durable, after what the object has sent before. Its answer comes once what it did is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Task
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context
+from typing import Any, Generic, TypeVar
+
+from wakeful.actor import Actor
+from wakeful.errors import WakefulError
+from wakeful.runtime.gated import inside, outside
+from wakeful.runtime.host import Host
+from wakeful.runtime.turn import current
+from wakeful.workers.proxies import JsException
+
+A = TypeVar("A", bound=Actor)
+R = TypeVar("R")
+T = TypeVar("T")
+
+Told = Callable[[WakefulError], JsException]
+
+
+class Answer(Generic[R, T]):
+    """What a binding will answer: to be awaited, once, often or never."""
+
+    __slots__ = ("_made", "_task", "_told")
+
+    def __init__(self, task: Task[R], made: Callable[[R], T], told: Told) -> None:
+        self._task = task
+        self._made = made
+        self._told = told
+
+    def __await__(self) -> Generator[Any, None, T]:
+        try:
+            result = yield from self._task.__await__()
+        except WakefulError as error:
+            raise self._told(error) from error
+        return self._made(result)
+
+
+class Backing(Generic[A]):
+    """The actor that keeps one namespace or database.
+
+    Args:
+        cls: its class.
+        name: which of them.
+    """
+
+    __slots__ = ("_cls", "_name", "_ref")
+
+    def __init__(self, cls: type[A], name: str) -> None:
+        self._cls = cls
+        self._name = name
+        self._ref: A | None = None
+
+    def start(self, host: Host) -> None:
+        """It is kept by a host from now on."""
+        self._ref = host.get(self._cls, self._name)
+
+    def ask(
+        self, call: Callable[[A], Coroutine[Any, Any, R]], made: Callable[[R], T], told: Told
+    ) -> Answer[R, T]:
+        """Call it.
+
+        Args:
+            call: calls a method.
+            made: makes of the result what the Worker gets.
+            told: makes of an error what the Worker hears.
+        """
+        ref = self._ref
+        assert ref is not None, "a Worker is started before it is called"
+        gated = inside.get()
+
+        def begin() -> Task[R]:
+            return asyncio.get_running_loop().create_task(call(ref), context=_nobody())
+
+        return Answer(begin() if gated is None else gated.send(begin), made, told)
+
+
+def _nobody() -> Context:
+    """The context of the running code, for a call that is no part of it."""
+    context = outside()
+    context.run(current.set, None)
+    return context

@@ -1,0 +1,132 @@
+"""The actor that keeps a D1 database: its SQL database is the database, a call is a transaction."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from wakeful.actor import DurableObject
+from wakeful.errors import SqlError
+
+MS_NS: Final = 1_000_000
+CHANGES: Final = "SELECT total_changes(), last_insert_rowid()"
+
+
+class Statement(msgspec.Struct, frozen=True):
+    """A statement with its parameters.
+
+    Attributes:
+        sql: its text; of several statements in it, the last one has the parameters and the rows.
+        params: by position: None, int, float, str or bytes.
+    """
+
+    sql: str
+    params: tuple[object, ...] = ()
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What came of a statement.
+
+    Attributes:
+        columns: names.
+        rows: values of the same types, as many as there are columns.
+        rows_read: rows given.
+        rows_written: rows written.
+        changes: rows changed, also by triggers.
+        last_row_id: of the last row inserted since the database was opened, or 0.
+        size_after: bytes the database takes.
+        changed_db: whether anything is different.
+        duration: milliseconds.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+    rows_read: int
+    rows_written: int
+    changes: int
+    last_row_id: int
+    size_after: int
+    changed_db: bool
+    duration: float
+
+
+class D1Store(DurableObject):
+    """One database."""
+
+    async def run(self, statements: tuple[Statement, ...]) -> tuple[Result, ...]:
+        """Run statements, all of them or none.
+
+        Raises:
+            SqlError: one is refused.
+        """
+        return tuple([self._run(statement) for statement in statements])
+
+    async def run_lines(self, lines: tuple[tuple[int, str], ...]) -> tuple[Result, ...]:
+        """Run numbered lines of SQL, all of them or none.
+
+        Raises:
+            SqlError: one is refused; its text has number and line.
+        """
+        return tuple([self._run_line(number, line) for number, line in lines])
+
+    async def apply(self, table: str, migrations: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+        """Run those migrations that were not, and note them; all of them or none.
+
+        Args:
+            table: where they are noted.
+            migrations: names and SQL, in order.
+
+        Raises:
+            SqlError: one is refused; its text has the name.
+        """
+        sql, name_of = self.ctx.storage.sql, f'"{table.replace(chr(34), chr(34) * 2)}"'
+        sql.exec(
+            f"CREATE TABLE IF NOT EXISTS {name_of}(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT"
+            " UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)"
+        )
+        there = {name for (name,) in sql.exec(f"SELECT name FROM {name_of}").raw()}
+        due = [(name, text) for name, text in migrations if name not in there]
+        for name, text in due:
+            try:
+                sql.exec(text)
+            except SqlError as error:
+                raise _placed(name, error) from error
+            sql.exec(f"INSERT INTO {name_of}(name) VALUES (?)", name)
+        return tuple([name for name, _ in due])
+
+    def _run_line(self, number: int, line: str) -> Result:
+        try:
+            return self._run(Statement(line))
+        except SqlError as error:
+            raise _placed(f"Error in line {number}: {line}", error) from error
+
+    def _run(self, statement: Statement) -> Result:
+        sql = self.ctx.storage.sql
+        began_ns, size_before = self.ctx.now_ns(), sql.database_size
+        changes_before, _ = self._changes()
+        found = sql.exec(statement.sql, *statement.params)
+        rows = tuple(found.raw())
+        size_after = sql.database_size
+        changes, last_row_id = self._changes()
+        return Result(
+            columns=tuple(found.columns),
+            rows=rows,
+            rows_read=found.rows_read,
+            rows_written=found.rows_written,
+            changes=changes - changes_before,
+            last_row_id=last_row_id,
+            size_after=size_after,
+            changed_db=changes > changes_before or size_after != size_before,
+            duration=max(0, self.ctx.now_ns() - began_ns) / MS_NS,
+        )
+
+    def _changes(self) -> tuple[int, int]:
+        ((changes, last_row_id),) = self.ctx.storage.sql.exec(CHANGES).raw()
+        assert isinstance(changes, int)
+        assert isinstance(last_row_id, int)
+        return changes, last_row_id
+
+
+def _placed(where: str, error: SqlError) -> SqlError:
+    return SqlError(f"{where}: {error.message}", error.name, error.extended)

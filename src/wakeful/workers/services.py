@@ -1,0 +1,142 @@
+"""Service bindings: `env.OTHER`, a Worker that another one calls, or itself.
+
+`fetch` and every method are calls, with the values and errors that stubs of objects have. Each call
+makes an instance of the entrypoint, and runs on its own: nothing of the caller's gates is around
+it, and what the caller has written is durable before the call leaves.
+
+Source:  Cloudflare docs on service bindings and Workers RPC.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future
+from collections.abc import AsyncGenerator, Callable
+from typing import TYPE_CHECKING, Any
+
+from wakeful.runtime.gated import outside
+from wakeful.workers import values
+from wakeful.workers.calls import Event, Pending, Run, call, exporter, sent_arguments, settled
+from wakeful.workers.failures import thrown
+from wakeful.workers.proxies import JsDict, options_of
+from wakeful.workers.web.outgoing import make_request
+from wakeful.workers.web.requests import JsRequest
+from wakeful.workers.web.responses import Response
+from wakeful.workers.web.streams import ReadableStream
+
+if TYPE_CHECKING:
+    from wakeful.workers.worker import Worker
+
+
+class Service:
+    """A way to an entrypoint of a Worker."""
+
+    def __init__(
+        self, worker: Callable[[], Worker], entrypoint: str | None, props: JsDict, name: str
+    ) -> None:
+        self._worker = worker
+        self._entrypoint = entrypoint
+        self._props = props
+        self._name = name
+
+    def fetch(self, resource: object, options: object = None, **named: Any) -> Pending:
+        """Send it a request; its response.
+
+        Raises:
+            JsTypeError: there is no such request.
+        """
+        request = make_request(resource, options_of(options, named.items()))
+        return self._call(lambda target: target.fetch(request))
+
+    def __getattr__(self, name: str) -> Method:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Method(self, name)
+
+    def __wakeful_transfer__(self) -> Service:
+        return self
+
+    def __repr__(self) -> str:
+        return f"<service {self._name}>"
+
+    def _call(self, run: Run) -> Pending:
+        return call(Event(None, run), self._post)
+
+    def _post(self, event: Event) -> Future[object]:
+        worker = self._worker()
+        entered = Entered(worker, self._entrypoint, self._props)
+        return worker.called(_handled(entered, event))
+
+
+class Method:
+    """A method of the entrypoint: called, it is called there."""
+
+    __slots__ = ("_name", "_service")
+
+    def __init__(self, service: Service, name: str) -> None:
+        self._service = service
+        self._name = name
+
+    def __call__(self, *args: object, **named: object) -> Pending:
+        """Call it; arguments given by name become one object at the end.
+
+        Raises:
+            TypeError, DataCloneError: an argument cannot be sent.
+        """
+        given, name = sent_arguments(args, named), self._name
+        return self._service._call(lambda target: target.rpc(name, given))
+
+    def __repr__(self) -> str:
+        return f"<method {self._name} of {self._service!r}>"
+
+
+class Entered:
+    """An entrypoint that handles one call."""
+
+    __slots__ = ("_entrypoint", "_props", "_worker")
+
+    def __init__(self, worker: Worker, entrypoint: str | None, props: JsDict) -> None:
+        self._worker = worker
+        self._entrypoint = entrypoint
+        self._props = props
+
+    async def fetch(self, request: JsRequest) -> Response:
+        """Let it handle a request."""
+        response = await self._worker.respond(request, self._entrypoint, self._props)
+        content = response.take()
+        if isinstance(content, ReadableStream):
+            content = ReadableStream(_apart(content))
+        return Response(response.with_content(content))
+
+    async def rpc(self, name: str, args: tuple[Any, ...]) -> Any:
+        """Call a method of it, as others may."""
+        method = self._worker.method(name, self._entrypoint, self._props)
+        return values.sent(await settled(method(*args)), exporter())
+
+
+async def _handled(entered: Entered, event: Event) -> None:
+    assert event.run is not None
+    try:
+        event.answer = await event.run(entered)
+    except Exception as error:
+        event.error = thrown(error)
+
+
+async def _apart(content: ReadableStream) -> AsyncGenerator[bytes, None]:
+    """The chunks of a body, each made outside of the reader's gates."""
+    loop = asyncio.get_running_loop()
+    try:
+        while chunk := await loop.create_task(_next(content), context=outside()):
+            yield chunk
+    except Exception as error:
+        raise thrown(error) from error
+    finally:
+        await content.cancel()
+
+
+async def _next(content: ReadableStream) -> bytes:
+    """The next chunk that is not empty; empty at the end."""
+    while (chunk := await content.next_chunk()) is not None:
+        if chunk:
+            return bytes(chunk)
+    return b""
