@@ -82,13 +82,13 @@ def test_dev_shows_what_a_worker_raises(
 def test_what_is_not_provided_is_a_start_up_error(launch: Launch, worker: Path) -> None:
     file = worker / "wrangler.toml"
     file.write_text(
-        file.read_text() + '\n[[kv_namespaces]]\nbinding = "CACHE"\nid = "1"\n'
+        file.read_text() + '\n[[queues.producers]]\nbinding = "JOBS"\nqueue = "q"\n'
         '\n[[r2_buckets]]\nbinding = "FILES"\nbucket_name = "f"\n'
     )
     server = launch("serve", worker, "--port", "0")
     assert server.wait() != 0
     said = server.err.rest()
-    assert "CACHE" in said
+    assert "JOBS" in said
     assert "FILES" in said
     assert "Traceback" not in said
 

@@ -78,12 +78,16 @@ async def running(
     date: str = "2026-03-01",
     default: str = DEFAULT,
     idle_seconds: float = 10.0,
+    more: str = "",
     **limits: Any,
 ) -> Any:
-    """A Worker whose main module is this, on the clock of the running loop."""
+    """A Worker whose main module is this, on the clock of the running loop.
+
+    `more` is put at the end of its wrangler.toml.
+    """
     directory = tmp_path / "worker"
     (directory / "src").mkdir(parents=True, exist_ok=True)
-    (directory / "wrangler.toml").write_text(TOML.format(storage=storage, date=date))
+    (directory / "wrangler.toml").write_text(TOML.format(storage=storage, date=date) + more)
     (directory / "src" / "entry.py").write_text(HEAD + dedent(source) + dedent(default))
     loop = asyncio.get_running_loop()
     assert isinstance(loop, VirtualLoop)
