@@ -175,9 +175,7 @@ def test_own_classes_are_named_once_and_leave_out_those_of_others(make: Make) ->
     config = make({"durable_objects": {"bindings": bindings}})
     assert config.own_classes() == ["Counter"]
     assert [config.is_own(binding) for binding in config.bindings] == [True, True, False]
-    (message,) = unsupported(config)
-    assert "binding 'C'" in message
-    assert "another Worker, 'other'" in message
+    assert [config.script_of(binding) for binding in config.bindings][2] == "other-prod"
 
 
 def test_flags(make: Make) -> None:
@@ -318,24 +316,12 @@ def test_malformed_files(worker: Path, name: str, content: bytes, message: str) 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"services": [{"binding": "B", "service": "w"}]}, "services binding 'B': wakeful does"),
         ({"r2_buckets": [{"binding": "R"}]}, "r2_buckets binding 'R'"),
         ({"queues": {"producers": [{"binding": "Q", "queue": "q"}]}}, "queues.producers binding"),
         ({"queues": {"consumers": [{"queue": "q"}]}}, "queues.consumers 'q'"),
         ({"ai": {"binding": "AI"}}, "ai binding 'AI'"),
         ({"wasm_modules": {"X": "x.wasm"}}, "wasm_modules: wakeful does not provide WASM modules"),
         ({"durable_object": {}, "x": 1}, "x: wakeful does not know this key"),
-        (
-            {
-                "migrations": [
-                    {
-                        "tag": "v1",
-                        "transferred_classes": [{"from": "A", "from_script": "w", "to": "B"}],
-                    }
-                ]
-            },
-            "migrations 'v1': 'A' is to be transferred from the Worker 'w'",
-        ),
     ],
 )
 def test_what_is_not_provided_is_said(make: Make, changes: dict[str, Any], message: str) -> None:

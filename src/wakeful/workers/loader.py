@@ -2,7 +2,7 @@
 
 While a Worker is loaded, its source directory and `python_modules` are first on Python's path,
 and `workers`, `js`, `pyodide` and `asgi` are importable. One Worker at a time: those names can mean
-one Worker only.
+one Worker only. Further Workers of the process are loaded by `beside`.
 
 Invariants: after `unload`, sys.path and sys.modules are as before, but for modules that are not
             the Worker's own (the standard library, installed packages): these stay imported.
@@ -18,8 +18,8 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
-from typing import Final
+from types import MappingProxyType, ModuleType
+from typing import Final, Protocol
 
 from wakeful.errors import ConfigError
 from wakeful.workers.entrypoints import DurableObject, Exported, WorkerEntrypoint
@@ -41,12 +41,19 @@ class LoadedWorker:
         module: the main module.
         default: the class `Default`, or None if it has old-style handlers.
         handlers: the old-style handlers `on_fetch` and the like, by the name of their event.
-        classes: its Durable Object classes, by name.
+        classes: its Durable Object classes that are served, by name.
+        present: the names of all that it has.
+        entrypoints: its other entrypoints, by name.
     """
 
-    __slots__ = ("_place", "classes", "config", "default", "handlers", "module")
+    __slots__ = (
+        *("_place", "classes", "config", "default", "entrypoints", "handlers", "module"),
+        "present",
+    )
 
-    def __init__(self, config: WranglerConfig, module: ModuleType, place: _Place) -> None:
+    def __init__(
+        self, config: WranglerConfig, module: ModuleType, place: Place, asked: Mapping[str, str]
+    ) -> None:
         self.config = config
         self.module = module
         self._place = place
@@ -63,7 +70,16 @@ class LoadedWorker:
                 f"{config.entry} has no handler for what triggers.crons asks for. Write `async def "
                 "scheduled(self, controller, env, ctx)` in `Default`"
             )
-        self.classes = {name: _object_class(config, module, name) for name in config.own_classes()}
+        self.entrypoints = _entrypoints(module)
+        self.classes = {
+            name: _object_class(config, module, name, asked.get(name, _asks_for(config, name)))
+            for name in dict.fromkeys([*config.own_classes(), *asked])
+        }
+        there = _object_classes(module)
+        for name in config.classes.storage:
+            if name in there and name not in self.classes:
+                self.classes[name] = Exported(vars(module)[name])
+        self.present = frozenset([*there, *self.classes])
 
     def _has(self, event: str) -> bool:
         """Whether there is a handler for an event."""
@@ -81,13 +97,28 @@ class LoadedWorker:
             raise
 
 
+class Place(Protocol):
+    """Where the modules of a Worker are, while it is loaded."""
+
+    def enter(self) -> None:
+        """Make them importable."""
+
+    def leave(self) -> dict[str, ModuleType]:
+        """Take them away; the Worker's own."""
+
+
 @contextmanager
-def loaded(config: WranglerConfig, shims: Mapping[str, ModuleType]) -> Iterator[LoadedWorker]:
+def loaded(
+    config: WranglerConfig,
+    shims: Mapping[str, ModuleType],
+    asked: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[LoadedWorker]:
     """Import a Worker; it is unloaded at the end of the block.
 
     Args:
         config: its configuration.
         shims: the modules only Workers have, from `shim_modules`.
+        asked: classes that other Workers bind, each with who does, in words.
 
     Raises:
         ConfigError: it cannot be imported, lacks a class, or another Worker is loaded.
@@ -98,21 +129,20 @@ def loaded(config: WranglerConfig, shims: Mapping[str, ModuleType]) -> Iterator[
             f"{config.entry} cannot be loaded: another Worker is, and a process has room for one. "
             "Unload it first, or start a second process"
         )
-    place = _Place(config, shims)
+    place = _First(config, shims)
     place.enter()
     try:
-        yield LoadedWorker(config, _imported(config), place)
+        yield LoadedWorker(config, imported(config, config.entry.stem), place, asked)
     finally:
         place.leave()
 
 
-class _Place:
+class _First:
     """Python's path and modules, with a Worker in them and without it."""
 
     def __init__(self, config: WranglerConfig, shims: Mapping[str, ModuleType]) -> None:
         source = config.entry.parent
-        vendored = (source / VENDORED, config.directory.resolve() / VENDORED)
-        self._own = tuple(dict.fromkeys([source, *(path for path in vendored if path.is_dir())]))
+        self._own = own_directories(config)
         self._source = source
         self._shims = shims
         self._path: list[str] = []
@@ -176,6 +206,13 @@ class _Place:
         )
 
 
+def own_directories(config: WranglerConfig) -> tuple[Path, ...]:
+    """Where a Worker's own modules are."""
+    source = config.entry.parent
+    vendored = (source / VENDORED, config.directory.resolve() / VENDORED)
+    return tuple(dict.fromkeys([source, *(path for path in vendored if path.is_dir())]))
+
+
 def _package_path(module: ModuleType) -> Iterable[object]:
     try:
         return list(getattr(module, "__path__", ()))
@@ -183,7 +220,12 @@ def _package_path(module: ModuleType) -> Iterable[object]:
         return ()
 
 
-def _imported(config: WranglerConfig) -> ModuleType:
+def imported(config: WranglerConfig, real_name: str) -> ModuleType:
+    """The main module of a Worker, which is to be found under a name.
+
+    Raises:
+        ConfigError: it cannot be imported.
+    """
     name = config.entry.stem
     if name in _PYTHONS_OWN or not name.isidentifier():
         raise ConfigError(
@@ -191,7 +233,7 @@ def _imported(config: WranglerConfig) -> ModuleType:
             "of that name, or it is no name. Rename the file"
         )
     try:
-        return importlib.import_module(name)
+        return importlib.import_module(real_name)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # user code: SystemExit and the like included
@@ -225,9 +267,19 @@ def _default(config: WranglerConfig, module: ModuleType) -> Exported | None:
     return Exported(value)
 
 
-def _object_class(config: WranglerConfig, module: ModuleType, name: str) -> Exported:
+def _entrypoints(module: ModuleType) -> dict[str, Exported]:
+    return {
+        name: Exported(value)
+        for name, value in vars(module).items()
+        if isinstance(value, type)
+        and issubclass(value, WorkerEntrypoint)
+        and value is not WorkerEntrypoint
+        and name != "Default"
+    }
+
+
+def _object_class(config: WranglerConfig, module: ModuleType, name: str, asked: str) -> Exported:
     value = getattr(module, name, None)
-    asked = f"{config.file} {_asks_for(config, name)}"
     if value is None:
         there = ", ".join(_object_classes(module)) or "none"
         raise ConfigError(
@@ -249,7 +301,7 @@ def _object_class(config: WranglerConfig, module: ModuleType, name: str) -> Expo
 
 def _asks_for(config: WranglerConfig, name: str) -> str:
     bound = [b.name for b in config.bindings if b.class_name == name and config.is_own(b)]
-    return f"binds as {bound[0]}" if bound else "lists in exports"
+    return f"{config.file} {f'binds as {bound[0]}' if bound else 'lists in exports'}"
 
 
 def _object_classes(module: ModuleType) -> list[str]:

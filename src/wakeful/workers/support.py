@@ -13,7 +13,6 @@ from wakeful.workers.wrangler import WranglerConfig
 
 # What each section provides, and the key that names a binding in it.
 SECTIONS: Final[dict[str, tuple[str, str]]] = {
-    "services": ("service bindings to other Workers", "binding"),
     "r2_buckets": ("R2 buckets", "binding"),
     "queues.producers": ("queues", "binding"),
     "queues.consumers": ("queues", "queue"),
@@ -68,18 +67,6 @@ def unsupported(config: WranglerConfig) -> list[str]:
 
 
 def _problems(config: WranglerConfig) -> Iterator[str]:
-    for binding in config.bindings:
-        if not config.is_own(binding):
-            yield (
-                f"durable_objects binding {binding.name!r}: its class {binding.class_name!r} is in "
-                f"another Worker, {binding.script_name!r}; wakeful serves one Worker. {ADVICE}"
-            )
-    for migration in config.classes.migrations:
-        for transfer in migration.transferred_classes:
-            yield (
-                f"migrations {migration.tag!r}: {transfer.from_class!r} is to be transferred from "
-                f"the Worker {transfer.from_script!r}; wakeful does not transfer objects. {ADVICE}"
-            )
     for key, value in config.rest.items():
         if key not in DEPLOYING:
             yield from _section(key, value)

@@ -6,27 +6,30 @@ Start: make `env` with its namespaces, import the code, make an actor type of ea
 from __future__ import annotations
 
 import asyncio
-from asyncio import Future
-from collections.abc import Awaitable, Callable, Coroutine
+from asyncio import Future, Task
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextvars import Context
 from typing import Any, Final, NoReturn
 
 import httpx2
+import msgspec
 import structlog
 
 from wakeful.facets.builder import ActorSpec
-from wakeful.runtime.gated import gated_tasks, inside, outside
+from wakeful.runtime.gated import inside, outside
 from wakeful.runtime.host import Host
 from wakeful.workers.assets import AssetServer
 from wakeful.workers.bindings import Bindings
 from wakeful.workers.calls import settled
 from wakeful.workers.classes import Namespaces, ObjectClass
-from wakeful.workers.entrypoints import arguments_taken
+from wakeful.workers.entrypoints import Exported, arguments_taken
 from wakeful.workers.env import make_env
 from wakeful.workers.host_object import response_of
 from wakeful.workers.ids import unique_key
-from wakeful.workers.loader import LoadedWorker, loaded
-from wakeful.workers.proxies import JsDict, JsException, JsProxy
+from wakeful.workers.loader import LoadedWorker
+from wakeful.workers.proxies import JsDict, JsException, JsProxy, JsTypeError
+from wakeful.workers.reconcile import Claim
 from wakeful.workers.schedule import Schedule, ScheduledController
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.workers_module import shim_modules
@@ -38,8 +41,28 @@ from wakeful.workers.wrangler import WranglerConfig
 
 NAVIGATION: Final = "assets_navigation_prefers_asset_serving"
 NEVER: Final = "assets_navigation_has_no_effect"
+NO_RPC: Final = (
+    "The receiving Worker does not support RPC, because its handlers are functions. In order to "
+    "enable RPC, make it export a class `Default` that derives from WorkerEntrypoint."
+)
 KEEPS_ALARM: Final = "delete_all_preserves_alarm"
 FETCH_SECONDS: Final = 60.0  # until an answer begins; workerd itself has no limit
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What a Worker has to do with the other Workers of its process.
+
+    Attributes:
+        namespaces: its own namespaces, which others may bind too.
+        bound: what its bindings of Workers and their classes stand for, by name.
+        asked: its classes that others bind, each with who does, in words.
+        load: imports its code.
+    """
+
+    namespaces: Namespaces
+    bound: Mapping[str, object]
+    asked: Mapping[str, str]
+    load: Callable[..., AbstractContextManager[LoadedWorker]]
 
 
 class Worker:
@@ -47,6 +70,7 @@ class Worker:
 
     Args:
         config: what wrangler's file says.
+        around: what it has to do with the other Workers.
         now_ms: milliseconds since 1970.
         random_bytes: that many random bytes.
         fetcher: sends the requests its code makes to the outside; by default over HTTP.
@@ -58,6 +82,7 @@ class Worker:
     def __init__(
         self,
         config: WranglerConfig,
+        around: Surroundings,
         *,
         now_ms: Callable[[], int],
         random_bytes: Callable[[int], bytes],
@@ -68,19 +93,15 @@ class Worker:
         self._closing = ExitStack()
         self._client: httpx2.AsyncClient | None = None
         self._kept: set[Future[Any]] = set()
-        namespaces = Namespaces(random_bytes)
-        by_class = {
-            name: namespaces.namespace(name, unique_key(config.name, name))
-            for name in config.own_classes()
-        }
-        bound = {b.name: by_class[b.class_name] for b in config.bindings if config.is_own(b)}
+        self._namespaces = around.namespaces
+        self._asked = around.asked
         self._assets = _assets(config)
         self._bindings = Bindings(
             config.resources, self._assets, now_ms=now_ms, random_bytes=random_bytes
         )
-        self.env = make_env(config, {**bound, **self._bindings.members})
+        self.env = make_env(config, {**around.bound, **self._bindings.members})
         self._schedule = Schedule(config.crons, now_ms, self._begin)
-        self._exports = JsDict(by_class)
+        self._exports = JsDict()
         environment = Environment(
             env=self.env,
             fetch=self._fetch,
@@ -94,8 +115,10 @@ class Worker:
         )
         self._worker: LoadedWorker | None = None
         if config.main is not None:
-            self._worker = self._closing.enter_context(loaded(config, shim_modules(environment)))
-        self._classes = {
+            self._worker = self._closing.enter_context(
+                around.load(config, shim_modules(environment), around.asked)
+            )
+        self._namespaces.classes = {
             name: ObjectClass(
                 unique_key(config.name, name),
                 exported,
@@ -110,19 +133,45 @@ class Worker:
             )
             for name, exported in (self._worker.classes if self._worker else {}).items()
         }
-        namespaces.classes.update(self._classes)
+
+    @property
+    def entrypoints(self) -> list[str]:
+        """The names of its entrypoint classes."""
+        worker = self._worker
+        default = ["Default"] if worker is not None and worker.default is not None else []
+        return [*default, *worker.entrypoints] if worker is not None else []
+
+    def claim(self) -> Claim:
+        """What it says of its classes."""
+        config, worker = self.config, self._worker
+        own = {
+            b.class_name: f"{config.file}: durable_objects binding {b.name!r}"
+            for b in config.bindings
+            if config.is_own(b)
+        }
+        present = worker.present if worker is not None else frozenset()
+        return Claim(config.file, config.name, config.classes, present, {**self._asked, **own})
+
+    def keep_in(self, names: Mapping[str, str]) -> None:
+        """The names of its namespaces in the data directory, by class.
+
+        Raises:
+            ConfigError: its code has made ids before, and they would be wrong.
+        """
+        self._namespaces.keep_in(names)
+        namespaces = self._namespaces
+        self._exports.update({name: namespaces.namespace(name) for name in namespaces.classes})
 
     def specs(self, idle_seconds: float) -> list[ActorSpec]:
         """The actors that its objects are, and those that keep what it binds."""
-        own = [own.spec(idle_seconds) for own in self._classes.values()]
+        own = [own.spec(idle_seconds) for own in self._namespaces.classes.values()]
         return [*own, *self._bindings.specs(idle_seconds)]
 
     def start(self, host: Host) -> None:
         """Serve its objects by a host from now on."""
-        self._closing.enter_context(gated_tasks(host.loop))
         self._bindings.start(host)
         self._schedule.start(host.loop)
-        for own in self._classes.values():
+        for own in self._namespaces.classes.values():
             own.start(host)
 
     async def finish(self, seconds: float) -> None:
@@ -145,20 +194,28 @@ class Worker:
         """Take its code away. Idempotent."""
         self._closing.close()
 
-    async def respond(self, request: JsRequest) -> JsResponse:
-        """Let it handle a request from outside.
+    async def respond(
+        self, request: JsRequest, entrypoint: str | None = None, props: JsDict | None = None
+    ) -> JsResponse:
+        """Let it handle a request, from outside or of another Worker.
+
+        Args:
+            request: what is asked.
+            entrypoint: which of its entrypoints handles it; None: the default one.
+            props: what it has as `ctx.props`.
 
         Raises:
             Exception: whatever its code raised.
         """
-        assets = self._assets
+        assets = self._assets if entrypoint is None else None
         if assets is not None and (self._worker is None or assets.comes_first(request)):
             return await assets.fetch(request)
-        handler = self._handler("fetch", context := ExecutionContext(self))
+        exported = self._entrypoint(entrypoint)
+        context = ExecutionContext(self, props)
+        handler = self._handler("fetch", context, exported)
         if handler is None:
             raise JsException("Handler does not export a fetch() function.")
-        by_class = self._worker is not None and self._worker.default is not None
-        given = (Request(request),) if by_class else (request, self.env, context)
+        given = (request, self.env, context) if exported is None else (Request(request),)
         result = await settled(handler(*given))
         return response_of(result).js_object
 
@@ -169,7 +226,8 @@ class Worker:
             JsException: it has no handler.
             Exception: whatever its code raised.
         """
-        handler = self._handler("scheduled", context := ExecutionContext(self))
+        context = ExecutionContext(self)
+        handler = self._handler("scheduled", context, self._entrypoint(None))
         if handler is None:
             raise JsException("Handler does not export a scheduled() function.")
         await settled(handler(controller, self.env, context))
@@ -178,12 +236,33 @@ class Worker:
         work = self.scheduled(ScheduledController(cron, time_ms))
         self._keep(_logged(work, f"scheduled failed: {cron}"))
 
-    def _handler(self, name: str, context: ExecutionContext) -> Callable[..., Any] | None:
+    def method(self, name: str, entrypoint: str | None, props: JsDict) -> Callable[..., Any]:
+        """A method of a new instance of an entrypoint, as other Workers may call it.
+
+        Raises:
+            JsTypeError: it cannot be called.
+            Exception: whatever its constructor raised.
+        """
+        exported = self._entrypoint(entrypoint)
+        if exported is None:
+            raise JsTypeError(NO_RPC)
+        exported.check_callable(name)
+        return exported.method(exported.cls(ExecutionContext(self, props), self.env), name)
+
+    def _entrypoint(self, name: str | None) -> Exported | None:
+        """The class of an entrypoint; None: its handlers are functions."""
+        worker = self._worker
+        assert worker is not None, "without code there are no events"
+        return worker.default if name in (None, "Default") else worker.entrypoints[name]
+
+    def _handler(
+        self, name: str, context: ExecutionContext, exported: Exported | None
+    ) -> Callable[..., Any] | None:
         """The handler of an event, which takes surplus arguments and drops them."""
         worker = self._worker
         assert worker is not None, "without code there are no events"
-        if worker.default is not None:
-            return worker.default.handler(worker.default.cls(context, self.env), name)
+        if exported is not None:
+            return exported.handler(exported.cls(context, self.env), name)
         function = worker.handlers.get(name)
         if function is None:
             return None
@@ -198,10 +277,15 @@ class Worker:
             return
         self._keep(_logged(work, "waitUntil failed"))
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
+    def called(self, work: Coroutine[Any, Any, None]) -> Future[Any]:
+        """Handle a call of another Worker, outside of the gates of whoever calls."""
+        return self._keep(work, outside())
+
+    def _keep(self, work: Coroutine[Any, Any, None], context: Context | None = None) -> Task[None]:
+        task = asyncio.get_running_loop().create_task(work, context=context)
         self._kept.add(task)
         task.add_done_callback(self._kept.discard)
+        return task
 
     async def _fetch(self, request: JsRequest) -> JsResponse:
         gated = inside.get()
@@ -223,10 +307,10 @@ class ExecutionContext(JsProxy):
 
     js_name = "ExecutionContext"
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker, props: JsDict | None = None) -> None:
         self._worker = worker
         self.exports = worker._exports
-        self.props = JsDict()
+        self.props = JsDict() if props is None else props
 
     def waitUntil(self, work: Awaitable[object]) -> None:
         """Let work go on after the answer."""

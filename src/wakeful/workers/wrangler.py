@@ -55,6 +55,22 @@ class DurableObjectBinding(msgspec.Struct, frozen=True):
     environment: str | None = None
 
 
+class ServiceBinding(msgspec.Struct, frozen=True):
+    """A name in `env` that stands for an entrypoint of a Worker.
+
+    Attributes:
+        name: the name in `env`.
+        service: the Worker's name.
+        entrypoint: the class; None: the default one.
+        props: what it has as `ctx.props`.
+    """
+
+    name: str
+    service: str
+    entrypoint: str | None = None
+    props: dict[str, Any] = {}
+
+
 class WranglerConfig(msgspec.Struct, frozen=True):
     """One Worker in one environment.
 
@@ -65,12 +81,13 @@ class WranglerConfig(msgspec.Struct, frozen=True):
         compatibility_date: "2026-03-01", or None.
         compatibility_flags: as they are written.
         bindings: the Durable Object bindings.
+        services: the bindings of Workers.
         classes: which classes exist, and where each keeps its data.
         vars: plain variables; tables and lists among them are allowed.
         secrets: the contents of `.dev.vars`; they count before variables of the same name.
         crons: `triggers.crons`.
         resources: what is bound beside Durable Objects, and assets.
-        rest: every other key of the file with its value, `services` and the like among them.
+        rest: every other key of the file with its value.
     """
 
     file: Path
@@ -79,6 +96,7 @@ class WranglerConfig(msgspec.Struct, frozen=True):
     compatibility_date: str | None
     compatibility_flags: tuple[str, ...]
     bindings: tuple[DurableObjectBinding, ...]
+    services: tuple[ServiceBinding, ...]
     classes: Classes
     vars: dict[str, Any]
     secrets: dict[str, str]
@@ -105,7 +123,12 @@ class WranglerConfig(msgspec.Struct, frozen=True):
 
     def is_own(self, binding: DurableObjectBinding) -> bool:
         """Does the class of a binding belong to this Worker?"""
-        return binding.script_name is None or binding.script_name == self.name
+        return self.script_of(binding) == self.name
+
+    def script_of(self, binding: DurableObjectBinding) -> str:
+        """The name of the Worker that has the class of a binding."""
+        script = binding.script_name or self.name
+        return script if binding.environment is None else f"{script}-{binding.environment}"
 
     def storage_of(self, class_name: str) -> Storage | None:
         """Where a class keeps its data; None where the file does not say."""
@@ -154,6 +177,7 @@ def read_config(path: Path, environment: str | None = None) -> WranglerConfig:
         compatibility_date=_date(table),
         compatibility_flags=table.texts("compatibility_flags"),
         bindings=_bindings(table),
+        services=tuple(_service(entry) for entry in table.tables("services")),
         classes=read_classes(table),
         vars=_plain(table.table("vars").data),
         secrets=_secrets(file.parent, environment),
@@ -169,7 +193,7 @@ NEEDS_CODE: Final = ("durable_objects", "migrations", "exports", "triggers")
 READ: Final = frozenset(
     {
         *("name", "main", "compatibility_date", "compatibility_flags", "durable_objects"),
-        *("migrations", "exports", "vars", "triggers", "env"),
+        *("migrations", "exports", "vars", "triggers", "env", "services"),
         *resources.READ,
     }
 )
@@ -264,6 +288,17 @@ def _bindings(table: Table) -> tuple[DurableObjectBinding, ...]:
     return tuple(found)
 
 
+def _service(entry: Table) -> ServiceBinding:
+    entry.only("binding", "service", "environment", "entrypoint", "props")
+    service, environment = entry.text("service"), entry.optional_text("environment")
+    return ServiceBinding(
+        entry.text("binding"),
+        service if environment is None else f"{service}-{environment}",
+        entry.optional_text("entrypoint"),
+        _plain(entry.table("props").data),
+    )
+
+
 def _secrets(directory: Path, environment: str | None) -> dict[str, str]:
     names = [f".dev.vars.{environment}"] if environment is not None else []
     for name in [*names, ".dev.vars"]:
@@ -295,7 +330,8 @@ def _check_names(config: WranglerConfig, table: Table) -> None:
                 f"{binding.name!r} is also in {seen[binding.name]}. A name in env is given once",
             )
         seen[binding.name] = "durable_objects.bindings"
-    for name, key in config.resources.names():
+    services = [(service.name, "services") for service in config.services]
+    for name, key in [*services, *config.resources.names()]:
         if name in seen:
             table.refuse(key, f"{name!r} is also in {seen[name]}. A name in env is given once")
         seen[name] = key
