@@ -818,3 +818,34 @@ async def test_stop_given_up_while_the_actor_wakes_leaves_it_usable() -> None:
         await settle()
         store.loading.set()
         assert await asyncio.wait_for(asking, 1) == "hello"
+
+
+class Asker(DurableObject):
+    """Writes and waits for that; asks another actor."""
+
+    count: int = 0
+
+    async def write(self) -> None:
+        self.count += 1
+        await self.ctx.storage.sync()
+
+    async def ask(self, name: str) -> int:
+        return await self.ctx.get(Counter, name).get()
+
+
+@virtual
+async def test_what_a_failed_batch_has_lost_is_shown_to_nobody() -> None:
+    """Not even to the calls that waited for another actor of the same batch."""
+    store = FlakyStore()
+    async with runtime(Asker, Counter, store=store) as rt:
+        asker, counter = rt.get(Asker, "a"), rt.get(Counter, "c")
+        others = [rt.get(Asker, name).ask("c") for name in "abcd"]
+        assert await asyncio.gather(*others) == [0, 0, 0, 0]
+        store.failures.append(UnknownOutcome("who knows"))
+        writing = asyncio.ensure_future(outcome(asker.write()))
+        adding = asyncio.ensure_future(outcome(counter.add()))
+        asking = asyncio.ensure_future(asker.ask("c"))
+
+        assert await asking == 0
+        assert isinstance(await writing, UnknownOutcome)
+        assert isinstance(await adding, UnknownOutcome)

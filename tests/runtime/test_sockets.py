@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 import pytest
-from tests.runtime.world import FlakyStore, runtime, virtual
+from tests.runtime.world import FlakyStore, outcome, runtime, virtual
 
 from wakeful import (
     Actor,
@@ -566,3 +566,36 @@ async def test_client_that_does_not_answer_the_goodbye_is_cut_off() -> None:
     async with runtime(Room) as rt:
         _, wire = await enter(rt, rt.get(Room, "r"))
     assert wire.got == [(1001, "the server is going away"), "dropped"]
+
+
+class Writer(DurableObject):
+    """Writes and waits for that, while others wait."""
+
+    count: int = 0
+
+    async def write(self) -> None:
+        self.count += 1
+        await self.ctx.storage.sync()
+
+    async def wake(self, name: str) -> None:
+        await self.ctx.get(Quiet, name).touch()
+
+
+@virtual
+async def test_what_a_turn_of_a_failed_batch_has_sent_is_lost_though_its_actor_was_to_sleep() -> (
+    None
+):
+    """Another actor of the batch wakes anew at once, and there is room for two only."""
+    store = FlakyStore()
+    async with runtime(Writer, Room, Quiet, store=store, active_actors=2) as rt:
+        writer, room = rt.get(Writer, "w"), rt.get(Room, "r")
+        await asyncio.gather(*(writer.wake("third") for _ in range(4)))
+        _, wire = await enter(rt, room)
+        await writer.write()
+        await room.say("before")
+        store.failures.append(StorageFull("full"))
+        lost = [asyncio.ensure_future(outcome(work)) for work in (writer.write(), room.say("no"))]
+        await asyncio.ensure_future(writer.wake("third"))
+
+        assert [type(await work) for work in lost] == [StorageFull, StorageFull]
+        assert wire.got == ["before", "dropped"]

@@ -6,7 +6,7 @@ A ticket is a future, or one with what it will be given: nothing that an actor s
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
 from typing import Union, cast
 
@@ -19,7 +19,7 @@ from wakeful.runtime.transaction import in_transaction
 
 Outcome = tuple["Future[object]", object, "BaseException | None"]
 Ticket = Union["Future[object]", Outcome]  # most callers know their answer and wait for a sign
-Broken = Callable[[Activation, StorageError], None]
+Broken = Callable[[Sequence[Activation], StorageError], None]
 
 
 class Flusher:
@@ -34,7 +34,7 @@ class Flusher:
         context: what it works in: nobody's, whoever wrote first.
         store: where batches go.
         lease: the epoch they carry.
-        broken: is told of each activation whose writes are lost.
+        broken: is told of the activations whose writes are lost, of a batch all at once.
     """
 
     __slots__ = (
@@ -202,8 +202,7 @@ class Flusher:
         for ticket in lost:
             reply = ticket[0] if isinstance(ticket, tuple) else ticket
             _resolve(reply, None, again(error))
-        for gate in gates:
-            self._broken(cast("Activation", gate.owner), error)
+        self._broken([cast("Activation", gate.owner) for gate in gates], error)
 
     def _tell_idle(self) -> None:
         if self.commit.in_flight is None:

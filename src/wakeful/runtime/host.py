@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import AbstractEventLoop, CancelledError, Task
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import copy_context
 from functools import partial
 from random import Random
@@ -293,8 +293,8 @@ class Host:
         self.delivery.pump(activation)
         self.sockets.drain(activation)
 
-    def _broken(self, activation: Activation, error: StorageError) -> None:
-        self.life.discard(activation, error)
+    def _broken(self, activations: Sequence[Activation], error: StorageError) -> None:
+        self.life.discard_lost(activations, error)
         if isinstance(error, Fenced):
             self.life.discard_all(error)  # a newer owner serves them all
             self.sockets.drop_all()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import AbstractEventLoop, CancelledError, Future, Task
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -157,28 +157,19 @@ class Life:
 
         If it was waking they do, for it is why they wait; but a deletion is no reason not to wake.
         """
-        if activation.life.state is State.ACTIVATING and not activation.wiped:
-            self._lose(activation, cause)
-            return
-        if not activation.life.fail(cause):
-            return
-        self.discards += 1
-        activation.input.fail(cause)
-        if activation.sql is not None:
-            activation.sql.close()
-        activation.refresh()
-        self.catalog.unwatch(activation)
-        for turn in activation.turns:
-            turn.interrupt(cause)
-        for task in list(activation.background or ()):
-            task.cancel()
-        self._cancel_hook(activation)
-        self._tell_deactivated(activation)
-        self.left(activation)
-        first = activation.mailbox.peek() if activation.mailbox is not None else None
-        if first is not None and first.plan.gated:
-            self._refuse(_drain(activation), cause)
-        self._forget_when_settled(activation)
+        if self._throw_away(activation, cause):
+            self._forget_when_settled(activation)
+
+    def discard_lost(self, activations: Sequence[Activation], cause: StorageError) -> None:
+        """Throw away all whose writes are lost, before any message goes to a next activation.
+
+        What such a message does at once must not meet one that does not know yet that it is lost.
+        """
+        gone = [activation for activation in activations if self._throw_away(activation, cause)]
+        for activation in gone:
+            self.catalog.remove(activation)
+        for activation in gone:
+            self._forget(activation)
 
     def discard_all(self, cause: WakefulError) -> None:
         """Throw everything away."""
@@ -380,6 +371,31 @@ class Life:
             except Exception as error:  # the actor goes all the same, and so do the others
                 log = logger()
                 log.exception("a facet failed", actor=str(activation.id), error=str(error))
+
+    def _throw_away(self, activation: Activation, cause: WakefulError) -> bool:
+        """Put an end to it; whether it is still to be forgotten."""
+        if activation.life.state is State.ACTIVATING and not activation.wiped:
+            self._lose(activation, cause)
+            return False
+        if not activation.life.fail(cause):
+            return False
+        self.discards += 1
+        activation.input.fail(cause)
+        if activation.sql is not None:
+            activation.sql.close()
+        activation.refresh()
+        self.catalog.unwatch(activation)
+        for turn in activation.turns:
+            turn.interrupt(cause)
+        for task in list(activation.background or ()):
+            task.cancel()
+        self._cancel_hook(activation)
+        self._tell_deactivated(activation)
+        self.left(activation)
+        first = activation.mailbox.peek() if activation.mailbox is not None else None
+        if first is not None and first.plan.gated:
+            self._refuse(_drain(activation), cause)
+        return True
 
     def _lose(self, activation: Activation, failure: WakefulError) -> None:
         """It never woke: everyone who waits for it gets the reason."""
