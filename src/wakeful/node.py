@@ -24,7 +24,7 @@ from wakeful.facets.builder import ActorSpec
 from wakeful.facets.durability import DurabilityFacet
 from wakeful.facets.virtual import VirtualActorConfig, VirtualActorFacet
 from wakeful.http.asgi import AsgiApplication
-from wakeful.http.gateway import Front, Gateway, Report
+from wakeful.http.gateway import Front, Gateway, Handler, Report
 from wakeful.http.server import HttpServer
 from wakeful.http.settings import HttpSettings
 from wakeful.ids import check_name
@@ -81,6 +81,7 @@ class Runtime:
         self._gateways: list[Gateway] = []
         self._servers: list[HttpServer] = []
         self._front: Front | None = None
+        self._pages: dict[str, Handler] = {}
 
     @property
     def host(self) -> Host:
@@ -247,6 +248,7 @@ class Runtime:
             loopback=loopback,
             report=report,
             front=self._front,
+            pages=self._pages,
         )
         self._gateways.append(gateway)
         return gateway

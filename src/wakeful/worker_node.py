@@ -8,18 +8,23 @@ from __future__ import annotations
 import secrets
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Callable, Sequence
+from os import PathLike
+from pathlib import Path as FilePath
 from random import Random
 from types import TracebackType
 from typing import Final, Self
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
+
+import structlog
 
 from wakeful.config import Config
-from wakeful.errors import ActorRaised, WakefulError
-from wakeful.http.message import Answer, Request
+from wakeful.errors import ActorRaised, ConfigError, MalformedRequest, WakefulError
+from wakeful.http.message import Answer, Request, json_answer
 from wakeful.node import Path, Runtime, SystemClock
 from wakeful.ports import Clock, Store, StoreInfo
 from wakeful.workers.failures import cause_of
 from wakeful.workers.migrate import check, migrate
+from wakeful.workers.schedule import ScheduledController
 from wakeful.workers.together import Together
 from wakeful.workers.web.outgoing import Fetcher
 from wakeful.workers.web.requests import JsRequest
@@ -27,6 +32,7 @@ from wakeful.workers.web.responses import JsResponse
 from wakeful.workers.web.streams import ReadableStream
 from wakeful.workers.wrangler import WranglerConfig
 
+SCHEDULED: Final = "/cdn-cgi/handler/scheduled"  # where wrangler has it
 PATH_SAFE: Final = "/:@!$&'()*+,;=~-._[]|"  # what WHATWG's URL parser leaves as it is in a path
 # Said by the connection: the server's to say.
 CONNECTION: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
@@ -46,6 +52,7 @@ class WorkerRuntime(Runtime):
         random: chance, injected by tests.
         random_bytes: that many random bytes, injected by tests.
         fetcher: sends what its code asks the outside for, in place of HTTP; injected by tests.
+        development: cron triggers can be tried, at SCHEDULED.
 
     Raises:
         ConfigError: it asks for what is not provided, or its code cannot be used.
@@ -62,6 +69,7 @@ class WorkerRuntime(Runtime):
         random: Random | None = None,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
         fetcher: Fetcher | None = None,
+        development: bool = False,
     ) -> None:
         config, clock = config or Config(), clock or SystemClock()
         now_ns = clock.now_ns
@@ -72,12 +80,16 @@ class WorkerRuntime(Runtime):
             fetcher=fetcher,
         )
         self.worker = self.workers.first
+        self._now_ns = now_ns
         try:
+            _check_apart(data, [worker, *others])
             super().__init__(data, (), config=config, clock=clock, random=random)
         except BaseException:
             self.workers.unload()
             raise
         self._front = self._answer
+        if development:
+            self._pages[SCHEDULED] = self._scheduled
 
     def check(self, running: Self) -> None:
         """Refuse what would keep it from taking over from one that runs, on the same directory.
@@ -120,6 +132,28 @@ class WorkerRuntime(Runtime):
         self.workers.keep_in({name: owned.namespaces for name, owned in ledger.items()})
         self._add(self.workers.specs(self.config.idle_seconds))
 
+    async def _scheduled(self, request: Request) -> Answer:
+        """Run the handler of cron triggers now: `cron` and `time` say what it is told."""
+        given = dict(parse_qsl(request.query))
+        controller = ScheduledController(given.get("cron", ""), self._time(given.get("time")))
+        outcome, status = "ok", 200
+        try:
+            await self.worker.scheduled(controller)
+        except Exception as error:
+            log = structlog.get_logger("wakeful")
+            log.error("scheduled failed", cron=controller.cron, exc_info=error)
+            outcome, status = "exception", 500
+        if given.get("format") == "json":
+            return json_answer({"outcome": outcome, "noRetry": not controller.repeats}, status)
+        return status, [("content-type", "text/plain")], outcome.encode()
+
+    def _time(self, given: str | None) -> int:
+        if given is None:
+            return self._now_ns() // 1_000_000
+        if not given.isdecimal() or len(given) > 15:
+            raise MalformedRequest(f"time is milliseconds since 1970, not {given[:20]!r}")
+        return int(given)
+
     async def _answer(self, request: Request, body: bytes | None) -> Answer:
         try:
             asked = request_of(request, body)
@@ -130,6 +164,19 @@ class WorkerRuntime(Runtime):
             raise
         except BaseException as error:
             raise cause_of(error) or ActorRaised(type(error).__name__, str(error)) from error
+
+
+def _check_apart(data: Path | Store, workers: Sequence[WranglerConfig]) -> None:
+    """Refuse a data directory that everybody could read."""
+    for worker in workers:
+        assets = worker.resources.assets
+        if assets is None or not isinstance(data, str | PathLike):
+            continue
+        if FilePath(data).resolve().is_relative_to(assets.directory):
+            raise ConfigError(
+                f"{worker.file}: assets.directory: the data directory {data} is in it, which "
+                "everybody could read then. Give --data another one"
+            )
 
 
 def request_of(request: Request, body: bytes | None) -> JsRequest:

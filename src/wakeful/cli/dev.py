@@ -69,7 +69,7 @@ def command(targets: tuple[str, ...], **chosen: object) -> None:
     sys.dont_write_bytecode = True  # two edits within a second may have the same time stamp
     limits = msgspec.structs.replace(options.config.limits, shutdown_seconds=SHUTDOWN_SECONDS)
     config = msgspec.structs.replace(options.config, limits=limits)
-    options = msgspec.structs.replace(options, config=config)
+    options = msgspec.structs.replace(options, config=config, development=True)
     source = source_of(targets, options)
     errors = Errors(source.roots)
     _log_for_people(errors)

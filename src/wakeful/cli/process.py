@@ -47,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True):
     data: Path
     config: Config
     traceback: bool
+    development: bool = False
 
 
 def options(function: F) -> F:

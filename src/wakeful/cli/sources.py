@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias
+from urllib.parse import quote_plus
 
 from wakeful.actor_type import EMPTY, ActorType
 from wakeful.cli import reload
@@ -20,7 +21,8 @@ from wakeful.errors import ConfigError
 from wakeful.facets.builder import ActorSpec
 from wakeful.http.routes import ACTORS
 from wakeful.node import Runtime
-from wakeful.worker_node import WorkerRuntime
+from wakeful.worker_node import SCHEDULED, WorkerRuntime
+from wakeful.workers.crons import CronExpression
 from wakeful.workers.wrangler import find_config, read_config
 
 Lines: TypeAlias = Iterator[str]
@@ -122,6 +124,7 @@ class WorkerSource:
     def __init__(self, text: str, files: Sequence[Path], chosen: Settings) -> None:
         self._files = files
         self._chosen = chosen
+        self._crons: tuple[CronExpression, ...] = ()
         self.text = text
         self.roots = tuple(dict.fromkeys(file.parent.resolve() for file in files))
 
@@ -157,7 +160,17 @@ class WorkerSource:
     def to_try(self, types: Iterable[ActorType], url: str) -> Lines:
         """A command that reaches the first Worker."""
         yield f"try: curl {url}/"
+        if self._crons:
+            cron = quote_plus(self._crons[0].text, safe="*/,-")
+            yield f"     curl '{url}{SCHEDULED}?cron={cron}'"
 
     def _build(self) -> WorkerRuntime:
         first, *others = (read_config(file) for file in self._files)
-        return WorkerRuntime(self._chosen.data, first, others=others, config=self._chosen.config)
+        self._crons = first.crons
+        return WorkerRuntime(
+            self._chosen.data,
+            first,
+            others=others,
+            config=self._chosen.config,
+            development=self._chosen.development,
+        )

@@ -7,7 +7,8 @@ Errors:  none leave `handle` but ClientGone, cancellation and, for a request tha
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from wakeful.errors import RuntimeOverloaded, WakefulError
@@ -45,6 +46,8 @@ class Gateway:
         report: told of each error that is answered; what user code raised is its cause.
         front: answers all requests but those below /_wakeful/, in place of the actors; it gets
             the body too, and says itself who may call.
+        pages: further paths that are answered with GET, before `front`; only for those who may use
+            the admin paths, and not for pages of other sites.
 
     Attributes:
         active: requests being handled.
@@ -61,6 +64,7 @@ class Gateway:
         loopback: bool,
         report: Report | None = None,
         front: Front | None = None,
+        pages: Mapping[str, Handler] = MappingProxyType({}),
     ) -> None:
         self.active = 0
         self.shed = 0
@@ -76,6 +80,7 @@ class Gateway:
         self._call = calls.answer
         self._body = calls.body
         self._front = front
+        self._pages = pages
         self._doors = Doors(host, self.deadlines)
         self._admin = Admin(host, self.deadlines)
         self._openapi: bytes | None = None
@@ -94,7 +99,7 @@ class Gateway:
         self.active += 1
         try:
             path = request.path
-            if self._front is not None and not path.startswith(OWN):
+            if self._front is not None and not path.startswith(OWN) and path not in self._pages:
                 answer = await self._front(request, await self._body(request))
                 return self._count(answer)
             origin = self._admit(request)
@@ -168,8 +173,11 @@ class Gateway:
         if path == ADMIN or path.startswith(ADMIN + "/"):
             self._guard.admit_admin(request)
             return await self._admin.answer(request, path)
-        if path.startswith(TYPES):
-            handler: Handler = self._error_page
+        if path in self._pages:
+            self._guard.admit_page(request)
+            handler: Handler = self._pages[path]
+        elif path.startswith(TYPES):
+            handler = self._error_page
         elif path in self._fixed:
             handler = self._fixed[path]
         else:

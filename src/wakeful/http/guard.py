@@ -74,6 +74,16 @@ class Guard:
         elif any(request.header(name) is not None for name in PROXIED):
             raise AdminRefused("set an admin_token to use this behind a proxy")
 
+    def admit_page(self, request: Request) -> None:
+        """Let a request use a page that does something: as the admin paths, and no link elsewhere.
+
+        Raises:
+            AdminRefused, CrossOrigin: it may not.
+        """
+        self.admit_admin(request)
+        if request.header("sec-fetch-site") in FOREIGN_SITES:
+            raise CrossOrigin("a page of another site may not lead here")
+
     def preflight(self, request: Request) -> Headers:
         """What a browser's question about a foreign page's call is answered with."""
         origin = self.admit(request)
