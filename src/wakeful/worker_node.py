@@ -25,6 +25,7 @@ from wakeful.ports import Clock, Store, StoreInfo
 from wakeful.workers.failures import cause_of
 from wakeful.workers.migrate import check, migrate
 from wakeful.workers.schedule import ScheduledController
+from wakeful.workers.strict import URL_BYTES_MAX
 from wakeful.workers.together import Together
 from wakeful.workers.web.outgoing import Fetcher
 from wakeful.workers.web.requests import JsRequest
@@ -33,6 +34,7 @@ from wakeful.workers.web.streams import ReadableStream
 from wakeful.workers.wrangler import WranglerConfig
 
 SCHEDULED: Final = "/cdn-cgi/handler/scheduled"  # where wrangler has it
+TOO_LONG: Final = b"URI Too Long"
 PATH_SAFE: Final = "/:@!$&'()*+,;=~-._[]|"  # what WHATWG's URL parser leaves as it is in a path
 # Said by the connection: the server's to say.
 CONNECTION: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
@@ -157,6 +159,8 @@ class WorkerRuntime(Runtime):
     async def _answer(self, request: Request, body: bytes | None) -> Answer:
         try:
             asked = request_of(request, body)
+            if self.worker.config.strict is not None and len(asked.url) > URL_BYTES_MAX:
+                return 414, [("content-type", "text/plain")], TOO_LONG
             return answer_of(asked, await self.worker.respond(asked))
         except WakefulError:
             raise

@@ -47,6 +47,7 @@ class Settings(msgspec.Struct, frozen=True):
     data: Path
     config: Config
     traceback: bool
+    strict: bool
     development: bool = False
 
 
@@ -86,6 +87,11 @@ _OPTIONS: Final[list[Callable[[Any], Any]]] = [
         metavar="N",
         help="Actors in memory at once; the least recently used sleeps.  [default: 100000]",
     ),
+    click.option(
+        "--strict",
+        is_flag=True,
+        help="Hold a Worker to the limits of Cloudflare's network, not only to those of its disk.",
+    ),
     click.option("--traceback", is_flag=True, help="Show all of an import error's traceback."),
 ]
 
@@ -98,6 +104,7 @@ def settings(
     idle_timeout: float | None,
     max_active: int | None,
     traceback: bool,
+    strict: bool,
 ) -> Settings:
     """The options as one value.
 
@@ -113,7 +120,7 @@ def settings(
         raise WrongUsage(f"--idle-timeout must be more than 0 seconds, not {idle}")
     limits: Limits = msgspec.structs.replace(default.limits, active_actors=active)
     config: Config = msgspec.structs.replace(default, idle_seconds=idle, limits=limits)
-    return Settings(host, port, data, config, traceback)
+    return Settings(host, port, data, config, traceback, strict)
 
 
 def run(main: Coroutine[object, object, None]) -> None:

@@ -79,6 +79,11 @@ class ActorSource:
     files: tuple[str, ...] = (".py",)
 
     def __init__(self, text: str, chosen: Settings) -> None:
+        if chosen.strict:
+            raise WrongUsage(
+                f"--strict holds Cloudflare Workers to the limits they have there; {text} has "
+                "actors, whose limits are in Config"
+            )
         self._target = Target.parse(text)
         self._chosen = chosen
         self.text = self._target.text
@@ -165,7 +170,7 @@ class WorkerSource:
             yield f"     curl '{url}{SCHEDULED}?cron={cron}'"
 
     def _build(self) -> WorkerRuntime:
-        first, *others = (read_config(file) for file in self._files)
+        first, *others = (read_config(file, strict=self._chosen.strict) for file in self._files)
         self._crons = first.crons
         return WorkerRuntime(
             self._chosen.data,

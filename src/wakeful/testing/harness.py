@@ -34,13 +34,13 @@ from wakeful.testing.clock import WALL_START_NS, VirtualClock
 from wakeful.testing.loop import VirtualLoop
 from wakeful.worker_node import WorkerRuntime
 from wakeful.workers.calls import Event, call, settled
-from wakeful.workers.host_object import Instance, response_of
+from wakeful.workers.host_object import Instance
 from wakeful.workers.ids import DurableObjectId
 from wakeful.workers.namespace import DurableObjectNamespace
 from wakeful.workers.stubs import Stub
 from wakeful.workers.web.outgoing import Fetcher, make_request
 from wakeful.workers.web.requests import JsRequest, Request
-from wakeful.workers.web.responses import JsResponse, Response
+from wakeful.workers.web.responses import FetchResponse, JsResponse, Response
 from wakeful.workers.wrangler import read_config
 
 __all__ = ["Request", "Response", "RuntimeHarness", "StartRuntime", "StartWorker", "WorkerHarness"]
@@ -320,6 +320,7 @@ class StartWorker:
         *,
         environment: str | None = None,
         outgoing: Outgoing | None = None,
+        strict: bool = False,
         config: Config | None = None,
         now: datetime | None = None,
     ) -> WorkerHarness:
@@ -329,6 +330,7 @@ class StartWorker:
             path: its directory or wrangler file, from pytest's root directory.
             environment: the `env.<name>` of its configuration.
             outgoing: answers the requests its code makes to the outside; there is no network.
+            strict: hold it to the limits of Cloudflare's network.
             config: settings; see Config.
             now: when time begins; by default now, and it goes on only as the test waits.
 
@@ -340,7 +342,7 @@ class StartWorker:
             raise ConfigError(NO_WORKER)
         harness = WorkerHarness(
             MemoryStore(),
-            read_config(self._root / named, environment),
+            read_config(self._root / named, environment, strict=strict),
             config=config,
             clock=_clock(now),
             random=Random(0),
@@ -365,7 +367,10 @@ def _clock(now: datetime | None) -> VirtualClock:
 
 def _fetcher(outgoing: Outgoing) -> Fetcher:
     async def fetch(request: JsRequest) -> JsResponse:
-        return response_of(await settled(outgoing(Request(request)))).js_object
+        answer = await settled(outgoing(Request(request)))
+        if not isinstance(answer, FetchResponse):
+            raise TypeError(f"outgoing has to return a Response, not {answer!r}")
+        return answer.js_object
 
     return fetch
 

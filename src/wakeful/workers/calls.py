@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from wakeful.errors import WakefulError
 from wakeful.runtime.gated import inside, outside
-from wakeful.workers import values
+from wakeful.workers import strict, values
 from wakeful.workers.failures import ObjectReset, thrown, undelivered
 from wakeful.workers.ids import DurableObjectId
 from wakeful.workers.proxies import JsException, JsProxy
@@ -73,6 +73,10 @@ class Pending:
 
 def call(event: Event, post: Post) -> Pending:
     """Send an event: at once, or, from inside an object, once what it may reveal is durable."""
+    try:
+        strict.check_subrequest()
+    except JsException as error:
+        return failed(error)
     gated = inside.get()
     reply: Future[object]
     if gated is not None:
@@ -121,9 +125,12 @@ def sent_arguments(args: tuple[object, ...], named: dict[str, object]) -> tuple[
 
     Raises:
         TypeError, DataCloneError: one of them cannot be sent.
+        JsException: together they are too large, for a strict Worker.
     """
     export = exporter()
-    return tuple(values.sent(value, export) for value in values.arguments(args, named))
+    given = tuple([values.sent(value, export) for value in values.arguments(args, named)])
+    strict.check_message(given)
+    return given
 
 
 def exporter() -> values.Export:

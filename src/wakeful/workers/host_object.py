@@ -6,6 +6,7 @@ for with. All events of an object come through `handle`, under one plan.
 
 from __future__ import annotations
 
+import asyncio
 from asyncio import Future
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from wakeful.actor import Actor, AlarmInfo
 from wakeful.errors import ActivationAborted, ActorAborted
 from wakeful.runtime.gated import Gated, GatedPlan, gates_of
-from wakeful.workers import values
+from wakeful.workers import strict, values
 from wakeful.workers.calls import GONE, Event, RemoteFunction, answered, settled
 from wakeful.workers.entrypoints import Exported
 from wakeful.workers.failures import reset_by, thrown
@@ -51,6 +52,8 @@ class WorkerObject(Actor):
             instance.gated = gates_of(self.ctx, instance)
         gated = instance.gated
         gated.enter()
+        if self._class.storage.strict is not None:
+            strict.begin(self._class.storage.strict)
         if instance.target is None:
             instance.construct(event)
         assert event.run is not None
@@ -124,7 +127,9 @@ class Instance:
     async def rpc(self, name: str, args: tuple[Any, ...]) -> Any:
         """Call a method of it, as others may."""
         method = self._class.exported.method(self.target, name)
-        return values.sent(await settled(method(*args)), self.export)
+        answer = values.sent(await settled(method(*args)), self.export)
+        strict.check_message(answer)
+        return answer
 
     async def alarm(self, info: AlarmInfo) -> None:
         """Let it handle its alarm."""
@@ -135,7 +140,9 @@ class Instance:
             isRetry=info.is_retry,
             scheduledTime=info.scheduled_ns // MS_NS,
         )
-        await settled(handler(told))
+        limited = self._class.storage.strict is not None
+        async with asyncio.timeout(strict.ALARM_SECONDS_MAX if limited else None):
+            await settled(handler(told))
 
     async def called(self, owner: Instance, function: Callable[[], Any], event: Event) -> None:
         """Call a function that it has given away."""

@@ -21,11 +21,12 @@ import msgspec
 from wakeful.ports import KV_PREFIX
 from wakeful.runtime.alarms import EVER_NS, can_have_alarm
 from wakeful.runtime.gated import Gated
-from wakeful.workers import stored
+from wakeful.workers import stored, strict
 from wakeful.workers.proxies import JsArray, JsDict, JsException, JsProxy, JsTypeError, options_of
 from wakeful.workers.sql import SqlStorage
+from wakeful.workers.strict import Strict
 from wakeful.workers.transactions import Savepoint, Transaction, run_transaction
-from wakeful.workers.values import js_string, milliseconds, utf8
+from wakeful.workers.values import copied, js_string, milliseconds, utf8
 
 V = TypeVar("V")
 
@@ -75,12 +76,27 @@ MISSING: Final = Missing()
 
 
 class Cells:
-    """The keys and values of one object, by JavaScript's rules."""
+    """The keys and values of one object, by JavaScript's rules.
 
-    __slots__ = ("gated",)
+    Args:
+        gated: whose.
+        limited: they keep to the limits of Cloudflare's key-value storage.
+    """
 
-    def __init__(self, gated: Gated) -> None:
+    __slots__ = ("gated", "limited")
+
+    def __init__(self, gated: Gated, *, limited: bool = False) -> None:
         self.gated = gated
+        self.limited = limited
+
+    def check(self, keys: Iterable[object]) -> None:
+        """Refuse keys that are too many at once or too long, where there are such limits.
+
+        Raises:
+            JsRangeError: says what is allowed.
+        """
+        if self.limited:
+            strict.check_keys([text(key) for key in keys])
 
     def get(self, key: object) -> Any:
         """The value, a copy; None if there is none."""
@@ -94,9 +110,14 @@ class Cells:
 
         Raises:
             DataCloneError, TypeError: a value cannot be stored.
+            JsRangeError: they are too many or too large, where there are such limits.
         """
         activation = self.gated.activation
         activation.check_here()
+        if self.limited:
+            given = {text(key): copied(value) for key, value in pairs}
+            strict.check_pairs(given)
+            pairs = given.items()
         cells = [(KV_PREFIX + text(key), stored.pack(value)) for key, value in pairs]
         for key, data in cells:
             if len(key) + len(data) > VALUE_BYTES_MAX:
@@ -170,10 +191,12 @@ class KeyValues(JsProxy):
         """The value of a key, or the values of a list of keys by key, in order."""
         self._check("get")
         if isinstance(key, list | tuple | set):
+            self._cells.check(key)
             keys = sorted({text(item) for item in key}, key=str.encode)
             found = {item: self._cells.get(item) for item in keys}
             there = self._cells.list({})
             return Settled(JsDict({item: found[item] for item in keys if item in there}))
+        self._cells.check([key])
         return Settled(self._cells.get(key))
 
     def put(
@@ -200,7 +223,9 @@ class KeyValues(JsProxy):
         """Remove a value: was there one? Or those of a list of keys: how many were there?"""
         self._check("delete")
         if isinstance(key, list | tuple | set):
+            self._cells.check(key)
             return Settled(self._cells.delete(key))
+        self._cells.check([key])
         return Settled(self._cells.delete([key]) == 1)
 
     def list(self, options: object = None, **named: Any) -> Settled[JsDict]:
@@ -253,10 +278,12 @@ class StorageKind(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         sqlite: it is in SQLite, so there are `kv` and `sql` too.
         delete_all_deletes_alarm: `deleteAll` takes the alarm with it.
+        strict: it keeps to the limits of Cloudflare's network.
     """
 
     sqlite: bool
     delete_all_deletes_alarm: bool
+    strict: Strict | None = None
 
 
 class Storage(KeyValues):
@@ -270,7 +297,7 @@ class Storage(KeyValues):
     js_name = "DurableObjectStorage"
 
     def __init__(self, gated: Gated, kind: StorageKind) -> None:
-        super().__init__(Cells(gated))
+        super().__init__(Cells(gated, limited=kind.strict is not None and not kind.sqlite))
         self._kind = kind
         self._sync = SyncKeyValues(self._cells)
         self._sql = SqlStorage(gated)

@@ -19,6 +19,7 @@ import structlog
 from wakeful.facets.builder import ActorSpec
 from wakeful.runtime.gated import inside, outside
 from wakeful.runtime.host import Host
+from wakeful.workers import strict
 from wakeful.workers.assets import AssetServer
 from wakeful.workers.bindings import Bindings
 from wakeful.workers.calls import settled
@@ -126,6 +127,7 @@ class Worker:
                 self._exports,
                 StorageKind(
                     sqlite=config.storage_of(name) != "kv",
+                    strict=config.strict,
                     delete_all_deletes_alarm=config.enabled(
                         "delete_all_deletes_alarm", since="2026-02-24", off=KEEPS_ALARM
                     ),
@@ -207,6 +209,12 @@ class Worker:
         Raises:
             Exception: whatever its code raised.
         """
+        with strict.invocation(self.config.strict):
+            return await self._respond(request, entrypoint, props)
+
+    async def _respond(
+        self, request: JsRequest, entrypoint: str | None, props: JsDict | None
+    ) -> JsResponse:
         assets = self._assets if entrypoint is None else None
         if assets is not None and (self._worker is None or assets.comes_first(request)):
             return await assets.fetch(request)
@@ -230,7 +238,8 @@ class Worker:
         handler = self._handler("scheduled", context, self._entrypoint(None))
         if handler is None:
             raise JsException("Handler does not export a scheduled() function.")
-        await settled(handler(controller, self.env, context))
+        with strict.invocation(self.config.strict):
+            await settled(handler(controller, self.env, context))
 
     def _begin(self, cron: str, time_ms: int) -> None:
         work = self.scheduled(ScheduledController(cron, time_ms))
@@ -275,7 +284,9 @@ class Worker:
         if gated is not None:
             gated.keep_awake(work)
             return
-        self._keep(_logged(work, "waitUntil failed"))
+        task = self._keep(_logged(work, "waitUntil failed"))
+        if (invocation := strict.current.get()) is not None:
+            invocation.keep(task)
 
     def called(self, work: Coroutine[Any, Any, None]) -> Future[Any]:
         """Handle a call of another Worker, outside of the gates of whoever calls."""
@@ -288,6 +299,7 @@ class Worker:
         return task
 
     async def _fetch(self, request: JsRequest) -> JsResponse:
+        strict.check_subrequest()
         gated = inside.get()
         if gated is not None:
             await gated.depart()

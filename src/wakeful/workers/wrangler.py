@@ -23,6 +23,7 @@ from wakeful.workers import dotvars, jsonc, resources
 from wakeful.workers.crons import CronExpression, read_crons
 from wakeful.workers.migrations import Classes, Storage, read_classes
 from wakeful.workers.resources import Resources, read_resources
+from wakeful.workers.strict import Strict, strict_of
 from wakeful.workers.tables import Table, shown
 
 FILES: Final = ("wrangler.json", "wrangler.jsonc", "wrangler.toml")  # the order wrangler looks in
@@ -88,6 +89,7 @@ class WranglerConfig(msgspec.Struct, frozen=True):
         crons: `triggers.crons`.
         resources: what is bound beside Durable Objects, and assets.
         rest: every other key of the file with its value.
+        strict: it is held to the limits of Cloudflare's network; None: it is not.
     """
 
     file: Path
@@ -103,6 +105,7 @@ class WranglerConfig(msgspec.Struct, frozen=True):
     crons: tuple[CronExpression, ...]
     resources: Resources
     rest: dict[str, Any]
+    strict: Strict | None = None
 
     @property
     def directory(self) -> Path:
@@ -156,12 +159,15 @@ def find_config(path: Path) -> Path | None:
     return path if path.name in FILES and path.is_file() else None
 
 
-def read_config(path: Path, environment: str | None = None) -> WranglerConfig:
+def read_config(
+    path: Path, environment: str | None = None, *, strict: bool = False
+) -> WranglerConfig:
     """Read a Worker's configuration.
 
     Args:
         path: the file, or the directory it is in.
         environment: the `env.<name>` to use.
+        strict: hold it to the limits of Cloudflare's network.
 
     Raises:
         ConfigError: there is none, or something in it is wrong.
@@ -186,6 +192,10 @@ def read_config(path: Path, environment: str | None = None) -> WranglerConfig:
         rest={key: value for key, value in table.data.items() if key not in READ},
     )
     _check_names(config, table)
+    if strict:
+        variables = {**config.vars, **config.secrets}
+        limits = strict_of(file, variables, config.rest)
+        return msgspec.structs.replace(config, strict=limits)
     return config
 
 
