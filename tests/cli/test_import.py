@@ -193,6 +193,36 @@ def test_batches_are_bounded(
     assert file.stat().st_size > 40_000
 
 
+RENAMED = """\
+name = "sample"
+main = "entry.py"
+exports.Shop = { type = "durable-object", state = "renamed", renamed_to = "Kinds" }
+exports.Kinds = { type = "durable-object", storage = "sqlite" }
+"""
+
+
+def test_objects_that_no_class_would_have_are_refused(
+    state: Path, data: Path, tmp_path: Path
+) -> None:
+    """Kinds has the objects of what was Shop; those of another Kinds have other ids."""
+    assert bring(state, data, "--class", "Shop").exit_code == 0
+    (tmp_path / "wrangler.toml").write_text(RENAMED)
+    (tmp_path / "entry.py").write_text(dedent(CODE))
+
+    async def start() -> None:
+        async with WorkerRuntime(data, read_config(tmp_path)):
+            pass
+
+    asyncio.run(start())
+    result = bring(state, data, *GOOD, "--force")
+    assert result.exit_code == 1
+    assert "would be out of reach in this data directory: use another one" in result.stderr
+    assert (
+        "sample-Kinds: the class Kinds of the Worker sample has its objects in sample-Shop\n"
+    ) in result.stderr
+    assert "sample-Kinds" not in listed(data)
+
+
 async def test_a_directory_in_use_is_refused(state: Path, data: Path) -> None:
     async with Runtime(data, actors=[]):
         result = bring(state, data, *GOOD)

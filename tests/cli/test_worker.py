@@ -7,7 +7,10 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from click.testing import CliRunner
 from tests.cli.conftest import Launch
+
+from wakeful.cli.main import command
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "worker_counter"
 CURL = re.compile(r"^curl '?localhost:8787(\S+?)'? +# (.*)$", re.MULTILINE)
@@ -62,6 +65,60 @@ def test_dev_reloads_a_worker(launch: Launch, worker: Path, client: httpx2.Clien
     server.err.until("^not reloaded: .*name")
     assert client.get(f"{url}/increment").json() == {"count": 22}
     assert server.interrupt() == 0
+
+
+FRONT = """
+name = "front"
+main = "entry.py"
+[[services]]
+binding = "BACK"
+service = "worker-counter"
+"""
+FRONT_CODE = """
+from workers import Response, WorkerEntrypoint
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        return await self.env.BACK.fetch(request)
+"""
+
+
+def test_dev_serves_several_workers(
+    launch: Launch, worker: Path, tmp_path: Path, client: httpx2.Client
+) -> None:
+    """The code of each is reloaded, and a migration is applied, or refused, on the way."""
+    front = tmp_path / "front"
+    front.mkdir()
+    (front / "wrangler.toml").write_text(FRONT)
+    (front / "entry.py").write_text(FRONT_CODE)
+    server = launch("dev", front, worker, "--port", "0")
+    url = server.url()
+    assert client.get(f"{url}/increment").json() == {"count": 1}
+    entry, file = worker / "src" / "entry.py", worker / "wrangler.toml"
+    entry.write_text(entry.read_text().replace("value += 1", "value += 10"))
+    server.out.until("^reloaded")
+    assert client.get(f"{url}/increment").json() == {"count": 11}
+    toml = file.read_text()
+    file.write_text(toml.replace('tag = "v1"', 'tag = "v0"'))
+    said = server.err.until("^not reloaded: ").string
+    assert "has applied the tags v1 for worker-counter, and 'v1' is missing here" in said
+    assert client.get(f"{url}/increment").json() == {"count": 21}
+    entry.write_text(entry.read_text().replace("class Counter(", "class Tally("))
+    step = '[[migrations]]\ntag = "v2"\nrenamed_classes = [{ from = "Counter", to = "Tally" }]\n'
+    file.write_text(f"{toml.replace(NAMES, NAMES.replace('Counter', 'Tally'))}\n{step}")
+    server.out.until("^reloaded")
+    assert client.get(f"{url}/increment").json() == {"count": 31}
+    assert server.interrupt() == 0
+    assert "Traceback" not in server.err.rest()
+
+
+NAMES = 'class_name = "Counter"'
+
+
+def test_only_workers_are_served_together(worker: Path, app: Path) -> None:
+    result = CliRunner().invoke(command, ["serve", str(worker), str(app)])
+    assert result.exit_code == 2
+    assert f"{app} has no wrangler.toml" in result.stderr
 
 
 def test_dev_shows_what_a_worker_raises(

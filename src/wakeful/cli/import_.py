@@ -100,6 +100,21 @@ class Target:
         self.info = info
         self._store = store
 
+    def refuse_out_of_reach(self, found: Found) -> None:
+        """Refuse objects that no class would have here: an id is of one namespace for ever.
+
+        Raises:
+            Failure: there are some; says why.
+        """
+        from wakeful.workers import ledger
+
+        known = ledger.read(self._store.load(ledger.LEDGER))
+        types = sorted({one.actor.type for one in found.sources})
+        reasons = [(type, ledger.out_of_reach(known, type)) for type in types]
+        if lines := [f"{type}: {reason}" for type, reason in reasons if reason is not None]:
+            message = "some objects would be out of reach in this data directory"
+            raise Failure(f"{message}: use another one, or leave them out (--class)", _listed(lines))
+
     def refuse_existing(self, found: Found) -> None:
         """Refuse to replace objects.
 
@@ -186,6 +201,8 @@ def _check(
 def _place(importer: Importer, found: Found, data: Path, *, force: bool, dry_run: bool) -> None:
     """Write everything, unless it is a dry run."""
     with _target(data, made=not dry_run) as target:
+        if target is not None:
+            target.refuse_out_of_reach(found)
         if target is not None and not force:
             target.refuse_existing(found)
         if target is not None and not dry_run:

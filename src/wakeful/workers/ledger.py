@@ -20,6 +20,7 @@ from wakeful import packing
 from wakeful.errors import StorageCorrupt
 from wakeful.ids import ActorId
 from wakeful.ports import KV_PREFIX, Cells
+from wakeful.workers.ids import unique_key
 from wakeful.workers.migrations import Migration
 
 LEDGER: Final = ActorId("wakeful.workers", "namespaces")  # no namespace's name has a dot in front
@@ -91,6 +92,23 @@ def deleted(ledger: Mapping[str, Owned]) -> Ledger:
     for owned in done.values():
         owned.deleting.clear()
     return done
+
+
+def out_of_reach(ledger: Mapping[str, Owned], namespace: str) -> str | None:
+    """Why objects put into a namespace would be of no class, in words; None if they may be."""
+    for worker, owned in ledger.items():
+        if namespace in owned.namespaces.values():
+            return None
+        if namespace in owned.retired:
+            return f"a migration of the Worker {worker} has deleted their class"
+    for worker, owned in ledger.items():
+        for name, taken in owned.namespaces.items():
+            if unique_key(worker, name) == namespace:
+                return f"the class {name} of the Worker {worker} has its objects in {taken}"
+        for name, taker in owned.gone.items():
+            if unique_key(worker, name) == namespace:
+                return f"the class {name} of {worker} was transferred to the Worker {taker}"
+    return None
 
 
 def _plain(owned: Owned) -> Any:
