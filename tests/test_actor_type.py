@@ -10,6 +10,7 @@ from tests.runtime.world import runtime, virtual
 
 from wakeful import (
     Actor,
+    AlarmInfo,
     ConfigError,
     DurabilityFacet,
     DurableObject,
@@ -189,3 +190,30 @@ async def test_structured_arguments_are_copied_and_checked_deeply() -> None:
         assert mine == Line("tea", [1])
         with pytest.raises(InvalidArguments, match=r"line: expected int, got str at amounts\[0\]"):
             await ref.put(Line("tea", ["1"]))  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("kind", ["told", "untold", "static", "any"])
+async def test_an_alarm_handler_gets_the_information_if_it_takes_something(kind: str) -> None:
+    told: list[object] = []
+
+    class Told(Actor):
+        async def alarm(self, info: AlarmInfo) -> None:
+            told.append(info)
+
+    class Untold(Actor):
+        async def alarm(self) -> None:
+            told.append(None)
+
+    class Static(Actor):
+        @staticmethod
+        async def alarm() -> None:
+            told.append(None)
+
+    class Whatever(Actor):
+        async def alarm(*args: object) -> None:
+            told.append(args[-1])
+
+    cls = {"told": Told, "untold": Untold, "static": Static, "any": Whatever}[kind]
+    info = AlarmInfo(scheduled_ns=1, retries=0)
+    await ActorType(cls, ()).run_alarm(cls(), info)
+    assert told == [info if kind in ("told", "any") else None]

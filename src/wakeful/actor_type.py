@@ -202,6 +202,7 @@ class ActorType:
     """A registered type: class, facets, and everything compiled from them."""
 
     __slots__ = (
+        "_alarm_is_told",
         "chain",
         "cls",
         "gated",
@@ -229,6 +230,7 @@ class ActorType:
         self.methods = {n: MethodPlan(cls, n) for n in names if n not in for_sockets}
         self.socket_methods = {n: SocketPlan(cls, n) for n in names if n in for_sockets}
         self.has_alarm = hasattr(cls, "alarm")
+        self._alarm_is_told = self.has_alarm and _takes_something(cls, "alarm")
         self.gated: bool = getattr(cls, "__wakeful_gated__", False)
         self.on_activate = cls.on_activate is not Actor.on_activate
         self.on_deactivate = cls.on_deactivate is not Actor.on_deactivate
@@ -252,7 +254,7 @@ class ActorType:
     async def run_alarm(self, instance: Actor, info: AlarmInfo) -> None:
         """Call an instance's alarm handler, with the information if it takes it."""
         handler: Callable[..., Awaitable[None]] = instance.alarm  # type: ignore[attr-defined]
-        if inspect.signature(handler).parameters:
+        if self._alarm_is_told:
             await handler(info)
         else:
             await handler()
@@ -286,6 +288,12 @@ class ActorType:
             )
         known = ", ".join(self.methods) or "none"
         return f"{self.name} has no method {name!r}; its methods: {known}"
+
+
+def _takes_something(cls: type, name: str) -> bool:
+    """Whether a method has a parameter besides `self`."""
+    method = inspect.getattr_static(cls, name).__get__(object(), cls)
+    return bool(inspect.signature(method).parameters)
 
 
 def _has(cls: type, name: str) -> bool:

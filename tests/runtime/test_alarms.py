@@ -20,6 +20,7 @@ from wakeful import (
     Runtime,
     readonly,
 )
+from wakeful.ports import Alarm
 from wakeful.store.memory import MemoryDisk, MemoryStore
 from wakeful.testing.clock import VirtualClock
 from wakeful.testing.loop import VirtualLoop
@@ -90,6 +91,36 @@ class Reminder(DurableObject):
 Work = Callable[[Runtime], Awaitable[None]]
 
 
+class Impatient(DurableObject):
+    """Sets its next alarm to now, and is busy after that is known to all."""
+
+    rung: int = 0
+
+    async def start(self) -> None:
+        self.ctx.alarm.set(timedelta(seconds=1))
+
+    async def alarm(self, info: AlarmInfo) -> None:
+        self.rung += 1
+        if self.rung < 3:
+            self.ctx.alarm.set(info.scheduled_ns)
+            await self.ctx.storage.sync()
+            await asyncio.sleep(0.5)
+
+    @readonly
+    async def seen(self) -> int:
+        return self.rung
+
+
+class CountingStore(MemoryStore):
+    """Counts how often it is asked who is due."""
+
+    looks = 0
+
+    def alarms(self, until_ns: int, limit: int) -> list[Alarm]:
+        self.looks += 1
+        return super().alarms(until_ns, limit)
+
+
 def run(*works: Work, disk: MemoryDisk | None = None, idle: float = 1.0) -> None:
     """Run each work in a runtime of its own, one after the other, on one disk and one clock."""
     disk = disk or MemoryDisk()
@@ -98,8 +129,8 @@ def run(*works: Work, disk: MemoryDisk | None = None, idle: float = 1.0) -> None
     async def main() -> None:
         for work in works:
             runtime = Runtime(
-                MemoryStore(disk),
-                [Reminder],
+                CountingStore(disk),
+                [Reminder, Impatient],
                 clock=VirtualClock(loop),
                 config=Config(idle_seconds=idle),
                 random=Random(1),
@@ -259,6 +290,32 @@ def test_thousands_of_alarms_in_one_second_all_fire_once() -> None:
         await asyncio.sleep(30)
         assert rt.host.alarms.fired == count
         assert len(await rt.get(Reminder, "77").seen()) == 1
+
+    run(work)
+
+
+def test_alarms_due_in_the_same_moment_are_not_looked_for_one_by_one() -> None:
+    """The store sorts what it has not folded yet, at each look."""
+
+    async def work(rt: Runtime) -> None:
+        count = 3_000
+        await asyncio.gather(*(rt.get(Reminder, str(n)).at(10) for n in range(count)))
+        store = rt.host.store
+        assert isinstance(store, CountingStore)
+        store.looks = 0
+        await asyncio.sleep(30)
+        assert rt.host.alarms.fired == count
+        assert store.looks < 10
+
+    run(work)
+
+
+def test_an_alarm_set_to_now_by_its_own_handler_fires_when_that_has_ended() -> None:
+    async def work(rt: Runtime) -> None:
+        await rt.get(Impatient, "i").start()
+        await asyncio.sleep(5)
+        assert await rt.get(Impatient, "i").seen() == 3
+        assert rt.host.alarms.fired == 3
 
     run(work)
 

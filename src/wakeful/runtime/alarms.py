@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from wakeful.runtime.context import Context
 
 RUNNING_MAX: Final = 256
+WAITING_MAX: Final = 1024  # found due and kept: looking costs the store more than a few ids
 EVER_NS: Final = 2**63 - 2
 SLEEP_SECONDS_MIN: Final = 0.001  # timers and clocks need not agree on less
 SLEEP_SECONDS_MAX: Final = 3600.0  # the wall clock may be set: look again at least this often
@@ -50,7 +51,7 @@ class InternalPlan(MethodPlan):
         self.straight = self.readonly = self.interleave = self.required = False
         self.urgent = True
         self.parameters = ()
-        self.result_types = frozenset((type(None), bool))
+        self.result_types = frozenset((type(None), bool, int))
 
     def copy_arguments(
         self, args: tuple[object, ...], kwargs: Mapping[str, object]
@@ -134,6 +135,8 @@ class Alarms:
         self._ask = ask
         self._random = random
         self._running: dict[ActorId, Task[None]] = {}
+        self._waiting: dict[ActorId, ActorType] = {}  # due, and not yet run
+        self._more = False  # there may be others due
         self._passed_over: set[ActorId] = set()
         self._timer: TimerHandle | None = None
         self._due_ns = EVER_NS
@@ -158,23 +161,12 @@ class Alarms:
             self._timer.cancel()
             self._timer = None
         self._due_ns = EVER_NS
-        skip = len(self._running) + len(self._passed_over)
-        if self._closed or len(self._running) >= RUNNING_MAX:
+        if self._closed:
             return
-        now_ns = self._clock.now_ns()
-        try:
-            found = self._store.alarms(EVER_NS, RUNNING_MAX + skip + 1)
-        except StorageError as error:
-            self._log("looking for alarms failed", error)
-            return
-        for due_ns, actor in found:
-            if actor in self._running or actor in self._passed_over:
-                continue
-            if due_ns > now_ns:
-                self._arm(due_ns)
-                return
-            if len(self._running) < RUNNING_MAX:
-                self._start(actor)
+        self._more = True
+        if len(self._waiting) < WAITING_MAX:
+            self._look()
+        self._start()
 
     async def run_early(self, actor_type: ActorType, actor: ActorId) -> bool:
         """Run an actor's alarm now, due or not: was there one that did not run already?
@@ -206,25 +198,63 @@ class Alarms:
         delay_s = min(max(SLEEP_SECONDS_MIN, delay_s), SLEEP_SECONDS_MAX)
         self._timer = self._loop.call_later(delay_s, self.check)
 
-    def _start(self, actor: ActorId) -> None:
+    def _look(self) -> None:
+        """Take over what is due, and set the timer for what is next, if that is in sight."""
+        limit = len(self._running) + len(self._waiting) + len(self._passed_over) + WAITING_MAX
+        now_ns = self._clock.now_ns()
+        try:
+            found = self._store.alarms(EVER_NS, limit)
+        except StorageError as error:
+            self._log("looking for alarms failed", error)
+            return
+        self._more = len(found) == limit
+        for due_ns, actor in found:
+            if due_ns > now_ns:
+                self._more = False
+                self._arm(due_ns)
+                return
+            if actor not in self._running and actor not in self._passed_over:
+                self._found(actor)
+
+    def _found(self, actor: ActorId) -> None:
         actor_type = self._types.get(actor.type)
         if actor_type is None or not can_have_alarm(actor_type):
             self._passed_over.add(actor)
             self._log("an alarm is due that nobody here handles", None, actor)
-            return
-        self._running[actor] = self._loop.create_task(self._run(actor_type, actor))
+        else:
+            self._waiting[actor] = actor_type
+
+    def _start(self) -> None:
+        """Run as many as may run at once, the earliest first."""
+        while self._waiting and len(self._running) < RUNNING_MAX:
+            actor = next(iter(self._waiting))
+            actor_type = self._waiting.pop(actor)
+            self._running[actor] = self._loop.create_task(self._run(actor_type, actor))
 
     async def _run(self, actor_type: ActorType, actor: ActorId) -> None:
         self.fired += 1
+        due_ns: object = None
         try:
-            await self._ask(actor_type, actor, self._plans[actor_type.gated][0], ())
+            due_ns = await self._ask(actor_type, actor, self._plans[actor_type.gated][0], ())
         except Exception as error:
             self.failed += 1
             await self._retry(actor_type, actor, error)
         finally:
             del self._running[actor]
-            if not self._closed and (not self._running or self._timer is None):
-                self.check()
+            self._ended(due_ns)
+
+    def _ended(self, due_ns: object) -> None:
+        """A handler has ended: run others in its place, and mind the alarm it has set."""
+        if self._closed:
+            return
+        if isinstance(due_ns, int):  # as long as it ran, that was passed over
+            self.note(due_ns)
+        if self._waiting:
+            self._start()
+        elif (self._more and len(self._running) <= RUNNING_MAX // 2) or (
+            not self._running and self._timer is None
+        ):
+            self.check()
 
     async def _retry(self, actor_type: ActorType, actor: ActorId, error: Exception) -> None:
         """Put the alarm off; if even that fails it stays due, and is looked at again."""
@@ -243,13 +273,19 @@ class Alarms:
         self._passed_over.discard(actor)
         self.check()
 
-    async def _handled(self, instance: Actor) -> None:
-        """The turn of an alarm: run the handler, and let the alarm go with its success."""
+    async def _handled(self, instance: Actor) -> int | None:
+        """The turn of an alarm: run the handler, and let the alarm go with its success.
+
+        Returns:
+            When the actor's next alarm is due, if it has one.
+        """
         activation = _activation(instance)
         cell = _cell(activation)
         # It may have been moved since it was found due.
         if cell is not None and AlarmCell.unpack(cell).due_ns <= self._clock.now_ns():
             await self._run_handler(instance, activation, cell)
+            cell = _cell(activation)
+        return None if cell is None else AlarmCell.unpack(cell).due_ns
 
     async def _handled_early(self, instance: Actor) -> bool:
         """The turn of an alarm that need not be due."""
