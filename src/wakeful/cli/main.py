@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "actors": "list, show and delete what is stored",
     "import": "bring Cloudflare Durable Objects over from wrangler's local state",
     "export": "write an actor as a SQLite file",
+    "d1": "run SQL and migrations in a D1 database of a Worker",
 }
 MODULES: Final = {"import": "import_"}  # the others are in the module of their name
 
