@@ -99,7 +99,7 @@ class WorkerRuntime(Runtime):
         Raises:
             ConfigError: its classes do not fit to what the data directory has.
         """
-        check(running._store, self.workers.claims())
+        check(running._store, self.workers.claims(), self.workers.keep_in)
 
     async def __aenter__(self) -> Self:
         """Start: take the data directory and serve the Worker's objects.
@@ -130,8 +130,7 @@ class WorkerRuntime(Runtime):
             self.workers.unload()
 
     async def _prepare(self, info: StoreInfo) -> None:
-        ledger = await migrate(self._store, info, self.workers.claims())
-        self.workers.keep_in({name: owned.namespaces for name, owned in ledger.items()})
+        await migrate(self._store, info, self.workers.claims(), self.workers.keep_in)
         self._add(self.workers.specs(self.config.idle_seconds))
 
     async def _scheduled(self, request: Request) -> Answer:

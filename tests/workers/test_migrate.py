@@ -132,9 +132,11 @@ async def test_ids_made_while_code_is_imported(tmp_path: Path) -> None:
     async with together(w, store=MemoryStore(disk)) as worker:
         assert await worker.stub("a").fill("text") == worker.module.ID.toString()
     write(w, toml(NEW, RENAME, bound="New"), source + THING.format("New"))
+    before = dict(disk.cells[LEDGER])
     with pytest.raises(ConfigError, match="w-Old were made while the Worker was imported"):
         async with together(w, store=MemoryStore(disk)):
             raise AssertionError
+    assert disk.cells[LEDGER] == before, "nothing has changed"
 
 
 @virtual

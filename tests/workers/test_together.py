@@ -277,7 +277,21 @@ async def test_what_goes_on_after_an_answer(here: list[Path]) -> None:
 
 
 @virtual
-async def test_a_fresh_name_may_be_the_same(tmp_path: Path) -> None:
+async def test_a_kv_namespace_is_shared_by_its_id(tmp_path: Path) -> None:
+    toml = '[[kv_namespaces]]\nbinding = "KV"\nid = "shared"\n'
+    source = """
+    class Default(WorkerEntrypoint):
+        async def put(self, value):
+            await self.env.KV.put("key", value)
+    """
+    a = write(tmp_path / "a", f'{toml}\n[[services]]\nbinding = "B"\nservice = "b"\n', source)
+    async with together(a, write(tmp_path / "b", toml, source)) as first:
+        await first.env.B.put("of b")
+        assert await first.env.KV.get("key") == "of b"
+
+
+@virtual
+async def test_two_that_bind_each_other(tmp_path: Path) -> None:
     """A Worker may be bound by those it binds."""
     toml = '[[services]]\nbinding = "OTHER"\nservice = "{}"\n'
     source = """

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import Future
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 import structlog
@@ -23,14 +23,23 @@ from wakeful.workers.reconcile import Claim, Plan, planned
 
 AT_ONCE: Final = 5_000  # objects deleted by one commit: less than a MiB of journal
 
+Agree = Callable[[Ledger], None]
 
-async def migrate(store: Store, info: StoreInfo, claims: Sequence[Claim]) -> Ledger:
+
+def _agreed(_: Ledger) -> None:
+    """Nobody objects."""
+
+
+async def migrate(
+    store: Store, info: StoreInfo, claims: Sequence[Claim], agree: Agree = _agreed
+) -> Ledger:
     """Bring a data directory to what these Workers declare; which class has which namespace.
 
     Args:
         store: opened, and used by nobody else yet.
         info: what opening it has yielded.
         claims: what the Workers say.
+        agree: told what is to be recorded, before anything is written; may raise ConfigError.
 
     Raises:
         ConfigError: it cannot be brought there; nothing has changed.
@@ -39,6 +48,7 @@ async def migrate(store: Store, info: StoreInfo, claims: Sequence[Claim]) -> Led
     cells = store.load(LEDGER)
     recorded = ledger.read(await cells if isinstance(cells, Awaitable) else cells)
     plan = _plan(store, recorded, claims)
+    agree(plan.ledger)
     for warning in plan.warnings:
         _log().warning(warning)
     writer = _Writer(store, info)
@@ -51,15 +61,15 @@ async def migrate(store: Store, info: StoreInfo, claims: Sequence[Claim]) -> Led
     return done
 
 
-def check(store: Store, claims: Sequence[Claim]) -> None:
-    """Refuse what `migrate` would refuse; changes nothing.
+def check(store: Store, claims: Sequence[Claim], agree: Agree = _agreed) -> None:
+    """Refuse what `migrate` would refuse; changes nothing in the store.
 
     Raises:
         ConfigError: they do not fit together, or not to what the store has.
     """
     cells = store.load(LEDGER)
     assert isinstance(cells, dict), "asked of a store on a local disk"
-    _plan(store, ledger.read(cells), claims)
+    agree(_plan(store, ledger.read(cells), claims).ledger)
 
 
 class _Writer:

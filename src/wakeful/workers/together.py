@@ -5,7 +5,7 @@ Errors:  ConfigError names the file, the binding and what to do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from typing import Final, NoReturn
@@ -17,6 +17,7 @@ from wakeful.runtime.host import Host
 from wakeful.workers.beside import loaded_beside
 from wakeful.workers.classes import Namespaces
 from wakeful.workers.env import member
+from wakeful.workers.ledger import Ledger
 from wakeful.workers.loader import loaded
 from wakeful.workers.reconcile import Claim
 from wakeful.workers.services import Service
@@ -79,14 +80,14 @@ class Together:
         """What they say of their classes."""
         return [worker.claim() for worker in self.workers.values()]
 
-    def keep_in(self, names: Mapping[str, Mapping[str, str]]) -> None:
-        """The names of their namespaces in the data directory, by Worker and class.
+    def keep_in(self, ledger: Ledger) -> None:
+        """Which namespaces their classes have in the data directory.
 
         Raises:
             ConfigError: their code has made ids before, and they would be wrong.
         """
         for name, worker in self.workers.items():
-            worker.keep_in(names[name])
+            worker.keep_in(ledger[name].namespaces)
 
     def specs(self, idle_seconds: float) -> list[ActorSpec]:
         """The actors that their objects are, and those that keep what they bind."""
