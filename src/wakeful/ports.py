@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 STATE_KEY: Final = "s"
 KV_PREFIX: Final = "k"
+NAME_KEY: Final = "n"  # of a Worker's object: the name it was asked for with
 ALARM_KEY: Final = "a"  # the one cell a store looks into: its first 8 bytes are when it is due
 
 Cells = dict[str, bytes]

@@ -29,6 +29,7 @@ class CommitMachine(RuleBasedStateMachine):
         self.gates = [OutputGate() for _ in range(GATES)]
         self.collecting: list[tuple[OutputGate, int]] = []  # (gate, write), in order
         self.flying: list[tuple[OutputGate, int]] | None = None
+        self.loose: set[int] = set()  # writes that need not be confirmed
         self.tickets: list[tuple[OutputGate, int, set[int]]] = []  # (gate, ticket, waits for)
         self.numbers = iter(range(1, 1_000_000))
 
@@ -38,6 +39,24 @@ class CommitMachine(RuleBasedStateMachine):
         first = gate not in [writer for writer, _ in self.collecting]
         assert self.commit.wrote(gate) is first
         self.collecting.append((gate, next(self.numbers)))
+
+    @rule(which=st.integers(0, GATES - 1))
+    def write_unconfirmed(self, which: int) -> None:
+        gate = self.gates[which]
+        first = gate not in [writer for writer, _ in self.collecting]
+        assert self.commit.wrote_unconfirmed(gate) is first
+        self.collecting.append((gate, next(self.numbers)))
+        self.loose.add(self.collecting[-1][1])
+
+    @rule(which=st.integers(0, GATES - 1))
+    def wait_confirmed(self, which: int) -> None:
+        gate = self.gates[which]
+        awaited = self.awaited(gate)
+        assert self.commit.holds(gate) == bool(awaited)
+        if awaited:
+            ticket = next(self.numbers)
+            self.commit.wait_confirmed(gate, ticket)
+            self.tickets.append((gate, ticket, awaited))
 
     @rule(which=st.integers(0, GATES - 1))
     def write_and_wait(self, which: int) -> None:
@@ -105,6 +124,14 @@ class CommitMachine(RuleBasedStateMachine):
         assert self.commit.collecting.writers == writers(self.collecting)
         for gate in self.gates:
             assert self.commit.pending(gate) == bool(self.undurable(gate))
+
+    def awaited(self, gate: OutputGate) -> set[int]:
+        """What is not durable, up to the last batch with something to be confirmed."""
+        for batches in ([self.flying, self.collecting], [self.flying]):
+            mine = {w for writer, w in batches[-1] or () if writer is gate}
+            if mine - self.loose:
+                return {w for batch in batches for writer, w in batch or () if writer is gate}
+        return set()
 
     def undurable(self, gate: OutputGate) -> set[int]:
         return {w for writer, w in [*(self.flying or ()), *self.collecting] if writer is gate}
@@ -283,7 +310,30 @@ class WritesTwice(GroupCommit[int]):
         return True
 
 
+class ConfirmingComesTooLate(GroupCommit[int]):
+    def wrote(self, gate: OutputGate) -> bool:
+        unconfirmed = gate.unconfirmed
+        first = super().wrote(gate)
+        gate.unconfirmed = unconfirmed
+        return first
+
+
+class UnconfirmedIsWaitedFor(GroupCommit[int]):
+    def wrote_unconfirmed(self, gate: OutputGate) -> bool:
+        return self.wrote(gate)
+
+
+class UnconfirmedForgetsTheBatchInFlight(GroupCommit[int]):
+    def wrote_unconfirmed(self, gate: OutputGate) -> bool:
+        first = super().wrote_unconfirmed(gate)
+        gate.confirmed = 0
+        return first
+
+
 BROKEN: Final = [
+    ConfirmingComesTooLate,
+    UnconfirmedIsWaitedFor,
+    UnconfirmedForgetsTheBatchInFlight,
     WaitsForTheBatchInFlight,
     FailureForgetsTheCollectingBatch,
     FailureLeavesTheBatchNumber,

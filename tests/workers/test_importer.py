@@ -12,7 +12,7 @@ from tests.workers.workerd_state import ALL, ODD, ONE, TWO, contents, unpacked
 
 from wakeful.core.alarms import AlarmCell
 from wakeful.ids import ActorId, shard_of
-from wakeful.ports import ALARM_KEY, KV_PREFIX, StoreInfo
+from wakeful.ports import ALARM_KEY, KV_PREFIX, NAME_KEY, StoreInfo
 from wakeful.workers import importer as importing
 from wakeful.workers import stored
 from wakeful.workers.importer import CannotImport, Imported, Importer, find
@@ -183,6 +183,12 @@ def test_alarms_arrive(importer: Importer, state: Path) -> None:
     cell = read(importer, state, ALL).cells[ALARM_KEY]
     assert AlarmCell.unpack(cell) == AlarmCell.at(4102444800_123_000_000)
     assert not read(importer, state, TWO).alarmed, "it was deleted again"
+
+
+def test_an_object_with_an_alarm_keeps_its_name(importer: Importer, state: Path) -> None:
+    """Which is all that workerd stores of names."""
+    assert read(importer, state, ALL).cells[NAME_KEY] == b"all"
+    assert NAME_KEY not in read(importer, state, TWO).cells
 
 
 def test_alarms_of_older_files_are_beside_them(importer: Importer, state: Path) -> None:

@@ -5,8 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.runtime.world import FlakyStore
 from tests.workers.running import methods, raised, running, virtual
 
+from wakeful.ids import ActorId
+from wakeful.ports import NAME_KEY
 from wakeful.store.memory import MemoryDisk, MemoryStore
 from wakeful.testing.clock import WALL_START_NS
 from wakeful.workers.proxies import JsTypeError
@@ -224,3 +227,61 @@ def test_a_handler_without_parameters(tmp_path: Path) -> None:
 
 async def _later(function: Any, *args: Any) -> Any:
     return await function(*args)
+
+
+@virtual
+async def test_an_object_keeps_its_name(tmp_path: Path) -> None:
+    """G17: an alarm after a restart, and a call that does not name it; it is stored once."""
+
+    async def names(self: Any) -> None:
+        worker.log.append(self.ctx.id.name)
+        await self.ctx.storage.put("n", len(worker.log))
+
+    store = FlakyStore(disk := MemoryDisk())
+    async with running(tmp_path, THING, store=store) as worker:
+        worker.module.workers.probe = names
+        await worker.stub().set(START_MS + 60_000)
+        await worker.stub().do()
+        kept = [{key for record in batch for key in record.puts} for batch in store.batches[1:]]
+        assert kept == [{"a", NAME_KEY}, {"kn"}]
+    async with running(tmp_path, THING, store=MemoryStore(disk)) as worker:
+        worker.module.workers.handle = names
+        worker.log.clear()
+        await asyncio.sleep(61)
+        assert worker.log[-1] == "a"
+
+
+@virtual
+async def test_a_name_is_not_kept_of_an_object_that_keeps_nothing(tmp_path: Path) -> None:
+    async def works(self: Any) -> None:
+        self.ctx.storage.sql.exec("CREATE TABLE t(id)")
+        await self.ctx.storage.put("n", 1)
+
+    async def clears(self: Any) -> None:
+        await self.ctx.storage.deleteAll()
+
+    async def clears_and_puts(self: Any) -> None:
+        await clears(self)
+        await self.ctx.storage.put("n", 1)
+
+    store = FlakyStore()
+    async with running(tmp_path, THING, store=store) as worker:
+        before = len(store.batches)
+        await worker.stub().get()
+        assert len(store.batches) == before
+        for probe, cells in ((works, {"kn", "n"}), (clears, set()), (clears_and_puts, {"kn", "n"})):
+            worker.module.workers.probe = probe
+            await worker.stub().do()
+            actor = store.batches[-1][0]
+            assert store.load(ActorId(actor.type, actor.name)).keys() == cells
+
+
+@virtual
+async def test_a_long_name_and_no_name_are_not_kept(tmp_path: Path) -> None:
+    """A13, A14."""
+    store = FlakyStore()
+    async with running(tmp_path, THING, store=store) as worker:
+        await worker.stub("x" * 1_025).set(START_MS + 60_000)
+        await worker.env.OBJECT.get(worker.env.OBJECT.newUniqueId()).set(START_MS + 60_000)
+        kept = {key for batch in store.batches[1:] for record in batch for key in record.puts}
+        assert kept == {"a"}

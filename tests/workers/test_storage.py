@@ -381,10 +381,10 @@ async def test_nothing_of_a_transaction_is_committed_before_its_end(tmp_path: Pa
         await transacting
         assert worker.log == ["t0", "t1", "t2", "mid"]
         kept = [{key for record in batch for key in record.puts} for batch in store.batches[1:]]
-        assert kept == [{"kbefore"}, {"kt0", "kt1", "kt2"}]
+        assert kept == [{"kbefore", "n"}, {"kt0", "kt1", "kt2"}]
         await worker.stub("b").forgotten()
         await asyncio.sleep(2)
-        assert {key for record in store.batches[-1] for key in record.puts} == {"ka", "kb"}
+        assert {key for record in store.batches[-1] for key in record.puts} == {"ka", "kb", "n"}
 
 
 @virtual

@@ -52,11 +52,23 @@ class GroupCommit(Generic[T]):
         """An actor has written; True if it is its first write to the collecting batch."""
         collecting = self.collecting
         if gate.batch == collecting.number:
+            gate.unconfirmed = 0
             return False
         assert gate.broken is None, "a broken activation cannot write"
         gate.batch = collecting.number
         collecting.writers.append(gate)
         return True
+
+    def wrote_unconfirmed(self, gate: OutputGate) -> bool:
+        """`wrote`, but nothing that leaves the actor waits for it; it breaks the gate if it fails.
+
+        Beside a write to the same batch that is to be confirmed, this one is too.
+        """
+        confirmed = _awaited(gate)
+        first = gate.batch != self.collecting.number and self.wrote(gate)
+        if first:
+            gate.confirmed, gate.unconfirmed = confirmed, gate.batch
+        return first
 
     def wrote_and_waits(self, gate: OutputGate, ticket: T) -> bool:
         """`wrote`, and `wait` for what was written: both in one step, for the commonest turns."""
@@ -66,6 +78,8 @@ class GroupCommit(Generic[T]):
             assert gate.broken is None, "a broken activation cannot write"
             gate.batch = collecting.number
             collecting.writers.append(gate)
+        else:
+            gate.unconfirmed = 0
         collecting.holders.append(gate)
         collecting.tickets.append(ticket)
         return first
@@ -76,9 +90,20 @@ class GroupCommit(Generic[T]):
 
     def wait(self, gate: OutputGate, ticket: T) -> None:
         """Hold a ticket until everything the actor has written so far is durable."""
-        assert gate.batch > self.settled, "nothing to wait for"
+        self._wait(gate.batch, gate, ticket)
+
+    def holds(self, gate: OutputGate) -> bool:
+        """Whether what leaves the actor must wait: something to be confirmed is not durable."""
+        return _awaited(gate) > self.settled
+
+    def wait_confirmed(self, gate: OutputGate, ticket: T) -> None:
+        """Hold a ticket until all that the actor has written and wants confirmed is durable."""
+        self._wait(_awaited(gate), gate, ticket)
+
+    def _wait(self, number: int, gate: OutputGate, ticket: T) -> None:
+        assert number > self.settled, "nothing to wait for"
         batch = self.collecting
-        if gate.batch != batch.number:
+        if number != batch.number:
             assert self.in_flight is not None
             batch = self.in_flight
         batch.holders.append(gate)
@@ -136,3 +161,8 @@ class GroupCommit(Generic[T]):
             assert flying.number == number - 1
             assert all(gate.batch >= flying.number for gate in flying.writers)
             assert set(flying.holders) <= set(flying.writers)
+
+
+def _awaited(gate: OutputGate) -> int:
+    """The batch that what leaves the actor waits for."""
+    return gate.confirmed if gate.unconfirmed == gate.batch else gate.batch

@@ -101,11 +101,15 @@ class OutputGate:
     """Holds what leaves one actor until the writes it may reveal are durable.
 
     `batch` is the last batch the actor wrote to, 0 before the first; `owner` is the driver's.
+    `unconfirmed` is the last batch that it wrote to without wanting to know how that ends; if it
+    is `batch` too, what leaves the actor waits for `confirmed`, which is an earlier one.
     """
 
-    __slots__ = ("batch", "broken", "owner")
+    __slots__ = ("batch", "broken", "confirmed", "owner", "unconfirmed")
 
     def __init__(self, owner: object = None) -> None:
         self.batch = 0
+        self.confirmed = 0
+        self.unconfirmed = 0
         self.broken: WakefulError | None = None
         self.owner = owner

@@ -85,6 +85,11 @@ class Flusher:
         if self.commit.wrote_and_waits(activation.gate, durable) and not self._scheduled:
             self._schedule()
 
+    def wrote_unconfirmed(self, activation: Activation) -> None:
+        """`wrote`, but nothing that leaves the actor waits for it."""
+        if self.commit.wrote_unconfirmed(activation.gate) and not self._scheduled:
+            self._schedule()
+
     def pending(self, activation: Activation) -> bool:
         """Whether something it saved is not durable yet."""
         return self.commit.pending(activation.gate)
@@ -99,6 +104,20 @@ class Flusher:
         if gate.batch > self.commit.settled:
             done: Future[object] = self._loop.create_future()
             self.commit.wait(gate, done)
+            await done
+        elif gate.broken is not None:
+            raise gate.broken
+
+    async def confirmed(self, activation: Activation) -> None:
+        """Return when all that the activation has saved and wants confirmed is durable.
+
+        Raises:
+            StorageError: it will not be.
+        """
+        gate = activation.gate
+        if self.commit.holds(gate):
+            done: Future[object] = self._loop.create_future()
+            self.commit.wait_confirmed(gate, done)
             await done
         elif gate.broken is not None:
             raise gate.broken
@@ -136,8 +155,8 @@ class Flusher:
     ) -> None:
         """Give a future its outcome, once that reveals nothing undurable."""
         gate = activation.gate
-        if activation.confirm and gate.batch > self.commit.settled:
-            self.commit.wait(gate, (reply, value, error))
+        if activation.confirm and gate.batch > self.commit.settled and self.commit.holds(gate):
+            self.commit.wait_confirmed(gate, (reply, value, error))
         elif gate.broken is not None:
             _resolve(reply, None, gate.broken)
         else:

@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 V = TypeVar("V")
 Work = Coroutine[Any, Any, Any]
 
+CONFIRMED: Final = 1
+UNCONFIRMED: Final = 2
+
 inside: Final[ContextVar[Gated | None]] = ContextVar("wakeful_gated", default=None)
 section_of: Final[ContextVar[Section | None]] = ContextVar("wakeful_section", default=None)
 
@@ -99,25 +102,34 @@ class Gated:
     Attributes:
         owner: the object whose code it is, for those who made it.
         before_commit: called before each commit.
+        writes: which kinds of writes there were since: CONFIRMED, UNCONFIRMED, or both.
     """
 
     __slots__ = (
         "_activation",
+        "_companion",
         "_flusher",
         "_host",
+        "_joined",
         "_leaving",
         "_loop",
         "_openings",
         "_scheduled",
         "_stepping",
         "_waiting",
+        "_wiped",
         "before_commit",
         "owner",
+        "writes",
     )
 
     def __init__(self, host: Host, activation: Activation, owner: object) -> None:
         self.owner = owner
         self.before_commit: Callable[[], None] = _nothing
+        self.writes = 0
+        self._companion: tuple[str, bytes] | None = None
+        self._joined = True
+        self._wiped = False
         self._host = host
         self._activation = activation
         self._flusher = host.flusher
@@ -237,8 +249,13 @@ class Gated:
 
     # --- committing --------------------------------------------------------------------------
 
-    def touch(self) -> None:
-        """Something was written: it is committed when the step ends."""
+    def touch(self, *, confirmed: bool = True) -> None:
+        """Something was written: it is committed when the step ends.
+
+        Args:
+            confirmed: what leaves the object waits until it is durable.
+        """
+        self.writes |= CONFIRMED if confirmed else UNCONFIRMED
         if not self._stepping and not self._scheduled:
             # By a callback, which is no step: with this iteration of the loop.
             self._scheduled = True
@@ -251,13 +268,41 @@ class Gated:
             return
         try:
             self.before_commit()
+            if not self._joined:
+                self._join()
+            confirmed = self.writes != UNCONFIRMED or _touches(activation.sql)
+            self.writes = 0
             if activation.durable and activation.save():
-                self._flusher.wrote(activation)
+                if confirmed:
+                    self._flusher.wrote(activation)
+                else:
+                    self._flusher.wrote_unconfirmed(activation)
         except WakefulError as error:
             self.reset(error)
         if activation.outbox is not None:
             self._flusher.release(activation)
             activation.refresh()
+
+    def accompany(self, key: str, cell: bytes) -> None:
+        """Store a cell with the first thing that the object stores, unless it is there."""
+        buffer = self._activation.buffer
+        self._companion = key, cell
+        self._joined = buffer is not None and buffer.get(key) is not None
+
+    def wiped(self) -> None:
+        """All that the object had stored is gone, and so is the cell that accompanied it."""
+        if self._companion is not None and self._activation.buffer is not None:
+            self._activation.buffer.delete(self._companion[0])
+            self._joined = False
+        self._wiped = True
+
+    def _join(self) -> None:
+        buffer, sql = self._activation.buffer, self._activation.sql
+        stores = buffer is not None and buffer.touched and bool(buffer.cells)
+        if (stores or (_touches(sql) and not self._wiped)) and self._companion is not None:
+            self._activation.writes().put(*self._companion)
+            self._joined = True
+        self._wiped = False
 
     def _commit_scheduled(self) -> None:
         self._scheduled = False
@@ -266,18 +311,29 @@ class Gated:
     # --- leaving -----------------------------------------------------------------------------
 
     async def depart(self) -> None:
-        """Return when all that was written up to here is durable: now something may leave.
+        """Return when what was written up to here is durable: now something may leave.
 
         Raises:
             StorageError: it will not be.
         """
+        await self._after(self._flusher.confirmed)
+
+    async def sync(self) -> None:
+        """Return when all that was written up to here is durable, unconfirmed writes too.
+
+        Raises:
+            StorageError: it will not be.
+        """
+        await self._after(self._flusher.durable)
+
+    async def _after(self, durable: Callable[[Activation], Awaitable[None]]) -> None:
         self.commit()
         # Not by this code itself, which may have to wait for a section while others leave.
-        await self._loop.create_task(self._departed(), context=outside())
+        await self._loop.create_task(self._departed(durable), context=outside())
 
-    async def _departed(self) -> None:
+    async def _departed(self, durable: Callable[[Activation], Awaitable[None]]) -> None:
         async with self._leaving:
-            await self._flusher.durable(self._activation)
+            await durable(self._activation)
 
     def send(self, post: Callable[[], Future[V]]) -> Task[V]:
         """Post something once it may leave, after what was sent before; its answer."""
@@ -285,7 +341,7 @@ class Gated:
 
     async def _send(self, post: Callable[[], Future[V]]) -> V:
         async with self._leaving:
-            await self._flusher.durable(self._activation)
+            await self._flusher.confirmed(self._activation)
             if self._activation.life.cause is not None:
                 raise CancelledError  # what the step had not committed has never happened
             reply = post()
@@ -388,6 +444,10 @@ class Gated:
             raise CancelledError from None
         finally:
             turn.ended = True
+
+
+def _touches(database: Database | None) -> bool:
+    return database is not None and database.touched
 
 
 def _nothing() -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from wakeful.actor import Actor, AlarmInfo
 from wakeful.errors import ActivationAborted, ActorAborted
+from wakeful.ports import NAME_KEY
 from wakeful.runtime.gated import Gated, GatedPlan, gates_of
 from wakeful.workers import strict, values
 from wakeful.workers.calls import GONE, Event, RemoteFunction, answered, settled
@@ -24,6 +25,7 @@ from wakeful.workers.object_state import DurableObjectState
 from wakeful.workers.proxies import JsDict, JsException, JsTypeError
 from wakeful.workers.relay import relayed
 from wakeful.workers.storage import MS_NS
+from wakeful.workers.values import utf8
 from wakeful.workers.web.requests import JsRequest, Request
 from wakeful.workers.web.responses import FetchResponse, JsResponse, Response
 from wakeful.workers.web.streams import ReadableStream
@@ -70,8 +72,7 @@ async def alarm(self: WorkerObject, info: AlarmInfo) -> None:
     Raises:
         JsException: what the user's handler raised.
     """
-    id = DurableObjectId(self.ctx.id.name)
-    event = Event(id, lambda target: target.alarm(info))
+    event = Event(None, lambda target: target.alarm(info))
     await self._handle(event)
     if event.error is not None:
         raise event.error
@@ -100,13 +101,27 @@ class Instance:
         Raises:
             ActivationAborted: its constructor raised.
         """
-        assert event.id is not None
+        id = self._known(event)
         try:
-            self.target = self.gated.construct(partial(self._make, event.id))
+            self.target = self.gated.construct(partial(self._make, id))
         except Exception as error:
             reset = reset_by(error)
             self.gated.reset(reset)
             raise ActivationAborted(reset) from error
+
+    def _known(self, event: Event) -> DurableObjectId:
+        """The id as the object sees it; what nobody called it for, its stored name tells.
+
+        The name is stored with the first thing that the object stores.
+        """
+        activation = self.gated.activation
+        cell = activation.buffer.get(NAME_KEY) if activation.buffer is not None else None
+        stored = None if cell is None else cell.decode()
+        id = event.id or DurableObjectId(activation.id.name, stored)
+        name = id.seen_inside().name or stored
+        if name is not None:
+            self.gated.accompany(NAME_KEY, utf8(name))
+        return id
 
     def _make(self, id: DurableObjectId) -> Any:
         own = self._class

@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import apsw
 import msgspec
@@ -24,10 +24,11 @@ import msgspec
 from wakeful.core.alarms import AlarmCell
 from wakeful.errors import StorageError, WakefulError
 from wakeful.ids import ActorId, shard_of
-from wakeful.ports import ALARM_KEY, KV_PREFIX, CommitRecord, StoreInfo
+from wakeful.ports import ALARM_KEY, KV_PREFIX, NAME_KEY, CommitRecord, StoreInfo
 from wakeful.workers import stored, v8
 from wakeful.workers.ids import IdSpace, unique_key
 from wakeful.workers.proxies import JsException, JsTypeError
+from wakeful.workers.values import utf8
 
 OBJECT: Final = re.compile(r"([0-9a-f]{64})\.sqlite", re.ASCII)
 CHILD: Final = re.compile(r"[0-9a-f]{64}(\.\d+\.sqlite|\.facets)", re.ASCII)
@@ -66,7 +67,7 @@ class Imported(msgspec.Struct, frozen=True):
     """An object as an actor.
 
     Attributes:
-        cells: values and alarm, as they are stored.
+        cells: values, alarm and name, as they are stored.
         database: a SQLite file of its tables alone; None if it has none.
         tables: how many tables and views it has.
         size_bytes: of all of it.
@@ -83,7 +84,7 @@ class Imported(msgspec.Struct, frozen=True):
     @property
     def keys(self) -> int:
         """How many values it has."""
-        return len(self.cells) - self.alarmed
+        return sum(cell.startswith(KV_PREFIX) for cell in self.cells)
 
     @property
     def alarmed(self) -> bool:
@@ -210,6 +211,13 @@ def _sources(key: str, directory: Path, only: Path | None) -> Iterator[Source]:
 # --- reading ---------------------------------------------------------------------------------
 
 
+class Scheduled(NamedTuple):
+    """What workerd knows of an object beside its file: its alarm, and a name with it."""
+
+    due_ns: Any = None
+    name: str | None = None
+
+
 class Importer:
     """Reads objects, one after the other.
 
@@ -219,7 +227,7 @@ class Importer:
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
-        self._alarms: dict[Path, dict[str, int]] = {}
+        self._scheduled: dict[Path, dict[str, Scheduled]] = {}
 
     def read(self, source: Source) -> Imported:
         """An object, whole. What it gives is valid until the next one is read.
@@ -233,6 +241,9 @@ class Importer:
             due_ns = self._alarm(copy, source)
             if due_ns is not None:
                 cells[ALARM_KEY] = AlarmCell.at(due_ns).pack()
+            name = self._scheduled_beside(source).name
+            if name is not None:
+                cells[NAME_KEY] = utf8(name)
             tables = _keep_tables(copy)
         database = self._copy if tables else None
         size = sum(map(len, cells.values())) + (database.stat().st_size if database else 0)
@@ -262,19 +273,19 @@ class Importer:
             rows = copy.execute("SELECT value FROM _cf_METADATA WHERE key = 1").fetchall()
             due_ns = rows[0][0] if rows else None
         else:
-            due_ns = self._alarms_beside(source.file).get(source.actor.name)
+            due_ns = self._scheduled_beside(source).due_ns
         if due_ns is not None and not (isinstance(due_ns, int) and 0 <= due_ns <= ALARM_NS_MAX):
             raise CannotImport(f"{source.file}: its alarm is no time: {due_ns!r}")
         return due_ns
 
-    def _alarms_beside(self, file: Path) -> dict[str, int]:
-        metadata = file.parent / ALARMS
-        found = self._alarms.get(metadata)
+    def _scheduled_beside(self, source: Source) -> Scheduled:
+        metadata = source.file.parent / ALARMS
+        found = self._scheduled.get(metadata)
         if found is None:
-            found = self._alarms[metadata] = self._read_alarms(metadata)
-        return found
+            found = self._scheduled[metadata] = self._read_scheduled(metadata)
+        return found.get(source.actor.name, Scheduled())
 
-    def _read_alarms(self, metadata: Path) -> dict[str, int]:
+    def _read_scheduled(self, metadata: Path) -> dict[str, Scheduled]:
         if not metadata.exists():
             return {}
         inner = self._scratch / "alarms"
@@ -282,8 +293,10 @@ class Importer:
         with _reported(metadata), closing(Importer(inner)._opened(metadata)) as copy:
             if not _exists(copy, "_cf_ALARM"):
                 return {}
-            rows = copy.execute("SELECT actor_id, scheduled_time FROM _cf_ALARM")
-            return {str(actor): due_ns for actor, due_ns in rows}
+            named = _has_column(copy, "_cf_ALARM", "actor_name")
+            name = "actor_name" if named else "NULL"
+            rows = copy.execute(f"SELECT actor_id, scheduled_time, {name} FROM _cf_ALARM")
+            return {str(actor): Scheduled(due_ns, name) for actor, due_ns, name in rows}
 
 
 @contextmanager
@@ -303,6 +316,11 @@ def _state(file: Path, part: str) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_mtime_ns, found.st_size
+
+
+def _has_column(connection: apsw.Connection, table: str, column: str) -> bool:
+    sql = "SELECT 1 FROM pragma_table_info(?) WHERE name = ?"
+    return bool(connection.execute(sql, (table, column)).fetchall())
 
 
 def _exists(connection: apsw.Connection, table: str) -> bool:

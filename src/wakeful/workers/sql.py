@@ -65,7 +65,8 @@ class SqlStorage(JsProxy):
         self._gated.activation.check_here()
         values = tuple([_bound(value) for value in bindings])
         found = _in_js_words(lambda: self._gated.database.execute(_text(query), values))
-        self._gated.touch()
+        if self._gated.database.touched:
+            self._gated.touch()
         cursor = Cursor(found)
         if found.more:
             self._cursors.add(cursor)

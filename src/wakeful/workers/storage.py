@@ -4,8 +4,8 @@ Every call acts when it is made, awaited or not, and what it gives can be awaite
 anything else run: an object's read, then write, is never interleaved.
 
 Options: `allowConcurrency` and `noCache` have nothing to do here, where no read waits.
-         `allowUnconfirmed` is accepted, and answers wait for such writes all the same: they share
-         one commit with the writes beside them.
+         With `allowUnconfirmed` nothing that leaves the object waits for a write, unless one
+         beside it in the same step, or in the same commit, is to be confirmed.
 Errors:  workerd's texts.
 Source:  Cloudflare docs on the storage API; workerd actor-state.c++.
 """
@@ -105,7 +105,7 @@ class Cells:
         cell = activation.buffer.get(KV_PREFIX + text(key)) if activation.buffer else None
         return None if cell is None else stored.unpack(cell)
 
-    def put(self, pairs: Iterable[tuple[object, object]]) -> None:
+    def put(self, pairs: Iterable[tuple[object, object]], *, confirmed: bool = True) -> None:
         """Set values, all of them or none.
 
         Raises:
@@ -124,15 +124,15 @@ class Cells:
                 raise JsException("string or blob too big: SQLITE_TOOBIG")
         for key, data in cells:
             activation.writes().put(key, data)
-        self.gated.touch()
+        self.gated.touch(confirmed=confirmed)
 
-    def delete(self, keys: Iterable[object]) -> int:
+    def delete(self, keys: Iterable[object], *, confirmed: bool = True) -> int:
         """Remove values; how many there were."""
         activation = self.gated.activation
         activation.check_here()
         buffer = activation.writes()
         count = sum(buffer.delete(KV_PREFIX + text(key)) for key in keys)
-        self.gated.touch()
+        self.gated.touch(confirmed=confirmed)
         return count
 
     def list(self, options: Mapping[str, Any]) -> dict[str, bytes]:
@@ -168,14 +168,14 @@ class Cells:
         chosen = found if limit is None else found[: int(limit)]
         return {key: cells[KV_PREFIX + key] for _, key in chosen}
 
-    def clear(self) -> None:
+    def clear(self, *, confirmed: bool = True) -> None:
         """Remove all values."""
         activation = self.gated.activation
         activation.check_here()
         buffer = activation.writes()
         for key in [cell for cell in buffer.cells if cell.startswith(KV_PREFIX)]:
             buffer.delete(key)
-        self.gated.touch()
+        self.gated.touch(confirmed=confirmed)
 
 
 class KeyValues(JsProxy):
@@ -212,21 +212,22 @@ class KeyValues(JsProxy):
         if isinstance(key, dict):
             if not isinstance(value, Missing | dict | None):
                 raise JsTypeError(PUT_FORMS)
-            self._cells.put(key.items())
+            self._cells.put(key.items(), confirmed=_confirmed(value, named))
         elif value is MISSING:
             raise JsTypeError("put() called with undefined value.")
         else:
-            self._cells.put([(key, value)])
+            self._cells.put([(key, value)], confirmed=_confirmed(options, named))
         return Settled(None)
 
     def delete(self, key: object, options: object = None, **named: Any) -> Settled[Any]:
         """Remove a value: was there one? Or those of a list of keys: how many were there?"""
         self._check("delete")
+        confirmed = _confirmed(options, named)
         if isinstance(key, list | tuple | set):
             self._cells.check(key)
-            return Settled(self._cells.delete(key))
+            return Settled(self._cells.delete(key, confirmed=confirmed))
         self._cells.check([key])
-        return Settled(self._cells.delete([key]) == 1)
+        return Settled(self._cells.delete([key], confirmed=confirmed) == 1)
 
     def list(self, options: object = None, **named: Any) -> Settled[JsDict]:
         """Values by key, in the order of the keys' UTF-8 bytes.
@@ -255,7 +256,7 @@ class KeyValues(JsProxy):
                 "Your Durable Object class must have an alarm() handler in order to call setAlarm()"
             )
         gated.alarm.set(min(ms * MS_NS, EVER_NS))
-        gated.touch()
+        gated.touch(confirmed=_confirmed(options, named))
         return Settled(None)
 
     def getAlarm(self, options: object = None, **named: Any) -> Settled[int | None]:
@@ -268,7 +269,7 @@ class KeyValues(JsProxy):
         """Take the alarm back; an `alarm()` that runs goes on, and is not called again."""
         self._check("deleteAlarm")
         self._cells.gated.alarm.delete()
-        self._cells.gated.touch()
+        self._cells.gated.touch(confirmed=_confirmed(options, named))
         return Settled(None)
 
 
@@ -332,16 +333,17 @@ class Storage(KeyValues):
         """
         if self._cells.gated.activation.transaction is not None:
             raise JsException("Cannot call deleteAll() within a transaction")
-        self._cells.clear()
+        self._cells.clear(confirmed=_confirmed(options, named))
         if self._kind.sqlite:
             self._cells.gated.database.drop()
         if self._kind.delete_all_deletes_alarm:
             self._cells.gated.alarm.delete()
+        self._cells.gated.wiped()
         return Settled(None)
 
     async def sync(self) -> None:
         """Return when everything written before is durable."""
-        await self._cells.gated.depart()
+        await self._cells.gated.sync()
 
     def transaction(self, callback: Callable[[Any], object]) -> Awaitable[Any]:
         """Call back with a transaction; what it writes is kept, or undone if it raises.
@@ -440,3 +442,8 @@ class SyncKeyValues(JsProxy):
 def text(key: object) -> str:
     """A key as it is stored: JavaScript's String(key), as valid Unicode."""
     return utf8(js_string(key)).decode()
+
+
+def _confirmed(options: object, named: Mapping[str, Any]) -> bool:
+    """Whether what leaves the object waits for a write with these options."""
+    return not options_of(options, named.items()).get("allowUnconfirmed", False)

@@ -24,9 +24,11 @@ from wakeful.workers.proxies import JsException
 class Savepoint:
     """What an object has written up to a moment, to return to."""
 
-    __slots__ = ("_activation", "_cells", "_sql")
+    __slots__ = ("_activation", "_cells", "_gated", "_sql", "_writes")
 
     def __init__(self, gated: Gated) -> None:
+        self._gated = gated
+        self._writes = gated.writes
         activation = self._activation = gated.activation
         self._cells = activation.writes().savepoint()
         self._sql = activation.sql.savepoint() if activation.sql is not None else None
@@ -37,6 +39,7 @@ class Savepoint:
         activation.writes().undo(self._cells)
         if activation.sql is not None:
             activation.sql.undo_to(self._sql)
+        self._gated.writes = self._writes
 
     def release(self) -> None:
         """Keep what was written since."""
