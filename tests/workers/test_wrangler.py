@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from wakeful.errors import ConfigError
-from wakeful.workers.migrations import Rename, Transfer
+from wakeful.workers.migrations import Gift, Migration, Rename, Transfer
 from wakeful.workers.support import unsupported
 from wakeful.workers.wrangler import (
     DurableObjectBinding,
+    ServiceBinding,
     WranglerConfig,
     find_config,
     read_config,
@@ -166,6 +167,41 @@ def test_exports_in_place_of_migrations(make: Make) -> None:
     assert config.classes.migrations == ()
 
 
+def test_exports_say_what_became_of_classes(make: Make) -> None:
+    live = {"type": "durable-object", "state": "created", "storage": "sqlite"}
+    config = make(
+        {
+            "migrations": None,
+            "exports": {
+                "New": live,
+                "Old": {"type": "durable-object", "state": "renamed", "renamed_to": "New"},
+                "Gone": {"type": "durable-object", "state": "deleted"},
+                "Given": {"type": "durable-object", "state": "transferred", "transferred_to": "w"},
+                "Awaited": live | {"state": "expecting-transfer", "transfer_from": "v"},
+            },
+        }
+    )
+    assert config.classes.storage == {"New": "sqlite", "Awaited": "sqlite"}
+    assert config.classes.exports == Migration(
+        "",
+        renamed_classes=(Rename("Old", "New"),),
+        deleted_classes=("Gone",),
+        transferred_classes=(Transfer("Awaited", "v", "Awaited"),),
+        given_classes=(Gift("Given", "w"),),
+    )
+
+
+def test_services(make: Make) -> None:
+    services = [
+        {"binding": "A", "service": "a", "entrypoint": "Admin", "props": {"x": 1}},
+        {"binding": "B", "service": "b", "environment": "prod"},
+    ]
+    assert make({"services": services}).services == (
+        ServiceBinding("A", "a", "Admin", {"x": 1}),
+        ServiceBinding("B", "b-prod"),
+    )
+
+
 def test_own_classes_are_named_once_and_leave_out_those_of_others(make: Make) -> None:
     bindings = [
         {"name": "A", "class_name": "Counter"},
@@ -199,6 +235,9 @@ def test_toml_dates(worker: Path) -> None:
 
 NEW = {"tag": "v1", "new_sqlite_classes": ["Counter"]}
 BINDING = {"name": "COUNTERS", "class_name": "Counter"}
+
+
+RENAMED = {"type": "durable-object", "state": "renamed", "renamed_to": "B"}
 
 
 @pytest.mark.parametrize(
@@ -262,6 +301,25 @@ BINDING = {"name": "COUNTERS", "class_name": "Counter"}
             r"renamed_classes\[0\].to: missing",
         ),
         ({"exports": {}}, r"exports: cannot be mixed with migrations"),
+        (
+            {"migrations": None, "exports": {"A": {"type": "durable-object", "state": "x"}}},
+            r"exports.A.state: 'x' is none of: created, deleted, renamed, transferred, expecting-",
+        ),
+        (
+            {"migrations": None, "exports": {"A": RENAMED}},
+            r"exports.A.renamed_to: 'B' is not a created class in exports",
+        ),
+        (
+            {
+                "migrations": None,
+                "exports": {"A": RENAMED, "C": RENAMED, "B": {"type": "durable-object"}},
+            },
+            r"exports.C.renamed_to: another class is renamed to 'B' too",
+        ),
+        (
+            {"migrations": None, "exports": {"A": RENAMED | {"storage": "sqlite"}}},
+            r"exports.A.storage: unknown key",
+        ),
         (
             {"migrations": None, "exports": {"A": {"type": "worker"}}},
             r"exports.A.type: 'worker' is not \"durable-object\"",
