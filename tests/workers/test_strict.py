@@ -28,6 +28,7 @@ limits = {limits}
 durable_objects.bindings = [
     {{ name = "KV", class_name = "Kv" }}, {{ name = "SQL", class_name = "Sql" }}
 ]
+kv_namespaces = [{{ binding = "CACHE", id = "cache" }}]
 migrations = [{{ tag = "v1", new_classes = ["Kv"], new_sqlite_classes = ["Sql"] }}]
 """
 ENTRY = """
@@ -64,6 +65,11 @@ class Sql(Kv):
         work = [fetch("https://example.com/") for _ in range(count)]
         found = await asyncio.gather(*work, return_exceptions=True)
         return sum(isinstance(answer, Response) for answer in found)
+
+    async def ask_cache(self, count):
+        for _ in range(count):
+            await self.env.CACHE.get("key")
+        return count
 
     async def echo(self, value):
         return value
@@ -205,6 +211,9 @@ async def test_an_event_of_an_object_has_its_subrequests(few: WorkerHarness) -> 
     with pytest.raises(JsException, match=TOO_MANY):
         await stub.ask(5)
     assert await stub.ask_together(6) == 4  # its tasks count too
+    assert await stub.ask_cache(4) == 4
+    with pytest.raises(JsException, match=TOO_MANY):
+        await stub.ask_cache(5)
 
 
 async def test_a_request_has_its_subrequests(few: WorkerHarness) -> None:

@@ -18,6 +18,7 @@ from wakeful.runtime.gated import inside, outside
 from wakeful.runtime.host import Host
 from wakeful.runtime.turn import current
 from wakeful.workers.proxies import JsException
+from wakeful.workers.strict import check_subrequest
 
 A = TypeVar("A", bound=Actor)
 R = TypeVar("R")
@@ -72,7 +73,11 @@ class Backing(Generic[A]):
             call: calls a method.
             made: makes of the result what the Worker gets.
             told: makes of an error what the Worker hears.
+
+        Raises:
+            JsException: a strict Worker has asked too often.
         """
+        check_subrequest()
         ref = self._ref
         assert ref is not None, "a Worker is started before it is called"
         gated = inside.get()

@@ -1,0 +1,55 @@
+"""docs/limits.md says the numbers that are in the code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wakeful import DurabilityConfig, Limits
+from wakeful.sql.fence import STRICT
+from wakeful.workers import object_state, storage, strict
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "limits.md"
+GIB, MIB = 1024**3, 1024**2
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "shown"),
+    [
+        ("keys in one", "strict", f"{strict.KEYS_MAX}"),
+        ("a key, of", "strict", f"{strict.KEY_BYTES_MAX:,} bytes"),
+        (
+            "a value, of",
+            "strict",
+            f"{strict.VALUE_BYTES_MAX:,} bytes, and {strict.VALUE_BYTES_SPARE} for V8's marks",
+        ),
+        ("key and value", "local", f"{storage.VALUE_BYTES_MAX // MIB} MiB"),
+        ("subrequests", "strict", f"{strict.SUBREQUESTS_MAX:,}, or "),
+        ("arguments", "strict", f"{strict.MESSAGE_BYTES_MAX // MIB} MiB"),
+        ("time of an alarm", "strict", f"{strict.ALARM_SECONDS_MAX / 60:.0f} minutes"),
+        ("time of `ctx.waitUntil`", "strict", f"{strict.WAIT_UNTIL_SECONDS_MAX:.0f} s"),
+        ("URL of", "strict", f"{strict.URL_BYTES_MAX:,} bytes"),
+        ("variables and", "strict", f"{strict.VARIABLES_MAX}"),
+        ("a variable", "strict", f"{strict.VARIABLE_BYTES_MAX:,} bytes"),
+        ("a text of SQL", "local", f"{STRICT.sql_bytes:,} bytes"),
+        ("columns of", "local", f"{STRICT.columns}; {STRICT.variables}"),
+        ("SELECTs in", "local", f"{STRICT.compound}; {STRICT.like_bytes} bytes"),
+        ("SQL database", "local", f"{DurabilityConfig().sql_bytes_max // GIB} GiB"),
+        ("all keys and", "local", f"{DurabilityConfig().state_bytes_max // MIB} MiB"),
+        ("time of `block", "local", f"{object_state.BLOCK_SECONDS_MAX:.0f} s"),
+        ("`blockConcurrencyWhile`", "local", f"{object_state.NESTED_MAX}"),
+        ("events waiting", "local", f"{Limits().mailbox:,}, "),
+        ("body of", "local", f"{Limits().request_bytes // MIB} MiB, "),
+    ],
+)
+def test_number(row: str, column: str, shown: str) -> None:
+    lines = [line for line in PAGE.read_text().splitlines() if line.startswith(f"| {row}")]
+    assert len(lines) == 1
+    cells = [cell.strip() for cell in lines[0].strip("|").split(" | ")]
+    assert cells[{"local": 1, "strict": 2}[column]].startswith(shown)
+
+
+def test_every_row_is_checked() -> None:
+    rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    assert len(rows) - 1 == len(test_number.pytestmark[0].args[1])  # type: ignore[attr-defined]
