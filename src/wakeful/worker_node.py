@@ -18,8 +18,15 @@ from urllib.parse import parse_qsl, quote
 import structlog
 
 from wakeful.config import Config
-from wakeful.errors import ActorRaised, ConfigError, MalformedRequest, WakefulError
+from wakeful.errors import (
+    ActorRaised,
+    ConfigError,
+    MalformedRequest,
+    RuntimeOverloaded,
+    WakefulError,
+)
 from wakeful.http.message import Answer, Request, json_answer
+from wakeful.http.websocket import wants_upgrade
 from wakeful.node import Path, Runtime, SystemClock
 from wakeful.ports import Clock, Store, StoreInfo
 from wakeful.workers.failures import cause_of
@@ -37,7 +44,9 @@ SCHEDULED: Final = "/cdn-cgi/handler/scheduled"  # where wrangler has it
 TOO_LONG: Final = b"URI Too Long"
 PATH_SAFE: Final = "/:@!$&'()*+,;=~-._[]|"  # what WHATWG's URL parser leaves as it is in a path
 # Said by the connection: the server's to say.
-CONNECTION: Final = frozenset({"connection", "keep-alive", "transfer-encoding", "content-length"})
+CONNECTION: Final = frozenset(
+    {"connection", "keep-alive", "transfer-encoding", "content-length", "upgrade"}
+)
 
 
 class WorkerRuntime(Runtime):
@@ -160,6 +169,9 @@ class WorkerRuntime(Runtime):
             asked = request_of(request, body)
             if self.worker.config.strict is not None and len(asked.url) > URL_BYTES_MAX:
                 return 414, [("content-type", "text/plain")], TOO_LONG
+            if self.host.sockets.full() and wants_upgrade(request):
+                limit = self.config.limits.sockets
+                raise RuntimeOverloaded(f"{limit} WebSockets are open (limits.sockets)")
             return answer_of(asked, await self.worker.respond(asked))
         except WakefulError:
             raise
@@ -193,6 +205,8 @@ def request_of(request: Request, body: bytes | None) -> JsRequest:
 def answer_of(request: JsRequest, response: JsResponse) -> Answer:
     """A response of the Worker, as the server sends it."""
     headers = [pair for pair in response.headers.raw() if pair[0] not in CONNECTION]
+    if response.webSocket is not None:
+        return response.status, headers, response.webSocket.returned()
     content = response.take()
     if content is None or request.method == "HEAD":
         return response.status, headers, b""

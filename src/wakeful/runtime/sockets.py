@@ -146,10 +146,13 @@ class Sockets:
 
     def find(self, activation: Activation, tag: str | None) -> list[Socket]:
         """An actor's sockets that it has not closed, the newest first."""
+        return [socket for socket in self.open(activation, tag) if not socket.closed_by_actor]
+
+    def open(self, activation: Activation, tag: str | None) -> list[Socket]:
+        """An actor's sockets whose last event is not over, the newest first."""
         activation.check_here()
         room = self._rooms.get(activation.id)
-        found = room.set.find(tag) if room is not None else []
-        return [socket for socket in found if not socket.closed_by_actor]
+        return room.set.find(tag) if room is not None else []
 
     def auto(self, activation: Activation) -> tuple[str, str] | None:
         """The automatic answer of an actor."""

@@ -24,6 +24,7 @@ from wakeful.workers.ids import DurableObjectId
 from wakeful.workers.object_state import DurableObjectState
 from wakeful.workers.proxies import JsDict, JsException, JsTypeError
 from wakeful.workers.relay import relayed
+from wakeful.workers.sockets import HibernatableSocket, told
 from wakeful.workers.storage import MS_NS
 from wakeful.workers.values import utf8
 from wakeful.workers.web.requests import JsRequest, Request
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from wakeful.workers.classes import ObjectClass
 
 NO_FETCH: Final = "Handler does not export a fetch() function."
+NOT_ASKED_FOR: Final = (
+    "Worker tried to return WebSocket in a response to a request which did not contain the header "
+    '"Upgrade: websocket".'
+)
 NO_RESPONSE: Final = "Incorrect type for Promise: the Promise did not resolve to 'Response'."
 
 
@@ -60,7 +65,7 @@ class WorkerObject(Actor):
             instance.construct(event)
         assert event.run is not None
         try:
-            event.answer = await gated.steps(event.run(instance))
+            event.answer = await gated.steps(self._class.stacks.around(event.run(instance)))
         except Exception as error:
             event.error = thrown(error)
         gated.used()
@@ -133,7 +138,7 @@ class Instance:
         handler = self._class.exported.handler(self.target, "fetch")
         if handler is None:
             raise JsTypeError(NO_FETCH)
-        response = _checked(await settled(handler(Request(request))))
+        response = _checked(await settled(handler(Request(request))), request)
         content = response.take()
         if isinstance(content, ReadableStream):
             content = relayed(self.gated, content)
@@ -150,14 +155,20 @@ class Instance:
         """Let it handle its alarm."""
         handler = self._class.exported.handler(self.target, "alarm")
         assert handler is not None, "only objects with a handler have alarms"
-        told = JsDict(
+        about = JsDict(
             retryCount=info.retries,
             isRetry=info.is_retry,
             scheduledTime=info.scheduled_ns // MS_NS,
         )
-        limited = self._class.storage.strict is not None
-        async with asyncio.timeout(strict.ALARM_SECONDS_MAX if limited else None):
-            await settled(handler(told))
+        async with strict.alarm_time(self._class.storage.strict):
+            await settled(handler(about))
+
+    async def hear(self, name: str, socket: HibernatableSocket, args: tuple[Any, ...]) -> None:
+        """Let it handle something that happened on a socket, in the time that it has for that."""
+        handler = self._class.exported.handler(self.target, name)
+        if handler is not None:
+            async with asyncio.timeout(self.state._event_seconds()):
+                await settled(handler(self.state._face(socket), *told(args)))
 
     async def called(self, owner: Instance, function: Callable[[], Any], event: Event) -> None:
         """Call a function that it has given away."""
@@ -178,20 +189,24 @@ class Instance:
         return RemoteFunction(post)
 
 
-def response_of(result: object) -> Response:
+def response_of(result: object, request: JsRequest) -> Response:
     """What a fetch handler has returned, on its way to who asked.
 
     Raises:
-        JsTypeError: it is no response.
+        JsTypeError: it is no response, or has a socket that nobody asked for.
     """
-    return _checked(result).__wakeful_transfer__()
+    return _checked(result, request).__wakeful_transfer__()
 
 
-def _checked(result: object) -> JsResponse:
+def _checked(result: object, request: JsRequest) -> JsResponse:
     if isinstance(result, FetchResponse):
-        return result.js_object
+        result = result.js_object
     if not isinstance(result, JsResponse):
         raise JsTypeError(NO_RESPONSE)
+    if result.webSocket is not None:
+        asked = request.headers.get("upgrade")
+        if asked is None or asked.lower() != "websocket":
+            raise JsTypeError(NOT_ASKED_FOR)
     return result
 
 

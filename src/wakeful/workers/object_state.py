@@ -16,27 +16,17 @@ from wakeful.runtime.gated import Gated, outside, section_of
 from wakeful.workers.calls import settled
 from wakeful.workers.entrypoints import DurableObjectAbort
 from wakeful.workers.failures import ABORTED, BLOCKED_TOO_LONG, ObjectReset, reset_by
+from wakeful.workers.hibernation import Hibernation
 from wakeful.workers.ids import DurableObjectId
-from wakeful.workers.proxies import JsDict, JsException, JsProxy, JsTypeError
+from wakeful.workers.proxies import JsDict, JsException, JsTypeError
 from wakeful.workers.storage import Storage, StorageKind
 from wakeful.workers.values import js_string
 
 BLOCK_SECONDS_MAX: Final = 30.0
 NESTED_MAX: Final = 64
-NO_SOCKETS: Final = (
-    "ctx.{}(): this version of wakeful has no WebSockets in Workers. Answer with a stream of "
-    "server-sent events, or poll"
-)
-SOCKET_METHODS: Final = frozenset(
-    {
-        *("acceptWebSocket", "getWebSockets", "getTags", "setWebSocketAutoResponse"),
-        *("getWebSocketAutoResponse", "getWebSocketAutoResponseTimestamp"),
-        *("setHibernatableWebSocketEventTimeout", "getHibernatableWebSocketEventTimeout"),
-    }
-)
 
 
-class DurableObjectState(JsProxy):
+class DurableObjectState(Hibernation):
     """What an object's constructor gets first."""
 
     js_name = "DurableObjectState"
@@ -44,7 +34,7 @@ class DurableObjectState(JsProxy):
     def __init__(
         self, gated: Gated, id: DurableObjectId, exports: JsDict, storage: StorageKind
     ) -> None:
-        self._gated = gated
+        super().__init__(gated, id)
         self.id = id.seen_inside()
         self.storage = Storage(gated, storage)
         self.exports = exports
@@ -99,11 +89,6 @@ class DurableObjectState(JsProxy):
         reset = reset_by(JsException(text))
         self._gated.reset(reset)
         raise DurableObjectAbort(reset)
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in SOCKET_METHODS:
-            raise AttributeError(name)
-        raise JsException(NO_SOCKETS.format(name))
 
     def _say(self, what: str, error: Exception | None) -> None:
         log = structlog.get_logger("wakeful")

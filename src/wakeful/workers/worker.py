@@ -22,7 +22,6 @@ from wakeful.runtime.host import Host
 from wakeful.workers import strict
 from wakeful.workers.assets import AssetServer
 from wakeful.workers.bindings import Bindings
-from wakeful.workers.calls import settled
 from wakeful.workers.classes import Namespaces, ObjectClass
 from wakeful.workers.entrypoints import Exported, arguments_taken
 from wakeful.workers.env import make_env
@@ -34,6 +33,8 @@ from wakeful.workers.reconcile import Claim
 from wakeful.workers.schedule import Schedule, ScheduledController
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.workers_module import shim_modules
+from wakeful.workers.sockets import Lobby
+from wakeful.workers.stacks import Stacks
 from wakeful.workers.storage import StorageKind
 from wakeful.workers.web.outgoing import Fetcher, HttpFetch
 from wakeful.workers.web.requests import JsRequest, Request
@@ -46,6 +47,8 @@ NO_RPC: Final = (
     "The receiving Worker does not support RPC, because its handlers are functions. In order to "
     "enable RPC, make it export a class `Default` that derives from WorkerEntrypoint."
 )
+ANSWERS_CLOSE: Final = "web_socket_auto_reply_to_close"
+LEAVES_CLOSE: Final = "web_socket_manual_reply_to_close"
 KEEPS_ALARM: Final = "delete_all_preserves_alarm"
 FETCH_SECONDS: Final = 60.0  # until an answer begins; workerd itself has no limit
 
@@ -103,6 +106,13 @@ class Worker:
         self.env = make_env(config, {**around.bound, **self._bindings.members})
         self._schedule = Schedule(config.crons, now_ms, self._begin)
         self._exports = JsDict()
+        self._stacks = Stacks()
+        standard = config.enabled("websocket_standard_binary_type", since="2026-03-17")
+        self._lobby = Lobby(
+            self.wait_until,
+            answers_close=config.enabled(ANSWERS_CLOSE, since="2026-04-07", off=LEAVES_CLOSE),
+            binary_type="blob" if standard else "arraybuffer",
+        )
         environment = Environment(
             env=self.env,
             fetch=self._fetch,
@@ -110,9 +120,9 @@ class Worker:
             now_ms=now_ms,
             random_bytes=random_bytes,
             log=_log,
-            run_sync=_no_run_sync,
-            web_socket_pair=_no_sockets,
-            web_socket=_no_sockets,
+            stacks=self._stacks,
+            web_socket_pair=self._lobby.pair,
+            web_socket=_no_outgoing,
         )
         self._worker: LoadedWorker | None = None
         if config.main is not None:
@@ -120,21 +130,20 @@ class Worker:
                 around.load(config, shim_modules(environment), around.asked)
             )
         self._namespaces.classes = {
-            name: ObjectClass(
-                unique_key(config.name, name),
-                exported,
-                self.env,
-                self._exports,
-                StorageKind(
-                    sqlite=config.storage_of(name) != "kv",
-                    strict=config.strict,
-                    delete_all_deletes_alarm=config.enabled(
-                        "delete_all_deletes_alarm", since="2026-02-24", off=KEEPS_ALARM
-                    ),
-                ),
-            )
+            name: self._object_class(name, exported)
             for name, exported in (self._worker.classes if self._worker else {}).items()
         }
+
+    def _object_class(self, name: str, exported: Exported) -> ObjectClass:
+        config = self.config
+        kind = StorageKind(
+            sqlite=config.storage_of(name) != "kv",
+            strict=config.strict,
+            delete_all_deletes_alarm=config.enabled(
+                "delete_all_deletes_alarm", since="2026-02-24", off=KEEPS_ALARM
+            ),
+        )
+        return ObjectClass(unique_key(config.name, name), exported, self.env, self._exports, kind)
 
     @property
     def entrypoints(self) -> list[str]:
@@ -171,6 +180,7 @@ class Worker:
 
     def start(self, host: Host) -> None:
         """Serve its objects by a host from now on."""
+        self._lobby.start(host)
         self._bindings.start(host)
         self._schedule.start(host.loop)
         for own in self._namespaces.classes.values():
@@ -224,8 +234,8 @@ class Worker:
         if handler is None:
             raise JsException("Handler does not export a fetch() function.")
         given = (request, self.env, context) if exported is None else (Request(request),)
-        result = await settled(handler(*given))
-        return response_of(result).js_object
+        result = await self._stacks.around(_handled(handler, given))
+        return response_of(result, request).js_object
 
     async def scheduled(self, controller: ScheduledController) -> None:
         """Let it handle a time that has come.
@@ -239,7 +249,8 @@ class Worker:
         if handler is None:
             raise JsException("Handler does not export a scheduled() function.")
         with strict.invocation(self.config.strict):
-            await settled(handler(controller, self.env, context))
+            given = (controller, self.env, context)
+            await self._stacks.around(_handled(handler, given))
 
     def _begin(self, cron: str, time_ms: int) -> None:
         work = self.scheduled(ScheduledController(cron, time_ms))
@@ -284,13 +295,13 @@ class Worker:
         if gated is not None:
             gated.keep_awake(work)
             return
-        task = self._keep(_logged(work, "waitUntil failed"))
+        task = self._keep(self._stacks.around(_logged(work, "waitUntil failed")))
         if (invocation := strict.current.get()) is not None:
             invocation.keep(task)
 
     def called(self, work: Coroutine[Any, Any, None]) -> Future[Any]:
         """Handle a call of another Worker, outside of the gates of whoever calls."""
-        return self._keep(work, outside())
+        return self._keep(self._stacks.around(work), outside())
 
     def _keep(self, work: Coroutine[Any, Any, None], context: Context | None = None) -> Task[None]:
         task = asyncio.get_running_loop().create_task(work, context=context)
@@ -342,6 +353,11 @@ def _assets(config: WranglerConfig) -> AssetServer | None:
     return AssetServer(assets, navigation=config.enabled(NAVIGATION, since="2025-04-01", off=NEVER))
 
 
+async def _handled(handler: Callable[..., Any], given: tuple[Any, ...]) -> Any:
+    result = handler(*given)
+    return await result if isinstance(result, Awaitable) else result
+
+
 async def _logged(work: Awaitable[object], failure: str) -> None:
     try:
         await work
@@ -353,9 +369,8 @@ def _log(level: str, text: str) -> None:
     getattr(structlog.get_logger("wakeful.worker"), level)(text)
 
 
-def _no_run_sync(work: Awaitable[Any]) -> NoReturn:
-    raise JsException("run_sync: wakeful cannot wait in code that is not async. Use `await`")
-
-
-def _no_sockets(*_: object) -> NoReturn:
-    raise JsException("WebSocket: this version of wakeful has no WebSockets in Workers.")
+def _no_outgoing(url: str, *_: object) -> NoReturn:
+    raise JsException(
+        f"WebSocket.new({url!r}): wakeful opens no WebSockets to the outside. To an object of "
+        'yours: stub.fetch(url, headers={"Upgrade": "websocket"}), then response.web_socket.'
+    )

@@ -41,9 +41,11 @@ class JsResponse(Body):
         socket = init.get("webSocket")
         self.status = _status(init.get("status"), socket)
         if content is not None and self.status in NO_BODY:
-            raise JsTypeError(
-                "Response with null body status (101, 204, 205, or 304) cannot have a body."
-            )
+            if content != b"":  # an empty one has always been let through
+                raise JsTypeError(
+                    "Response with null body status (101, 204, 205, or 304) cannot have a body."
+                )
+            content = None
         self.statusText = str(init.get("statusText") or "")
         self.webSocket = socket
         self.url = ""
@@ -109,10 +111,16 @@ class JsResponse(Body):
         return self.with_content(self.take())
 
     def with_content(self, content: Content) -> JsResponse:
-        """The same response with another body."""
+        """The same response with another body; a socket goes with it.
+
+        Raises:
+            JsTypeError: the socket is used already.
+        """
         response = JsResponse.received(self.status, (), content, url=self.url)
         response.headers = Headers(self.headers)
-        response.statusText, response.webSocket = self.statusText, self.webSocket
+        response.statusText = self.statusText
+        if self.webSocket is not None:
+            response.webSocket = self.webSocket.released()
         response.redirected = self.redirected
         return response
 

@@ -1,0 +1,303 @@
+"""Sockets that code of a Worker has accepted: how they tell it what happens.
+
+    hibernatable   an object's: each event is one of the object, which it wakes
+    standard       an object's: it keeps the object awake, and is lost with it
+                   of no object: its listeners are called as things happen
+
+Source:  Cloudflare docs on WebSockets and WebSocket hibernation; workerd.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import structlog
+
+from wakeful.errors import Overloaded, SocketClosed
+from wakeful.runtime.gated import inside
+from wakeful.runtime.socket import Event, Home, Room, Socket
+from wakeful.workers import calls
+from wakeful.workers.ends import End, Use
+from wakeful.workers.ids import DurableObjectId
+from wakeful.workers.proxies import JsBytes, JsException
+from wakeful.workers.web.blobs import JsBlob
+from wakeful.workers.web.events import JsEvent
+from wakeful.workers.web.sockets import JsWebSocket
+
+if TYPE_CHECKING:
+    from wakeful.actor import Actor
+    from wakeful.runtime.gated import Gated
+    from wakeful.runtime.host import Host
+    from wakeful.workers.host_object import Instance, WorkerObject
+
+HANDLERS: Final = {
+    "on_message": "webSocketMessage",
+    "on_close": "webSocketClose",
+    "on_error": "webSocketError",
+}
+NOT_HERE: Final = (
+    "WebSocket.accept(): code that runs while a Worker is imported handles no event, and cannot "
+    "accept sockets."
+)
+
+WaitUntil = Callable[[Awaitable[object]], None]
+
+
+class WorkerSocket(Socket):
+    """A socket of a Worker; it hears messages also after it has closed, as on Cloudflare."""
+
+    deaf = False
+    __slots__ = ("heard_close",)
+
+    def __init__(self, home: Home) -> None:
+        super().__init__(home)
+        self.heard_close = False
+
+
+class HibernatableSocket(WorkerSocket):
+    """One that its object keeps while it sleeps.
+
+    Attributes:
+        pair_end: the end of the pair it is.
+        tags_given: what it was accepted with, also when it is over.
+    """
+
+    __slots__ = ("_broken", "_id", "_make_face", "pair_end", "tags_given")
+
+    def __init__(
+        self, home: Home, end: End, id: DurableObjectId, make_face: Callable[[End], JsWebSocket]
+    ) -> None:
+        super().__init__(home)
+        self._broken = False
+        self._id = id
+        self._make_face = make_face
+        self.pair_end = end
+        self.tags_given: tuple[str, ...] = ()
+
+    def face(self, token: object) -> JsWebSocket:
+        """What an instance of its object sees of it."""
+        end = self.pair_end
+        if end.token is not token:
+            end.face, end.token = self._make_face(end), token
+        return cast("JsWebSocket", end.face)
+
+    def hears(self, event: Event) -> bool:
+        """Whether its object has a handler."""
+        room: Any = self.room
+        handler = HANDLERS[event.hook]
+        return not self._is_told(event) and handler in room.type.cls._class.exported.handlers
+
+    async def handle(self, instance: Actor, event: Event) -> None:
+        """Let its object handle it; what the handler raises is logged."""
+        if self._is_told(event):
+            return
+
+        def run(target: Instance) -> Any:
+            self.heard_close |= event.hook == "on_close"
+            return target.hear(HANDLERS[event.hook], self, event.args)
+
+        heard = calls.Event(self._id, run)
+        await cast("WorkerObject", instance)._handle(heard)
+        if heard.error is not None:
+            log = structlog.get_logger("wakeful")
+            what = f"{HANDLERS[event.hook]} failed"
+            log.error(what, object=self._id.toString(), exc_info=heard.error)
+
+    def failed(self, code: int, why: str) -> None:
+        """The connection broke a rule."""
+        self._broken = True
+        super().failed(code, why)
+
+    def _is_told(self, event: Event) -> bool:
+        """Whether its object has been told of its end already: an error is followed by no close."""
+        return self._broken and event.hook == "on_close"
+
+
+class StandardSocket(WorkerSocket):
+    """One whose events go to listeners.
+
+    Args:
+        half_open: the other side's close is not answered before the code here closes too.
+        wait_until: lets go on what listeners return to be awaited.
+    """
+
+    standing = True
+    __slots__ = ("_face", "_half_open", "_hung_up", "_wait_until")
+
+    def __init__(
+        self, home: Home, face: JsWebSocket, *, half_open: bool, wait_until: WaitUntil
+    ) -> None:
+        super().__init__(home)
+        self._face = face
+        self._half_open = half_open
+        self._hung_up = False
+        self._wait_until = wait_until
+
+    def hears(self, event: Event) -> bool:
+        """Always: its state changes too."""
+        return True
+
+    async def handle(self, instance: Actor, event: Event) -> None:
+        """Call the listeners, as an event of the object."""
+
+        async def run(target: Instance) -> None:
+            self.tell(event)
+
+        await cast("WorkerObject", instance)._handle(calls.Event(None, run))
+
+    def tell(self, event: Event) -> None:
+        """Call the listeners."""
+        match event.hook, event.args:
+            case "on_message", (message,):
+                self._tell("message", data=self._data(message))
+            case "on_close", (code, reason, clean):
+                self.heard_close = bool(clean)  # readyState first becomes what it is after a cut
+                self._tell("close", code=code, reason=reason, wasClean=clean)
+                self.heard_close = True
+            case "on_error", (error,):
+                self._tell("error", message=str(error), error=JsException(str(error)))
+
+    def closed(self, code: int, reason: str, *, clean: bool) -> None:
+        """The other side has closed, or is lost."""
+        if clean and not self._half_open and not self.closed_by_actor and not self.over:
+            self.closed_by_actor = True
+            self._put(lambda wire: wire.close(code, reason))
+        super().closed(code, reason, clean=clean)
+
+    def finish(self, code: int, *, clean: bool) -> bool:
+        """It is over, unless the code here may still send and close."""
+        self.over = self.over or not clean or self.closed_by_actor or self._hung_up
+        return self.over
+
+    def disconnected(self) -> None:
+        """The connection has ended."""
+        super().disconnected()
+        self._hung_up = True
+        if self.heard_close:
+            self._home.abandon(self)
+
+    def _tell(self, type: str, **members: Any) -> None:
+        self._face.tell(JsEvent(type, **members), self._wait_until)
+
+    def _data(self, message: object) -> object:
+        if not isinstance(message, bytes):
+            return message
+        return JsBlob([message]) if self._face.binaryType == "blob" else JsBytes(message)
+
+
+class Lobby:
+    """Makes pairs of sockets, and is the home of those that belong to no object.
+
+    Args:
+        wait_until: lets something go on after the event that is being handled.
+        answers_close: sockets answer the close of the other side by themselves.
+        binary_type: as what binary messages come to listeners, until they say so.
+
+    Attributes:
+        connected: sockets whose connection has not ended.
+    """
+
+    def __init__(self, wait_until: WaitUntil, *, answers_close: bool, binary_type: str) -> None:
+        self._host: Host | None = None
+        self._wait_until = wait_until
+        self._answers_close = answers_close
+        self._binary_type = binary_type
+        self._room = Room()
+
+    def start(self, host: Host) -> None:
+        """Its Worker is served by a host from now on."""
+        self._host = host
+        self.connected = host.sockets.connected
+        self.limits = host.config.limits
+        self.now_ns = host.clock.now_ns
+        self.soon = host.sockets.soon
+        self.notice = host.sockets.notice
+
+    def pair(self) -> tuple[JsWebSocket, JsWebSocket]:
+        """Two ends that are each other's.
+
+        Raises:
+            JsException: the Worker is not running yet.
+        """
+        if self._host is None:
+            raise JsException(NOT_HERE)
+        one, other = (End(self.soon, self.limits.socket_message_bytes) for _ in range(2))
+        one.other, other.other = other, one
+        return self.face(one), self.face(other)
+
+    def face(self, end: End) -> JsWebSocket:
+        """What code sees of an end."""
+        return JsWebSocket(end, self, self._binary_type)
+
+    def accept(self, face: JsWebSocket, end: End, *, half_open: bool) -> None:
+        """Accept an end for the code that runs.
+
+        Raises:
+            JsException: the object has too many.
+        """
+        half_open = half_open or not self._answers_close
+        gated = inside.get()
+        home: Home = self if gated is None else gated.sockets
+        socket = StandardSocket(home, face, half_open=half_open, wait_until=self._wait_until)
+        if gated is None:
+            socket.room = self._room
+        else:
+            enter(gated, socket, ())
+        end.accepted(socket, Use.STANDARD)
+
+    def abandon(self, given: End | Socket) -> None:
+        """Nobody holds an end any more, in whichever thread that is found; or a socket is over."""
+        if isinstance(given, Socket):
+            given.over = True
+        elif self._host is not None:
+            with suppress(RuntimeError):  # the loop has been closed
+                self._host.loop.call_soon_threadsafe(given.abandoned)
+
+    # --- home of sockets of no object ------------------------------------------------------------
+
+    def later(self, room: Room, do: Callable[[], object], undo: Callable[[], object]) -> None:
+        """Do it now: nothing is written here."""
+        do()
+
+    def offer(self, event: Event) -> None:
+        """Call the listeners."""
+        self.soon(partial(self._told, event))
+
+    def _told(self, event: Event) -> None:
+        socket = cast("StandardSocket", event.socket)
+        if socket.over:
+            return
+        socket.tell(event)
+        if event.hook == "on_close":
+            _, _, clean = cast("tuple[int, str, bool]", event.args)
+            socket.finish(0, clean=clean)
+
+
+def enter(gated: Gated, socket: WorkerSocket, tags: tuple[str, ...]) -> None:
+    """Make a socket one of an object's.
+
+    Raises:
+        JsException: it has too many.
+    """
+    try:
+        gated.sockets.accept(gated.activation, socket, tags)
+    except Overloaded:
+        limit = gated.sockets.limits.sockets_per_actor
+        raise JsException(
+            f"only {limit} websockets can be accepted on a single Durable Object instance"
+        ) from None
+
+
+def told(args: tuple[object, ...]) -> tuple[object, ...]:
+    """What a handler gets of an event, as JavaScript has it."""
+    return tuple(
+        JsBytes(arg)
+        if isinstance(arg, bytes)
+        else JsException(str(arg))
+        if isinstance(arg, SocketClosed)
+        else arg
+        for arg in args
+    )
