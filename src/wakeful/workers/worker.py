@@ -143,7 +143,8 @@ class Worker:
                 "delete_all_deletes_alarm", since="2026-02-24", off=KEEPS_ALARM
             ),
         )
-        return ObjectClass(unique_key(config.name, name), exported, self.env, self._exports, kind)
+        key, exports = unique_key(config.name, name), self._exports
+        return ObjectClass(key, exported, self.env, exports, kind, self._stacks)
 
     @property
     def entrypoints(self) -> list[str]:
