@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+from conformance import talking
 from conformance.rows import Row
 from conformance.servers import Facts, Server
 
@@ -20,7 +21,7 @@ Halves = Generator[None, None, Facts]
 POLL, PATIENCE = 0.03, 15.0  # seconds
 WORKERS = 24
 
-whole: dict[str, Callable[[Server], Facts]] = {}
+whole: dict[str, Callable[[Server], Facts]] = dict(talking.several)
 halved: dict[str, tuple[int, Callable[[Server], Halves]]] = {}
 
 

@@ -22,6 +22,7 @@ const conformance :Workerd.Worker = (
     (name = "transactions.js", esModule = embed "src/transactions.js"),
     (name = "sql.js", esModule = embed "src/sql.js"),
     (name = "alarms.js", esModule = embed "src/alarms.js"),
+    (name = "sockets.js", esModule = embed "src/sockets.js"),
   ],
   compatibilityDate = "2026-03-01",
   durableObjectNamespaces = [
@@ -32,6 +33,8 @@ const conformance :Workerd.Worker = (
     (className = "Blocking", uniqueKey = "conformance-Blocking", enableSql = true),
     (className = "Timed", uniqueKey = "conformance-Timed", enableSql = true),
     (className = "Ringing", uniqueKey = "conformance-Ringing", enableSql = true),
+    (className = "Talking", uniqueKey = "conformance-Talking", enableSql = true),
+    (className = "Mute", uniqueKey = "conformance-Mute", enableSql = true),
     (className = "Old", uniqueKey = "conformance-Old"),
   ],
   durableObjectStorage = (localDisk = "objects"),
@@ -43,6 +46,8 @@ const conformance :Workerd.Worker = (
     (name = "BLOCKING", durableObjectNamespace = "Blocking"),
     (name = "TIMED", durableObjectNamespace = "Timed"),
     (name = "RINGING", durableObjectNamespace = "Ringing"),
+    (name = "TALKING", durableObjectNamespace = "Talking"),
+    (name = "MUTE", durableObjectNamespace = "Mute"),
     (name = "OLD", durableObjectNamespace = "Old"),
   ],
 );

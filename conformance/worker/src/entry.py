@@ -2,17 +2,20 @@
 
 import asyncio
 import json
-from urllib.parse import parse_qsl, urlparse
+from urllib.parse import parse_qsl, unquote, urlparse
 
 import alarms as alarms
 import calls as calls
 import gates as gates
 import identity as identity
 import js
+import sockets
 import sql as sql
 import storage as storage
 import transactions as transactions
 from facts import in_object, in_worker, now, outcome, plain, wait
+from sockets import Mute as Mute
+from sockets import Talking as Talking
 from workers import DurableObject, Response, WorkerEntrypoint
 
 made = {}  # by name: how often the object was constructed
@@ -277,10 +280,14 @@ class Default(WorkerEntrypoint):
         url = urlparse(request.url)
         where, row = url.path.split("/")[1:3]
         given = dict(parse_qsl(url.query))
+        if where == "plain":
+            return sockets.plain_socket(request)
         if where == "worker":
             found = await outcome(lambda: in_worker[row](self.env, given, made))
             return Response.json(found)
         space = getattr(self.env, given.get("space", "PROBE"))
+        if where == "socket":
+            return await space.getByName(unquote(row)).fetch(request)
 
         async def ask():
             return json.loads(await space.getByName(given.get("name", row)).run(row, given))

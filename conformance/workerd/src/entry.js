@@ -6,11 +6,13 @@ import * as calls from "./calls.js";
 import { outcome, plain, wait } from "./facts.js";
 import * as gates from "./gates.js";
 import * as identity from "./identity.js";
+import * as sockets from "./sockets.js";
 import * as sql from "./sql.js";
 import * as storage from "./storage.js";
 import * as transactions from "./transactions.js";
 
-const families = [identity, calls, gates, storage, transactions, sql, alarms];
+const families = [identity, calls, gates, storage, transactions, sql, alarms, sockets];
+export { Mute, Talking } from "./sockets.js";
 const inWorker = Object.assign({}, ...families.map((family) => family.inWorker));
 const inObject = Object.assign({}, ...families.map((family) => family.inObject));
 const made = new Map(); // by name: how often the object was constructed
@@ -180,10 +182,12 @@ export default {
     const url = new URL(request.url);
     const [where, row] = url.pathname.split("/").slice(1);
     const given = Object.fromEntries(url.searchParams);
+    if (where === "plain") return sockets.plainSocket(request);
     if (where === "worker") {
       return Response.json(await outcome(() => inWorker[row](env, given, made)));
     }
     const space = env[given.space ?? "PROBE"];
+    if (where === "socket") return await space.getByName(decodeURIComponent(row)).fetch(request);
     const found = await outcome(async () => (
       JSON.parse(await space.getByName(given.name ?? row).run(row, given))
     ));
