@@ -71,7 +71,7 @@ def run(settings: Settings) -> Section:
     for name, bells in SUBJECTS.items():
         try:
             _ring(section, name, bells, ringing, settings)
-        except Missing as reason:
+        except (Missing, RuntimeError) as reason:
             for workload in (OVER_HTTP, ringing):
                 section.series_of(name, workload).missing = str(reason)
     _memory_of_wakeful(section, settings)
@@ -137,7 +137,7 @@ def _memory_of_wakeful(section: Section, settings: Settings) -> None:
         set_rate.add(seen["per_second"])
         memory.add((_resident_bytes(bells, full) - empty) / count)
         memory.note = f"{count:,} alarms, server restarted"
-    except Missing as reason:
+    except (Missing, RuntimeError) as reason:
         set_rate.missing = memory.missing = str(reason)
 
 
@@ -152,7 +152,7 @@ def _memory_of_workerd(section: Section, settings: Settings) -> None:
             body = bells.body.format(int(time.time() * 1000) + AHEAD_MS)
             rate = each_once(server, "POST", bells.ring_at, count, body=body).per_second
         memory.add((_resident_bytes(bells, full) - empty) / count)
-    except Missing as reason:
+    except (Missing, RuntimeError) as reason:
         memory.missing = str(reason)
         return
     minutes = 1_000_000 / rate / 60

@@ -88,7 +88,7 @@ def take_waking_turns(
         try:
             write(name)
             running.append(name)
-        except Missing as reason:
+        except (Missing, RuntimeError) as reason:
             section.series_of(name, workload).missing = str(reason)
     for _ in range(settings.runs):
         for name in running:

@@ -80,7 +80,7 @@ def run(settings: Settings) -> Section:
         try:
             _idle(section, name, rooms, settings)
             running.append(name)
-        except Missing as reason:
+        except (Missing, RuntimeError) as reason:
             for workload in WORKLOADS:
                 section.series_of(name, workload).missing = str(reason)
     for _ in range(settings.runs):
