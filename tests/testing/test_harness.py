@@ -348,8 +348,9 @@ async def test_alarms_of_objects(worker: StartWorker, app: Path) -> None:
     assert await rung() == START.timestamp() * 1000
     await served.run_in_durable_object(stub, lambda _, ctx: ctx.storage.put("broken", True))
     await stub.ring_in(60)
-    with pytest.raises(JsException, match="broken"):
+    with pytest.raises(ValueError, match=r"^broken$") as raised:
         await served.run_durable_object_alarm(stub)
+    assert type(raised.value) is ValueError
     await served.run_in_durable_object(stub, lambda _, ctx: ctx.storage.delete("broken"))
     await served.advance(60)
     assert await rung() == pytest.approx(START.timestamp() * 1000 + 60_000, abs=100)
@@ -380,6 +381,37 @@ async def test_objects_are_listed(worker: StartWorker, app: Path) -> None:
         served.list_durable_object_ids("OBJECT")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="a stub is wanted"):
         await served.evict(served.env.OBJECT)
+
+
+async def test_workers_that_it_binds(worker: StartWorker, app: Path, tmp_path: Path) -> None:
+    front = tmp_path / "front"
+    front.mkdir()
+    (front / "wrangler.toml").write_text(
+        """
+        name = "front"
+        main = "main.py"
+        services = [{ binding = "APP", service = "app" }]
+        durable_objects.bindings = [
+            { name = "THEIRS", class_name = "Thing", script_name = "app" }
+        ]
+        """
+    )
+    (front / "main.py").write_text(
+        dedent("""
+        from workers import WorkerEntrypoint
+
+        class Default(WorkerEntrypoint):
+            async def fetch(self, request):
+                return await self.env.APP.fetch(request)
+        """)
+    )
+    served = await worker(front, others=[app])
+    assert await (await served.fetch("/x")).text() == "hello GET http://localhost/x"
+    stub = served.env.THEIRS.getByName("a")
+    assert await stub.add() == 1
+    assert await served.run_in_durable_object(stub, lambda instance, ctx: instance.seen) == 1
+    assert served.list_durable_object_ids(served.env.THEIRS) == [stub.id]
+    assert await served.evict(stub)
 
 
 async def test_the_test_answers_for_the_outside(worker: StartWorker, app: Path) -> None:

@@ -96,7 +96,11 @@ class Default(WorkerEntrypoint):
         return Response("done")
 
     async def later(self, seconds):
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(seconds / 2)
+        self.ctx.waitUntil(self.still_later(seconds))
+
+    async def still_later(self, seconds):
+        await asyncio.sleep(seconds / 2)
         await self.env.SQL.getByName("later").put({"at": seconds})
 """
 
@@ -258,9 +262,13 @@ async def test_messages_may_hold_what_has_no_size(app: WorkerHarness) -> None:
 async def test_an_alarm_has_fifteen_minutes(app: WorkerHarness) -> None:
     stub = app.env.SQL.getByName("a")
     await stub.ring()
-    await app.advance(timedelta(minutes=14))
+    before = app.now()
+    with structlog.testing.capture_logs() as log:
+        await app.advance(1)  # until the handler has ended
+    assert timedelta(minutes=15) < app.now() - before < timedelta(minutes=15.1)
+    assert "took longer than 15 minutes" in log[0]["error"]
     assert await app.run_in_durable_object(stub, lambda _, ctx: ctx.storage.get("tries")) == 1
-    await app.advance(timedelta(minutes=3))
+    await app.advance(10)
     assert await app.run_in_durable_object(stub, lambda _, ctx: ctx.storage.get("tries")) == 2
     assert await app.run_in_durable_object(stub, lambda _, ctx: ctx.storage.get("rung"))
 

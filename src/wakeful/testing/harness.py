@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import CancelledError
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -37,6 +37,7 @@ from wakeful.workers.calls import Event, call, settled
 from wakeful.workers.host_object import Instance
 from wakeful.workers.ids import DurableObjectId
 from wakeful.workers.namespace import DurableObjectNamespace
+from wakeful.workers.proxies import JsException
 from wakeful.workers.stubs import Stub
 from wakeful.workers.web.outgoing import Fetcher, make_request
 from wakeful.workers.web.requests import JsRequest, Request
@@ -111,7 +112,8 @@ class Inside(Runtime):
     async def evict_all(self) -> None:
         """Take everything out of memory."""
         for activation in self.host.life.catalog:
-            await self.host.life.stop(activation.id)
+            with suppress(ActorNotFound):  # it may have gone by itself meanwhile
+                await self.host.life.stop(activation.id)
 
     async def run_durable_object_alarm(self, target: object) -> bool:
         """Run the alarm of an actor now, due or not.
@@ -256,6 +258,23 @@ class WorkerHarness(Inside, WorkerRuntime):
             raise raised[0]
         return returned[0]
 
+    async def run_durable_object_alarm(self, target: object) -> bool:
+        """Run the alarm of an object now, due or not.
+
+        Args:
+            target: a stub.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            Exception: what the handler raised, as it is; the alarm stays set for its time.
+        """
+        try:
+            return await super().run_durable_object_alarm(target)
+        except JsException as error:
+            raise error.__cause__ or error from None
+
     def list_durable_object_ids(
         self, namespace: DurableObjectNamespace[Any]
     ) -> list[DurableObjectId]:
@@ -319,6 +338,7 @@ class StartWorker:
         path: str | Path | None = None,
         *,
         environment: str | None = None,
+        others: Sequence[str | Path] = (),
         outgoing: Outgoing | None = None,
         strict: bool = False,
         config: Config | None = None,
@@ -329,6 +349,7 @@ class StartWorker:
         Args:
             path: its directory or wrangler file, from pytest's root directory.
             environment: the `env.<name>` of its configuration.
+            others: Workers that it binds.
             outgoing: answers the requests its code makes to the outside; there is no network.
             strict: hold it to the limits of Cloudflare's network.
             config: settings; see Config.
@@ -343,6 +364,7 @@ class StartWorker:
         harness = WorkerHarness(
             MemoryStore(),
             read_config(self._root / named, environment, strict=strict),
+            others=[read_config(self._root / other, strict=strict) for other in others],
             config=config,
             clock=_clock(now),
             random=Random(0),

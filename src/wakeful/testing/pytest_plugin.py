@@ -87,14 +87,14 @@ def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
     """Run the async fixtures of such a test there too."""
-    if fixturedef.scope != "function" or LOOP not in request.fixturenames:
-        return (yield)
     function = fixturedef.func
     if inspect.isasyncgenfunction(function):
         kind = "generating"
     elif inspect.iscoroutinefunction(function):
         kind = "blocking"
     else:
+        return (yield)
+    if fixturedef.scope != "function" or LOOP not in request.fixturenames:
         return (yield)
     run: VirtualRun = request.getfixturevalue(LOOP)
     with pytest.MonkeyPatch.context() as patch:

@@ -14,8 +14,8 @@ from __future__ import annotations
 import asyncio
 import json
 from asyncio import Task
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -63,11 +63,12 @@ class Strict(msgspec.Struct, frozen=True):
 class Invocation:
     """One event of a strict Worker, and what it has used."""
 
-    __slots__ = ("_kept", "_left")
+    __slots__ = ("_ended", "_kept", "_left")
 
     def __init__(self, strict: Strict) -> None:
         self._left = strict.subrequests
         self._kept: list[Task[Any]] = []
+        self._ended = False
 
     def subrequest(self) -> None:
         """Count something that is asked of others.
@@ -80,11 +81,14 @@ class Invocation:
         self._left -= 1
 
     def keep(self, task: Task[Any]) -> None:
-        """A task goes on after the answer."""
+        """A task may go on after the answer."""
         self._kept.append(task)
+        if self._ended:
+            self.end()
 
     def end(self) -> None:
         """It has answered: what still goes on has so much time left."""
+        self._ended = True
         if any(not task.done() for task in self._kept):
             asyncio.get_running_loop().call_later(WAIT_UNTIL_SECONDS_MAX, self._cut)
 
@@ -117,6 +121,23 @@ def invocation(strict: Strict | None) -> Iterator[None]:
 def begin(strict: Strict | None) -> None:
     """The rest of this context is an invocation: an event of an object."""
     current.set(None if strict is None else Invocation(strict))
+
+
+@asynccontextmanager
+async def alarm_time(strict: Strict | None) -> AsyncIterator[None]:
+    """What runs inside, an alarm handler, has so much time.
+
+    Raises:
+        JsException: it took longer, and was cancelled.
+    """
+    limit = asyncio.timeout(None if strict is None else ALARM_SECONDS_MAX)
+    try:
+        async with limit:
+            yield
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise JsException("The alarm handler took longer than 15 minutes (strict mode).") from error
 
 
 def check_subrequest() -> None:
