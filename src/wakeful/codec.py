@@ -57,7 +57,8 @@ class Typed(Generic[T]):
         name: how messages name it.
         immutable: its values cannot change in place, so they may be shared and compared by `is`.
         loose: its packed form is not what msgspec makes of its values unaided.
-        types: exact types of certainly valid values; empty if a look inside is always needed.
+        types: exact types of certainly valid values that cannot change; empty if a look inside is
+            always needed.
     """
 
     __slots__ = (
@@ -121,8 +122,9 @@ class Typed(Generic[T]):
         Raises:
             StateInvalid: the value does not fit.
         """
-        if type(value) not in self.types:
-            self.check(value)
+        if type(value) in self.types:
+            return value
+        self.check(value)
         return value if self.immutable else self.unpack(self.pack(value))
 
     def pack(self, value: object) -> bytes:

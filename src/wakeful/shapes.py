@@ -43,7 +43,8 @@ class Shape:
     Attributes:
         name: how a message names it.
         kinds: the exact types its values have; None if they can have any.
-        types: the exact types that make a value certainly valid, without looking inside.
+        types: the exact types that make a value certainly valid and immutable, without looking
+            inside.
         immutable: its values cannot change in place.
         keyable: its values can be keys of a stored dict.
         loose: some part comes back type for type only when wrapped.
@@ -126,6 +127,7 @@ _LEAVES: Final[dict[type[inspect.Type], type]] = {
     inspect.DecimalType: Decimal,
     inspect.UUIDType: UUID,
 }
+_SCALARS: Final = frozenset({NoneType, bool, int, float, str, bytes})
 _LIMITS: Final = (
     *("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pattern", "tz"),
 )
@@ -168,6 +170,7 @@ class _Compiler:
     def _any(self, node: object) -> Shape:
         shape = Shape("object")
         shape.immutable, shape.loose = False, True
+        shape.types = _SCALARS
         shape.fault, shape.lower = packing.fault, wrap
         return shape
 
@@ -179,7 +182,6 @@ class _Compiler:
     def _bytearray(self, node: object) -> Shape:
         shape = Shape("bytearray", {bytearray})
         shape.immutable = shape.keyable = False
-        shape.types = frozenset({bytearray})
         return shape
 
     def _enum(self, node: inspect.EnumType) -> Shape:

@@ -504,6 +504,28 @@ async def test_arguments_and_results_are_passed_by_value() -> None:
         assert await ref.kept() == [1, "seen"]
 
 
+class Bytes(Actor):
+    def __init__(self) -> None:
+        self.held = bytearray(b"a")
+
+    async def swap(self, other: bytearray) -> bytearray:
+        before, self.held = self.held, other
+        return before
+
+    async def same(self) -> bytearray:
+        return self.held
+
+
+@virtual
+async def test_bytearrays_are_passed_by_value() -> None:
+    async with runtime(Bytes) as rt:
+        ref, mine = rt.spawn(Bytes), bytearray(b"b")
+        await ref.swap(mine)
+        mine.append(0)
+        (await ref.same()).append(1)
+        assert await ref.same() == b"b"
+
+
 @virtual
 async def test_result_that_does_not_fit_its_annotation_is_an_error_that_names_the_method() -> None:
     async with runtime(Signature) as rt:
