@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.runtime.test_sockets import FakeWire
+from tests.runtime.world import settle
 from tests.workers.running import raised, virtual
 from tests.workers.several import together, write
 
@@ -265,6 +267,43 @@ async def test_a_call_from_an_object(here: list[Path]) -> None:
         assert await thing.ask() == 3
         assert await thing.both() == "a"
         assert await thing.read() == "0,1,2,"
+
+
+@virtual
+async def test_a_socket_comes_through(here: list[Path]) -> None:
+    """From an object of the other Worker to whoever asked."""
+    write(here[1], B_TOML + '\n[[durable_objects.bindings]]\nname="T"\nclass_name="Talk"\n', TALK)
+    async with together(write(here[0], SELF_AND_B, ""), here[1]) as a:
+        response = await a.env.B.fetch("http://b/", headers={"Upgrade": "websocket"})
+        assert response.status == 101
+        peer, wire = response.web_socket.returned(), FakeWire()
+        peer.connect(wire)
+        await settle()
+        peer.received("hello")
+        await settle()
+        assert wire.got == ["heard hello"]
+
+
+SELF_AND_B = '[[services]]\nbinding = "B"\nservice = "b"\n'
+TALK = """
+from js import WebSocketPair
+
+class Thing(DurableObject):
+    pass
+
+class Talk(DurableObject):
+    async def fetch(self, request):
+        client, server = WebSocketPair.new().object_values()
+        self.ctx.acceptWebSocket(server)
+        return Response(None, status=101, web_socket=client)
+
+    async def webSocketMessage(self, ws, message):
+        ws.send(f"heard {message}")
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        return await self.env.T.getByName("a").fetch(request)
+"""
 
 
 @virtual

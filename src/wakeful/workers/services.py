@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any
 
 from wakeful.runtime.gated import outside
-from wakeful.workers import values
+from wakeful.workers import strict, values
 from wakeful.workers.calls import Event, Pending, Run, call, exporter, sent_arguments, settled
 from wakeful.workers.failures import thrown
 from wakeful.workers.proxies import JsDict, options_of
@@ -111,7 +111,9 @@ class Entered:
     async def rpc(self, name: str, args: tuple[Any, ...]) -> Any:
         """Call a method of it, as others may."""
         method = self._worker.method(name, self._entrypoint, self._props)
-        return values.sent(await settled(method(*args)), exporter())
+        answer = values.sent(await settled(method(*args)), exporter())
+        strict.check_message(answer)
+        return answer
 
 
 async def _handled(entered: Entered, event: Event) -> None:
