@@ -144,6 +144,8 @@ class Store(Protocol):
         """One page of an actor's SQL database, or None; they are not loaded with the cells.
 
         Raises:
+            Fenced: another owner has taken over, where that can happen: its pages do not fit
+                those read before.
             StorageError: it cannot be read.
         """
 

@@ -6,10 +6,11 @@ forgotten, two things in the wrong order, a number trusted. A few seeds must be 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import pytest
+from tests.sim.planted import Plant, Variants, caught
 
 from wakeful.core.commit import GroupCommit
 from wakeful.core.gates import InputGate
@@ -25,17 +26,9 @@ from wakeful.runtime.life import Life
 from wakeful.runtime.turn import Turn
 from wakeful.store import journal
 from wakeful.testing.disk import SimDisk
-from wakeful.testing.sim import run_seed
 
-Plant = Callable[[pytest.MonkeyPatch], None]
-VARIANTS: Final[list[Plant]] = []
 SEEDS_MAX: Final = 200
-
-
-def variant(plant: Plant) -> Plant:
-    """Add a variant."""
-    VARIANTS.append(plant)
-    return plant
+variant = Variants()
 
 
 @variant
@@ -275,7 +268,6 @@ def catalog_forgets_the_busy(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Catalog, "_make_room", make_room)
 
 
-@pytest.mark.parametrize("plant", VARIANTS, ids=lambda plant: plant.__name__)
+@pytest.mark.parametrize("plant", variant, ids=lambda plant: plant.__name__)
 def test_planted_bug_is_caught(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
-    plant(monkeypatch)
-    assert any(run_seed(seed).problems for seed in range(SEEDS_MAX)), plant.__doc__
+    assert caught(plant, monkeypatch, SEEDS_MAX), plant.__doc__

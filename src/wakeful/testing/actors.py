@@ -228,3 +228,7 @@ class Teller(Ledger):
             await self.ctx.get(Ledger, target).add(steps[2])
             self._note(steps[3])
         return self.tokens
+
+    async def look(self, ledger: str) -> list[int]:
+        """What another actor shows."""
+        return await self.ctx.get(Ledger, ledger).read()

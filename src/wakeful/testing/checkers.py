@@ -7,6 +7,9 @@ Each checker yields a line for each thing that is wrong.
     one_activation_commits     the records of an actor come from one activation after another
     calls_are_linear           an answer shows no less than any answer before its call
     turns_are_atomic           all places agree after each record; what was undone is nowhere
+    alarms_are_kept            none fires early, twice or unset; a retry is counted and put off
+    frames_are_in_order        a socket hears each thing said, once, in order, when it is durable
+    sockets_go_with_the_lost   what is thrown away takes its sockets with it
     nothing_went_wrong         the world itself has noticed nothing: stuck calls, leaks, bugs
 
 Shapes:  an actor's disk is a chain of states, each adding tokens to the one before, until a wipe
@@ -17,39 +20,29 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple, TypeVar
-
-import msgspec
+from typing import Final, NamedTuple
 
 from wakeful.ids import ActorId
-from wakeful.ports import KV_PREFIX, STATE_KEY, Cells
-from wakeful.testing.actors import KEPT
 from wakeful.testing.history import (
     Answered,
     Event,
     Failed,
+    Heard,
     Invoked,
+    Joined,
     Landed,
+    Left,
     Opened,
+    Rang,
     Step,
     Tokens,
     Trouble,
 )
+from wakeful.testing.places import SAFE, Places, places_of
 
-T = TypeVar("T")
 Position = tuple[int, int]
-NO_TOKENS: Final[Tokens] = ()
-
-
-class Fields(msgspec.Struct):
-    """The declared state of all simulated actors."""
-
-    tokens: Tokens = ()
-    length: int = 0
-    total: int = 0
-    kept: int = 0
-    by: int = 0
-    naps: int = 0
+BACKOFF_NS: Final = 2_000_000_000
+LOSSES: Final = frozenset({"StorageFull", "StorageReadOnly", "UnknownOutcome"})
 
 
 class State(NamedTuple):
@@ -60,6 +53,7 @@ class State(NamedTuple):
     era: int
     tokens: Tokens
     wipe: bool = False
+    said: int = 0
 
 
 class Read(NamedTuple):
@@ -71,6 +65,7 @@ class Read(NamedTuple):
     answered: bool
     undone: bool
     seen: Tokens | None
+    lost: bool = False  # its activation was thrown away
 
 
 class View:
@@ -78,7 +73,7 @@ class View:
 
     def __init__(self, events: Sequence[Event]) -> None:
         self.events = events
-        self.landed: dict[ActorId, list[tuple[int, Landed]]] = {}
+        self.landed: dict[ActorId, list[tuple[int, Landed, Places]]] = {}
         self.chains: dict[ActorId, list[State]] = {}
         self.calls: list[Read] = []
         self.steps: dict[Step, Invoked] = {}
@@ -94,7 +89,8 @@ class View:
                 self.calls.append(Read(call, asked, index, True, False, event.seen))
             elif isinstance(event, Failed):
                 asked, call = open_calls[event.op]
-                self.calls.append(Read(call, asked, index, False, event.undone, event.seen))
+                lost = event.error in LOSSES or (event.undone and event.error == "ActorAborted")
+                self.calls.append(Read(call, asked, index, False, event.undone, event.seen, lost))
         self.first: dict[Step, State] = {}
         for actor, chain in self.chains.items():
             for state in chain:
@@ -116,10 +112,12 @@ class View:
         return found
 
     def _land(self, index: int, event: Landed) -> None:
-        self.landed.setdefault(event.actor, []).append((index, event))
+        places = places_of(event)
+        self.landed.setdefault(event.actor, []).append((index, event, places))
         chain = self.chains.setdefault(event.actor, [])
         era = (chain[-1].era if chain else 0) + event.wipe
-        chain.append(State(index, event.batch, era, _fields(event.cells).tokens, event.wipe))
+        tokens, said = places.fields.tokens, places.fields.said
+        chain.append(State(index, event.batch, era, tokens, event.wipe, said))
 
 
 EMPTY: Final = State(-1, 0, 0, ())
@@ -170,12 +168,12 @@ def one_activation_commits(view: View) -> Iterator[str]:
     """Sequences count up from 1 within an activation; epochs and incarnations never go back."""
     for actor, landed in view.landed.items():
         seq = epoch = by = 0
-        for index, record in landed:
+        for index, record, places in landed:
             if record.epoch < epoch:
                 yield f"{actor} at {index}: epoch {record.epoch} wrote after epoch {epoch}"
             if record.seq not in (1, seq + 1):
                 yield f"{actor} at {index}: record {record.seq} follows record {seq}"
-            writer = _fields(record.cells).by
+            writer = places.fields.by
             if writer < by and not record.wipe:
                 yield f"{actor} at {index}: incarnation {writer} wrote after incarnation {by}"
             seq, epoch, by = record.seq, record.epoch, max(by, writer)
@@ -208,7 +206,7 @@ def _chains_only_grow(view: View) -> Iterator[str]:
 def _wipes_were_asked_for(view: View) -> Iterator[str]:
     for actor, landed in view.landed.items():
         deletes = _deletes(view, actor)
-        for index, record in landed:
+        for index, record, _ in landed:
             if record.wipe and not any(asked < index < ended for asked, ended in deletes):
                 yield f"{actor} at {index}: wiped, and nobody was deleting it"
 
@@ -281,9 +279,9 @@ def turns_are_atomic(view: View) -> Iterator[str]:
 
 def _places_agree(view: View) -> Iterator[str]:
     for actor, landed in view.landed.items():
-        for index, record in landed:
-            if wrong := _disagreement(record.cells):
-                yield f"{actor} at {index}: {wrong}"
+        for index, _, places in landed:
+            if places.disagreement:
+                yield f"{actor} at {index}: {places.disagreement}"
 
 
 def _steps_in_order(view: View, asked: int, call: Invoked) -> Iterator[str]:
@@ -301,18 +299,73 @@ def _steps_in_order(view: View, asked: int, call: Invoked) -> Iterator[str]:
             batch = state.batch
 
 
-def _disagreement(cells: Cells) -> str | None:
-    fields = _fields(cells)
-    tokens = fields.tokens
-    kept = _value(cells, KEPT, NO_TOKENS)
-    facts = {
-        "length": (fields.length, len(tokens)),
-        "total": (fields.total, sum(tokens)),
-        "kept": (fields.kept, sum(kept)),
-        "kept, not in tokens": (set(kept) - set(tokens), set()),
-        "naps": (fields.naps, _value(cells, "naps", 0)),
-    }
-    return next((f"{what}: {a} is not {b}" for what, (a, b) in facts.items() if a != b), None)
+def alarms_are_kept(view: View) -> Iterator[str]:
+    """By the records of each actor, and by what its handlers were told."""
+    due: dict[tuple[ActorId, int, int], int] = {}
+    for actor, landed in view.landed.items():
+        yield from _alarms_landed(actor, landed)
+        for _, _, places in landed:
+            if (alarm := places.alarm) is not None:
+                key = actor, alarm.scheduled_ns, alarm.retries
+                due[key] = min(alarm.due_ns, due.get(key, alarm.due_ns))
+    for index, event in enumerate(view.events):
+        if isinstance(event, Rang):
+            first = due.get((event.actor, event.scheduled_ns, event.retries), event.scheduled_ns)
+            if event.now_ns < first:
+                early = f"{(first - event.now_ns) / 1e9} s early"
+                yield f"{event.actor} at {index}: alarm {event.scheduled_ns} fires {early}"
+
+
+def _alarms_landed(actor: ActorId, landed: list[tuple[int, Landed, Places]]) -> Iterator[str]:
+    before, retries = 0, 0
+    for index, record, places in landed:
+        rang, alarm = places.fields.rang, places.alarm
+        if record.wipe:
+            before = 0
+        if len(rang) < before:
+            yield f"{actor} at {index}: it has forgotten alarms that rang"
+        if len(set(rang)) != len(rang) and actor.type != SAFE:
+            yield f"{actor} at {index}: an alarm has rung twice: {rang[before:]}"
+        before = len(rang)
+        if alarm is None or alarm.retries == 0:
+            retries = 0
+        elif alarm.retries not in (retries, retries + 1):
+            yield f"{actor} at {index}: retry {alarm.retries} follows retry {retries}"
+        if alarm is not None:
+            retries = alarm.retries
+            if alarm.due_ns < alarm.scheduled_ns + (2**retries - 1) * BACKOFF_NS:
+                yield f"{actor} at {index}: an alarm is not put off: {alarm}"
+
+
+def frames_are_in_order(view: View) -> Iterator[str]:
+    """Number after number for each socket; each token on disk before it is heard."""
+    said: dict[int, int] = {}
+    for index, event in enumerate(view.events):
+        if not isinstance(event, Heard):
+            continue
+        who = f"socket {event.socket} of {event.actor} at {index}"
+        if event.token:
+            before = said.get(event.socket)
+            if before is not None and event.said != before + 1:
+                yield f"{who}: heard {event.said} after {before}"
+            state = view.first.get(Step(event.actor, event.token))
+            if state is None or state.at > index:
+                yield f"{who}: heard {event.token}, which was not on disk"
+        if event.said > max(state.said for state in view.states_until(event.actor, index)):
+            yield f"{who}: heard {event.said} things said, more than were on disk"
+        said[event.socket] = event.said
+
+
+def sockets_go_with_the_lost(view: View) -> Iterator[str]:
+    """After an abort or a failed commit is told, no socket that was there before is."""
+    left = {e.socket: index for index, e in enumerate(view.events) if isinstance(e, Left)}
+    joined = [(index, e) for index, e in enumerate(view.events) if isinstance(e, Joined)]
+    for read in view.calls:
+        for index, there in joined if read.lost else ():
+            same = there.actor == read.call.actor and there.node == read.call.node
+            stayed = left.get(there.socket, len(view.events)) > read.ended
+            if same and stayed and index < read.asked:
+                yield f"call {read.call.op} was lost at {read.ended}, socket {there.socket} was not"
 
 
 def nothing_went_wrong(view: View) -> Iterator[str]:
@@ -329,6 +382,9 @@ CHECKERS: Final[tuple[Checker, ...]] = (
     one_activation_commits,
     calls_are_linear,
     turns_are_atomic,
+    alarms_are_kept,
+    frames_are_in_order,
+    sockets_go_with_the_lost,
 )
 
 
@@ -340,15 +396,3 @@ def violations(events: Sequence[Event]) -> list[str]:
 
 def _step(step: Step) -> str:
     return f"{step.actor}+{step.token}"
-
-
-def _fields(cells: Cells) -> Fields:
-    """The declared state in its stored form, read without the code that wrote it."""
-    data = cells.get(STATE_KEY)
-    return msgspec.msgpack.decode(data[1:], type=tuple[int, Fields])[1] if data else Fields()
-
-
-def _value(cells: Cells, key: str, default: T) -> T:
-    """A value from storage."""
-    data = cells.get(KV_PREFIX + key)
-    return default if data is None else msgspec.msgpack.decode(data[1:], type=type(default))

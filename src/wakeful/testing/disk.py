@@ -160,8 +160,12 @@ class SimStore:
         return answer
 
     def page(self, actor: ActorId, number: int) -> bytes | None:
-        """One page of an actor's SQL database."""
+        """One page of an actor's SQL database; of two owners they do not fit together."""
         self._check_open()
+        if self._epoch != self._disk.epoch:
+            raise Fenced(f"epoch {self._epoch} has been followed by epoch {self._disk.epoch}")
+        if self._disk.plan.hit("page_fails"):
+            raise StorageError(f"{actor}: page {number} could not be read")
         return self._disk.pages.get(actor, {}).get(number)
 
     def commit(self, records: Sequence[CommitRecord], done: Done) -> None:

@@ -10,12 +10,23 @@ Invariants: nothing is added after `close`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from wakeful.ids import ActorId
 from wakeful.ports import Cells
 
 Tokens = tuple[int, ...]
+
+
+class Tables(NamedTuple):
+    """What is in an actor's database; `damage` says what is wrong with its pages, if anything."""
+
+    kept: Tokens = ()
+    rings: Tokens = ()
+    damage: str = ""
+
+
+NO_TABLES: Final = Tables()
 
 
 class Step(NamedTuple):
@@ -52,7 +63,7 @@ class Failed(NamedTuple):
 
 
 class Landed(NamedTuple):
-    """A commit record is on disk; `cells` is all the actor keeps now. Same batch, same number."""
+    """A commit record is on disk; the rest is all the actor keeps now. Same batch, same number."""
 
     batch: int
     epoch: int
@@ -60,6 +71,40 @@ class Landed(NamedTuple):
     seq: int
     wipe: bool
     cells: Cells
+    tables: Tables = NO_TABLES
+
+
+class Rang(NamedTuple):
+    """An alarm's handler begins; `now_ns` is its node's wall clock."""
+
+    actor: ActorId
+    scheduled_ns: int
+    retries: int
+    now_ns: int
+
+
+class Joined(NamedTuple):
+    """A client's socket is accepted and connected."""
+
+    socket: int
+    node: str
+    actor: ActorId
+
+
+class Heard(NamedTuple):
+    """A client hears what an actor says to all its sockets; the first is a welcome, token 0."""
+
+    socket: int
+    actor: ActorId
+    said: int
+    token: int
+
+
+class Left(NamedTuple):
+    """A socket's connection has ended; `why`: the server closed it, dropped it, or the client."""
+
+    socket: int
+    why: str
 
 
 class Opened(NamedTuple):
@@ -81,7 +126,8 @@ class Trouble(NamedTuple):
     text: str
 
 
-Event = Invoked | Answered | Failed | Landed | Opened | Remark | Trouble
+Called = Invoked | Answered | Failed
+Event = Called | Landed | Rang | Joined | Heard | Left | Opened | Remark | Trouble
 
 
 class History:
@@ -122,7 +168,27 @@ def _line(event: Event) -> str:
             return f"call {op} failed{' and undone' if undone else ''}: {error} {_tokens(seen)}"
         case Landed(batch, epoch, actor, seq, wipe):
             what = "wiped " if wipe else ""
-            return f"disk {what}{actor} epoch={epoch} seq={seq} batch={batch} {_cells(event.cells)}"
+            return f"disk {what}{actor} epoch={epoch} seq={seq} batch={batch} {_kept(event)}"
+        case Rang(actor, scheduled_ns, retries, now_ns):
+            return f"{actor} alarm of {scheduled_ns} fires at {now_ns}, {retries} retries"
+        case Joined() | Heard() | Left():
+            return _of_a_socket(event)
+        case Opened() | Remark() | Trouble():
+            return _of_the_world(event)
+
+
+def _of_a_socket(event: Joined | Heard | Left) -> str:
+    match event:
+        case Joined(socket, node, actor):
+            return f"{node} socket {socket} of {actor} is there"
+        case Heard(socket, actor, said, token):
+            return f"socket {socket} of {actor} hears {said}: {token}"
+        case Left(socket, why):
+            return f"socket {socket} has ended: {why}"
+
+
+def _of_the_world(event: Opened | Remark | Trouble) -> str:
+    match event:
         case Opened(node, epoch):
             return f"-- {node} owns the disk, epoch {epoch}"
         case Remark(text):
@@ -135,5 +201,6 @@ def _tokens(seen: Tokens | None) -> str:
     return "" if seen is None else f"{len(seen)} tokens, last {seen[-3:]}"
 
 
-def _cells(cells: Cells) -> str:
-    return " ".join(f"{key}={value.hex()[-24:]}" for key, value in sorted(cells.items()))
+def _kept(event: Landed) -> str:
+    cells = " ".join(f"{key}={value.hex()[-24:]}" for key, value in sorted(event.cells.items()))
+    return f"{cells} {event.tables}" if event.tables != NO_TABLES else cells

@@ -26,6 +26,7 @@ import click
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from wakeful.runtime.gated import gated_tasks
 from wakeful.testing.checkers import violations
 from wakeful.testing.history import Trouble
 from wakeful.testing.loop import Process, VirtualLoop
@@ -64,7 +65,11 @@ def _run_seed(seed: int) -> Outcome:
     loop.set_exception_handler(lambda _, context: _unhandled(world, context))
     outside = Process("outside")
     note_bugs = _BugNoter(world)
-    with capture_logs(processors=[note_bugs]), watchdog(CPU_SECONDS_MAX):
+    with (
+        capture_logs(processors=[note_bugs]),
+        watchdog(CPU_SECONDS_MAX),
+        gated_tasks(loop),
+    ):
         try:
             loop.run_until_complete(outside.start(loop, world.live()))
         except (AssertionError, Stuck) as error:
@@ -113,13 +118,20 @@ class _BugNoter:
         self._world = world
 
     def __call__(self, logger: object, name: str, event: EventDict) -> EventDict:
-        error = sys.exc_info()[1]
-        if error is not None and not isinstance(
+        told = event.get("exc_info")
+        error = told if isinstance(told, BaseException) else sys.exc_info()[1]
+        if error is not None and not _caused_by(
             error, (*EXPECTED, TimeoutError, asyncio.CancelledError)
         ):
             text = f"{event.get('event')}: {type(error).__name__}: {error}"
             self._world.history.add(Trouble(text))
         return event
+
+
+def _caused_by(error: BaseException | None, kinds: tuple[type[BaseException], ...]) -> bool:
+    while error is not None and not isinstance(error, kinds):
+        error = error.__cause__
+    return error is not None
 
 
 @click.command(help="Simulate whole nodes on virtual time.")

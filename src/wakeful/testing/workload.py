@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
 from random import Random
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple
 
 from wakeful.errors import (
     ActivationFailed,
@@ -15,7 +15,9 @@ from wakeful.errors import (
     ConfigError,
     DeadlineExceeded,
     Fenced,
+    LimitExceeded,
     Overloaded,
+    StateInvalid,
     StorageClosed,
     StorageError,
     StorageFull,
@@ -26,19 +28,21 @@ from wakeful.ids import ActorId
 from wakeful.node import Runtime
 from wakeful.testing.actors import Board, Boom, Ledger, Teller
 from wakeful.testing.history import Answered, Failed, History, Invoked, Step, Tokens, Trouble
-
-A = TypeVar("A", bound=Ledger)
+from wakeful.testing.places import SAFE, VAULT
+from wakeful.testing.safe import call_safe, safe_id
+from wakeful.testing.vault import Vault
 
 # Refused before it ran.
 REFUSED: Final = (Overloaded, ActivationFailed, CallCycle, ConfigError)
 # It ran and is undone, or the store has written nothing; it may have passed a commit point before.
 UNDONE: Final = (
-    *(Boom, DeadlineExceeded),
-    *(StorageFull, StorageReadOnly, StorageClosed, Fenced),
+    *(Boom, DeadlineExceeded, StateInvalid),
+    *(StorageFull, StorageReadOnly, StorageClosed, Fenced, LimitExceeded),
 )
 # Calls with commit points in the middle: another turn joins, or they ask or sync themselves.
 STEPWISE: Final = frozenset({"join", "add_twice", "transfer"})
 EXPECTED: Final = (WakefulError, Boom)
+NATIVE: Final = {"Ledger": Ledger, "Board": Board, "Teller": Teller, VAULT: Vault}
 
 
 class Call(NamedTuple):
@@ -54,27 +58,45 @@ class Call(NamedTuple):
 class Workload:
     """Draws calls to a few actors."""
 
-    def __init__(self, random: Random, ledgers: int, boards: int, tellers: int) -> None:
-        self.ledgers = [f"l{n}" for n in range(ledgers)]
-        self.boards = [f"b{n}" for n in range(boards)]
-        self.tellers = [f"t{n}" for n in range(tellers)]
+    def __init__(self, random: Random) -> None:
         self._random = random
         self._tokens: Iterator[int] = count(1)
+        self.ledgers = [f"l{n}" for n in range(random.randint(1, 3))]
+        self.boards = [f"b{n}" for n in range(random.randint(1, 2))]
+        self.tellers = [f"t{n}" for n in range(random.randint(1, 2))]
+        self.vaults = [ActorId(VAULT, f"v{n}") for n in range(random.randint(1, 2))]
+        self.safes = [safe_id(n) for n in range(random.randint(1, 2))]
+        ledgers = [ActorId("Ledger", name) for name in self.ledgers]
+        # Which actors take the calls that all of these know: rare ones get seeds of their own.
+        self._pool = random.choice((ledgers, self.vaults, [*ledgers, *self.vaults]))
         # Each seed has a mix of its own: rare combinations get seeds where they are common.
-        self._weights = [random.choice((0.2, 1.0, 3.0)) for _ in self._kinds()]
+        kinds, vault, safe = self._kinds(), self._vault_kinds(), self._safe_kinds()
+        self._draws = [*kinds, *vault, *safe]
+        self._weights = [
+            *(random.choice((0.2, 1.0, 3.0)) for _ in kinds),
+            *(random.choice((0.2, 1.0, 3.0)) for _ in vault),
+            *(x * random.choice((0.2, 1.0, 3.0)) for x in [random.choice((0, 1, 4))] for _ in safe),
+        ]
 
     def draw(self) -> Call:
         """The next call of some client."""
-        (draw,) = self._random.choices(self._kinds(), self._weights)
+        (draw,) = self._random.choices(self._draws, self._weights)
         return draw()
 
     def probe(self, actor: ActorId) -> Call:
         """A write that must succeed once faults have stopped."""
-        cls = {"Ledger": Ledger, "Board": Board, "Teller": Teller}[actor.type]
-        token = self._token()
-        return Call(
-            "probe", actor, (Step(actor, token),), lambda rt: rt.get(cls, actor.name).add(token)
-        )
+        token = self.token()
+        steps = (Step(actor, token),)
+        if actor.type == SAFE:
+            return Call("probe", actor, steps, call_safe(actor.name, "add", token))
+        cls = NATIVE[actor.type]
+        return Call("probe", actor, steps, lambda rt: rt.get(cls, actor.name).add(token))
+
+    def audit(self, actor: ActorId) -> Call:
+        """A look at all places of an actor."""
+        if actor.type == SAFE:
+            return Call("audit", actor, (), call_safe(actor.name, "audit"))
+        return Call("audit", actor, (), lambda rt: rt.get(Vault, actor.name).audit())
 
     def actors(self) -> list[ActorId]:
         """All actors there are."""
@@ -82,7 +104,13 @@ class Workload:
             *(ActorId("Ledger", name) for name in self.ledgers),
             *(ActorId("Board", name) for name in self.boards),
             *(ActorId("Teller", name) for name in self.tellers),
+            *self.vaults,
+            *(ActorId(SAFE, name) for name in self.safes),
         ]
+
+    def token(self) -> int:
+        """A number that no call has used."""
+        return next(self._tokens)
 
     def _kinds(self) -> list[Callable[[], Call]]:
         return [
@@ -90,10 +118,8 @@ class Workload:
             *(self._read_slowly, self._boom, self._boom_slowly, self._abort, self._transact),
             *(self._stubborn, self._peek, self._join, self._later, self._board_add),
             *(self._board_read, self._transfer, self._teller_read, self._delete, self._stop),
+            self._look,
         ]
-
-    def _token(self) -> int:
-        return next(self._tokens)
 
     def _pause(self) -> float:
         scale = self._random.choice((0.0005, 0.005, 0.1))
@@ -106,10 +132,20 @@ class Workload:
         *,
         writes: bool = True,
     ) -> Call:
-        actor = ActorId("Ledger", self._random.choice(self.ledgers))
-        token = self._token() if writes else 0
+        return self._native(kind, self._random.choice(self._pool), make, writes=writes)
+
+    def _native(
+        self,
+        kind: str,
+        actor: ActorId,
+        make: Callable[[Any, int], Awaitable[object]],
+        *,
+        writes: bool = True,
+    ) -> Call:
+        token = self.token() if writes else 0
         steps = (Step(actor, token),) if writes else ()
-        return Call(kind, actor, steps, lambda rt: make(rt.get(Ledger, actor.name), token))
+        cls = NATIVE[actor.type]
+        return Call(kind, actor, steps, lambda rt: make(rt.get(cls, actor.name), token))
 
     def _add(self) -> Call:
         return self._ledger("add", lambda ref, token: ref.add(token))
@@ -137,7 +173,7 @@ class Workload:
         return self._ledger("stubborn", lambda ref, token: ref.stubborn(token, pause))
 
     def _transact(self) -> Call:
-        undone, pause = self._token(), self._pause()
+        undone, pause = self.token(), self._pause()
         return self._ledger("transact", lambda ref, token: ref.transact(token, undone, pause))
 
     def _read(self) -> Call:
@@ -148,7 +184,7 @@ class Workload:
         return self._ledger("read_slowly", lambda ref, _: ref.read_slowly(pause), writes=False)
 
     def _add_twice(self) -> Call:
-        second = self._token()
+        second = self.token()
         call = self._ledger("add_twice", lambda ref, token: ref.add_twice(token, second))
         return call._replace(steps=(*call.steps, Step(call.actor, second)))
 
@@ -156,7 +192,7 @@ class Workload:
         return ActorId("Board", self._random.choice(self.boards))
 
     def _board_add(self) -> Call:
-        actor, token = self._board(), self._token()
+        actor, token = self._board(), self.token()
         steps = (Step(actor, token),)
         return Call("board_add", actor, steps, lambda rt: rt.get(Board, actor.name).add_kept(token))
 
@@ -169,12 +205,12 @@ class Workload:
         return Call("peek", actor, (), lambda rt: rt.get(Board, actor.name).peek())
 
     def _join(self) -> Call:
-        actor, token, pause = self._board(), self._token(), self._pause()
+        actor, token, pause = self._board(), self.token(), self._pause()
         steps = (Step(actor, token),)
         return Call("join", actor, steps, lambda rt: rt.get(Board, actor.name).join(token, pause))
 
     def _later(self) -> Call:
-        actor, now, then = self._board(), self._token(), self._token()
+        actor, now, then = self._board(), self.token(), self.token()
         pause = self._pause()
         return Call(
             "later",
@@ -187,7 +223,7 @@ class Workload:
     def _transfer(self) -> Call:
         teller = ActorId("Teller", self._random.choice(self.tellers))
         source, target = self._random.choice(self.ledgers), self._random.choice(self.ledgers)
-        tokens = [self._token() for _ in range(4)]
+        tokens = [self.token() for _ in range(4)]
         at = (teller, ActorId("Ledger", source), ActorId("Ledger", target), teller)
         steps = tuple(Step(actor, token) for actor, token in zip(at, tokens, strict=True))
         return Call(
@@ -201,16 +237,78 @@ class Workload:
         actor = ActorId("Teller", self._random.choice(self.tellers))
         return Call("teller_read", actor, (), lambda rt: rt.get(Teller, actor.name).read())
 
+    def _look(self) -> Call:
+        teller, ledger = self._random.choice(self.tellers), self._random.choice(self.ledgers)
+        actor = ActorId("Ledger", ledger)
+        return Call("look", actor, (), lambda rt: rt.get(Teller, teller).look(ledger))
+
     def _delete(self) -> Call:
-        if self._random.random() < 0.5:
-            actor = ActorId("Ledger", self._random.choice(self.ledgers))
-            return Call("delete", actor, (), lambda rt: rt.delete(Ledger, actor.name))
-        board = self._board()
-        return Call("delete", board, (), lambda rt: rt.delete(Board, board.name))
+        actor = self._random.choice([*self._pool, self._board()])
+        cls = NATIVE[actor.type]
+        return Call("delete", actor, (), lambda rt: rt.delete(cls, actor.name))
 
     def _stop(self) -> Call:
-        actor = self._board()
-        return Call("stop", actor, (), lambda rt: rt.stop(rt.get(Board, actor.name)))
+        actor = self._random.choice([*self._pool, self._board()])
+        cls = NATIVE[actor.type]
+        return Call("stop", actor, (), lambda rt: rt.stop(rt.get(cls, actor.name)))
+
+    # --- what only vaults have -------------------------------------------------------------------
+
+    def _vault_kinds(self) -> list[Callable[[], Call]]:
+        return [self._audit, self._vault_add, self._forget_rows, self._spoil]
+
+    def _audit(self) -> Call:
+        return self.audit(self._random.choice(self.vaults))
+
+    def _vault_add(self) -> Call:
+        actor = self._random.choice(self.vaults)
+        return self._native("add_kept", actor, lambda ref, token: ref.add_kept(token))
+
+    def _forget_rows(self) -> Call:
+        actor = self._random.choice(self.vaults)
+        return self._native("forget_rows", actor, lambda ref, token: ref.forget_rows(token))
+
+    def _spoil(self) -> Call:
+        actor = self._random.choice(self.vaults)
+        return self._native("spoil", actor, lambda ref, token: ref.spoil(token))
+
+    # --- objects of a Worker ---------------------------------------------------------------------
+
+    def _safe_kinds(self) -> list[Callable[[], Call]]:
+        return [
+            *(self._safe_add, self._safe_slowly, self._safe_section, self._safe_boom),
+            *(self._safe_abort, self._safe_transact, self._safe_at_once, self._safe_audit),
+        ]
+
+    def _safe(self, kind: str, *more: object) -> Call:
+        name, token = self._random.choice(self.safes), self.token()
+        actor = ActorId(SAFE, name)
+        make = call_safe(name, kind, token, *more)
+        return Call(f"safe {kind}", actor, (Step(actor, token),), make)
+
+    def _safe_add(self) -> Call:
+        return self._safe("add")
+
+    def _safe_slowly(self) -> Call:
+        return self._safe("add_slowly", self._pause())
+
+    def _safe_section(self) -> Call:
+        return self._safe("add_in_section", self._pause())
+
+    def _safe_boom(self) -> Call:
+        return self._safe("boom", self._pause())
+
+    def _safe_abort(self) -> Call:
+        return self._safe("abort")
+
+    def _safe_transact(self) -> Call:
+        return self._safe("transact", self.token(), self._pause())
+
+    def _safe_at_once(self) -> Call:
+        return self._safe("transact_at_once", self.token())
+
+    def _safe_audit(self) -> Call:
+        return self.audit(ActorId(SAFE, self._random.choice(self.safes)))
 
 
 class Client:
@@ -250,6 +348,9 @@ class Client:
 
 def _undone(call: Call, error: Exception) -> bool:
     """Whether the error promises that nothing of the call is kept."""
+    if call.actor.type == SAFE:  # nothing is undone but the running step
+        own_step = call.kind == "safe abort" and isinstance(error, ActorAborted)
+        return own_step or isinstance(error, REFUSED)
     if call.kind in STEPWISE:
         return call.kind == "join" and isinstance(error, REFUSED)
     if type(error) is StorageError:  # the actor could not be loaded
