@@ -10,7 +10,10 @@ import pytest
 from click.testing import CliRunner
 from tests.cli.conftest import Launch
 
+from wakeful import Config
 from wakeful.cli.main import command
+from wakeful.cli.process import Settings
+from wakeful.cli.sources import source_of
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "worker_counter"
 CURL = re.compile(r"^curl '?localhost:8787(\S+?)'? +# (.*)$", re.MULTILINE)
@@ -202,3 +205,22 @@ class Default(WorkerEntrypoint):
     async def fetch(self, request):
         return await self.env.COUNTER.getByName("a").fetch(request)
 """
+
+
+def test_a_schedule_has_a_line_to_try(worker: Path, tmp_path: Path) -> None:
+    file, entry = worker / "wrangler.toml", worker / "src" / "entry.py"
+    file.write_text(file.read_text() + '\n[triggers]\ncrons = ["*/5 2-6 * * MON#1"]\n')
+    entry.write_text(
+        entry.read_text() + "\n    async def scheduled(self, controller):\n        pass\n"
+    )
+    chosen = Settings("127.0.0.1", 0, tmp_path / "data", Config(), traceback=False, strict=False)
+    source = source_of([str(worker)], chosen)
+    runtime = source.first()
+    try:
+        lines = list(source.to_try([], "http://localhost:1"))
+    finally:
+        runtime.workers.unload()  # type: ignore[attr-defined]
+    assert lines[1].split() == [
+        "curl",
+        "'http://localhost:1/cdn-cgi/handler/scheduled?cron=*/5+2-6+*+*+MON%231'",
+    ]

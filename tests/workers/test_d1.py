@@ -49,6 +49,8 @@ async def test_what_statements_give(tmp_path: Path) -> None:
         assert (written.meta.rows_written, written.meta.changed_db) == (2, True)
         assert written.meta.size_after % 4096 == 0
         assert written.meta.duration >= 0
+        made = (await db.prepare("CREATE TABLE u(a)").run()).meta
+        assert (made.changes, made.changed_db) == (0, True)
 
 
 @virtual

@@ -153,9 +153,10 @@ class AssetServer:
             return None
         if any(part in ("", ".", "..") or not SEPARATORS.isdisjoint(part) for part in parts):
             return None
+        full = os.path.join(self._root, *parts)
         try:
-            real = os.path.realpath(os.path.join(self._root, *parts), strict=True)
-            status = os.stat(real)
+            status = os.stat(full)  # most paths end here: they are for the Worker
+            real = os.path.realpath(full, strict=True)
         except (OSError, ValueError):
             return None
         if not real.startswith(self._root.rstrip(os.sep) + os.sep) or not S_ISREG(status.st_mode):

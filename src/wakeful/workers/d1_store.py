@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -51,6 +51,14 @@ class Result(msgspec.Struct, frozen=True):
     duration: float
 
 
+class State(NamedTuple):
+    """Of the database, between two statements: rows changed since it was opened, and so on."""
+
+    changes: int
+    last_row_id: int
+    size: int
+
+
 class D1Store(DurableObject):
     """One database."""
 
@@ -60,7 +68,11 @@ class D1Store(DurableObject):
         Raises:
             SqlError: one is refused.
         """
-        return tuple([self._run(statement) for statement in statements])
+        before, results = self._state(), []
+        for statement in statements:
+            result, before = self._run(statement, before)
+            results.append(result)
+        return tuple(results)
 
     async def run_lines(self, lines: tuple[tuple[int, str], ...]) -> tuple[Result, ...]:
         """Run numbered lines of SQL, all of them or none.
@@ -68,7 +80,14 @@ class D1Store(DurableObject):
         Raises:
             SqlError: one is refused; its text has number and line.
         """
-        return tuple([self._run_line(number, line) for number, line in lines])
+        before, results = self._state(), []
+        for number, line in lines:
+            try:
+                result, before = self._run(Statement(line), before)
+            except SqlError as error:
+                raise _placed(f"Error in line {number}: {line}", error) from error
+            results.append(result)
+        return tuple(results)
 
     async def apply(self, table: str, migrations: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
         """Run those migrations that were not, and note them; all of them or none.
@@ -95,37 +114,31 @@ class D1Store(DurableObject):
             sql.exec(f"INSERT INTO {name_of}(name) VALUES (?)", name)
         return tuple([name for name, _ in due])
 
-    def _run_line(self, number: int, line: str) -> Result:
-        try:
-            return self._run(Statement(line))
-        except SqlError as error:
-            raise _placed(f"Error in line {number}: {line}", error) from error
-
-    def _run(self, statement: Statement) -> Result:
-        sql = self.ctx.storage.sql
-        began_ns, size_before = self.ctx.now_ns(), sql.database_size
-        changes_before, _ = self._changes()
-        found = sql.exec(statement.sql, *statement.params)
+    def _run(self, statement: Statement, before: State) -> tuple[Result, State]:
+        """Run a statement; what came of it, and the state after it."""
+        began_ns = self.ctx.now_ns()
+        found = self.ctx.storage.sql.exec(statement.sql, *statement.params)
         rows = tuple(found.raw())
-        size_after = sql.database_size
-        changes, last_row_id = self._changes()
-        return Result(
+        after = self._state()
+        result = Result(
             columns=tuple(found.columns),
             rows=rows,
             rows_read=found.rows_read,
             rows_written=found.rows_written,
-            changes=changes - changes_before,
-            last_row_id=last_row_id,
-            size_after=size_after,
-            changed_db=changes > changes_before or size_after != size_before,
+            changes=after.changes - before.changes,
+            last_row_id=after.last_row_id,
+            size_after=after.size,
+            changed_db=(after.changes, after.size) != (before.changes, before.size),
             duration=max(0, self.ctx.now_ns() - began_ns) / MS_NS,
         )
+        return result, after
 
-    def _changes(self) -> tuple[int, int]:
-        ((changes, last_row_id),) = self.ctx.storage.sql.exec(CHANGES).raw()
+    def _state(self) -> State:
+        sql = self.ctx.storage.sql
+        ((changes, last_row_id),) = sql.exec(CHANGES).raw()
         assert isinstance(changes, int)
         assert isinstance(last_row_id, int)
-        return changes, last_row_id
+        return State(changes, last_row_id, sql.database_size)
 
 
 def _placed(where: str, error: SqlError) -> SqlError:
