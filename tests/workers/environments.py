@@ -6,6 +6,7 @@ from typing import Any
 
 from wakeful.workers.env import Env
 from wakeful.workers.shims.environment import Environment
+from wakeful.workers.stacks import Stacks
 from wakeful.workers.web.requests import JsRequest
 from wakeful.workers.web.responses import JsResponse
 
@@ -25,7 +26,7 @@ class Recorded:
             now_ms=lambda: 1_700_000_000_000,
             random_bytes=lambda size: next(numbers).to_bytes(size, "big"),
             log=lambda level, text: self.lines.append((level, text)),
-            run_sync=lambda work: ("run", work),
+            stacks=Stacks(),
             web_socket_pair=lambda: ("client", "server"),
             web_socket=self._socket,
         )

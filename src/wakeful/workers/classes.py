@@ -19,6 +19,7 @@ from wakeful.workers.host_object import WorkerObject, alarm, event_plan
 from wakeful.workers.ids import DurableObjectId, EarlyIds, unique_key
 from wakeful.workers.namespace import DurableObjectNamespace
 from wakeful.workers.proxies import JsDict
+from wakeful.workers.stacks import Stacks
 from wakeful.workers.storage import StorageKind
 from wakeful.workers.stubs import Stub
 
@@ -32,12 +33,20 @@ class ObjectClass:
         env: what its objects get second.
         exports: what they have as `ctx.exports`.
         storage: what its storage can do.
+        stacks: let code of its objects that is not async wait.
     """
 
-    __slots__ = ("_host", "_plan", "env", "exported", "exports", "name", "storage")
+    __slots__ = ("_host", "_plan", "env", "exported", "exports", "name", "stacks", "storage")
 
     def __init__(
-        self, name: str, exported: Exported, env: Env, exports: JsDict, storage: StorageKind
+        self,
+        name: str,
+        exported: Exported,
+        env: Env,
+        exports: JsDict,
+        storage: StorageKind,
+        *,
+        stacks: Stacks | None = None,
     ) -> None:
         self.name = name
         self._host: Host | None = None
@@ -46,6 +55,7 @@ class ObjectClass:
         self.env = env
         self.exports = exports
         self.storage = storage
+        self.stacks = stacks or Stacks()
 
     def spec(self, idle_seconds: float) -> ActorSpec:
         """The actors that its objects are."""

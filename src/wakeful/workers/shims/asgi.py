@@ -1,4 +1,4 @@
-"""`asgi.fetch(app, request, env)`: an ASGI application as the handler of a Worker.
+"""`asgi`: an ASGI application as a Worker, `Default = asgi.entrypoint(app)`, or as its handler.
 
 The application runs in a task of its own, so that a response may go on streaming after the
 handler has returned; the lifespan of the application is that of the one request, as on Cloudflare.
@@ -11,12 +11,17 @@ from __future__ import annotations
 import asyncio
 from asyncio import Future, Queue
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from functools import partial
+from importlib import import_module
 from types import ModuleType
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
-from wakeful.workers.proxies import JsException
+from wakeful.workers.entrypoints import WorkerEntrypoint
+from wakeful.workers.shims.asgi_socket import converse
 from wakeful.workers.shims.environment import Environment
+from wakeful.workers.shims.gateway import Options, entrypoint_class
+from wakeful.workers.shims.one_thread import on_one_thread
 from wakeful.workers.web.requests import JsRequest, Request
 from wakeful.workers.web.responses import NO_BODY, JsResponse
 from wakeful.workers.web.streams import ReadableStream
@@ -32,21 +37,55 @@ CHUNKS_WAITING_MAX: Final = 16  # an application ahead of its reader waits
 def asgi_module(environment: Environment) -> ModuleType:
     """The module `workers.asgi`, which is `asgi` too."""
 
-    async def fetch(app: App, req: Any, env: Any, ctx: Any = None) -> JsResponse:
+    async def fetch(
+        app: App, req: Any, env: Any, ctx: Any = None, *, options: Options | None = None
+    ) -> JsResponse:
         """The response of an application to a request; its body streams."""
-        request = req.js_object if isinstance(req, Request) else req
-        if (request.headers.get("upgrade") or "").lower() == "websocket":
-            raise JsException(
-                "asgi.fetch of wakeful does not serve WebSockets. Accept the socket in the "
-                "Worker's own fetch handler: js.WebSocketPair.new()"
-            )
-        exchange = Exchange(app, request, env)
-        environment.wait_until(asyncio.ensure_future(exchange.run()))
+        exchange = Exchange(app, _js_request(req), env)
+        work = environment.stacks.around(exchange.run())
+        environment.wait_until(asyncio.ensure_future(work))
         return await exchange.response()
 
+    async def websocket(app: App, req: Any, env: Any = None) -> JsResponse:
+        """The response that opens a WebSocket to an application."""
+        request = _js_request(req)
+        scope = {**_scope(request, env, {}), "type": "websocket"}
+        scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
+        offered = request.headers.get("sec-websocket-protocol") or ""
+        scope["subprotocols"] = [name for part in offered.split(",") if (name := part.strip())]
+        return converse(environment, app, scope)
+
+    async def serve(app: App, options: Options | None, self: Any, req: Any) -> JsResponse:
+        if (req.headers.get("upgrade") or "").lower() == "websocket":
+            return await websocket(app, req, self.env)
+        return await fetch(app, req, self.env, self.ctx, options=options)
+
+    def entrypoint(app: App, *, options: Options | None = None) -> type[WorkerEntrypoint]:
+        """The class `Default` of a Worker that is an application."""
+        return entrypoint_class(partial(serve, app, options))
+
     module = ModuleType("workers.asgi", __doc__)
-    vars(module).update(fetch=fetch)
+    vars(module).update(fetch=fetch, websocket=websocket, entrypoint=entrypoint, Options=Options)
+    vars(module)["__getattr__"] = _asked_for
     return module
+
+
+def _asked_for(name: str) -> Any:
+    """`asgi.env`: a dependency of FastAPI, the bindings of the Worker."""
+    if name != "env":
+        raise AttributeError(f"module 'workers.asgi' has no attribute {name!r}")
+    fastapi = import_module("fastapi")
+
+    async def env(request: Any) -> Any:
+        return request.scope["env"]
+
+    env.__annotations__["request"] = fastapi.Request
+    return fastapi.Depends(env)
+
+
+def _js_request(req: Any) -> JsRequest:
+    request: JsRequest = req.js_object if isinstance(req, Request) else req
+    return request
 
 
 class Exchange:
@@ -67,7 +106,9 @@ class Exchange:
         lifespan = Lifespan(self._app, state)
         try:
             await lifespan.start()
-            await self._app(self._scope(state), self._receive, self._send)
+            with on_one_thread():
+                scope = _scope(self._request, self._env, state)
+                await self._app(scope, self._receive, self._send)
             if not self._head.done():
                 raise RuntimeError("The application returned without a response.")
         except Exception as error:
@@ -93,28 +134,6 @@ class Exchange:
             return JsResponse.received(status, pairs, None)
         return JsResponse.received(status, pairs, ReadableStream(self._pipe))
 
-    def _scope(self, state: dict[str, Any]) -> dict[str, Any]:
-        url = URL(self._request.url)
-        return {
-            "type": "http",
-            "asgi": VERSIONS,
-            "http_version": "1.1",
-            "method": self._request.method,
-            "scheme": url.protocol[:-1],
-            "path": unquote(url.pathname),
-            "raw_path": url.pathname.encode(),
-            "root_path": "",
-            "query_string": url.search[1:].encode(),
-            "headers": [
-                (k.encode("latin-1"), v.encode("latin-1", "replace"))
-                for k, v in self._request.headers.raw()
-            ],
-            "server": (url.hostname, int(url.port or (443 if url.protocol == "https:" else 80))),
-            "client": None,
-            "state": state,
-            "env": self._env,
-        }
-
     async def _receive(self) -> Message:
         chunk = await anext(self._incoming, None)
         if chunk is None:
@@ -132,6 +151,28 @@ class Exchange:
             if not message.get("more_body"):
                 self._over.set()
                 await self._pipe.put(None)
+
+
+def _scope(request: JsRequest, env: Any, state: dict[str, Any]) -> dict[str, Any]:
+    url = URL(request.url)
+    return {
+        "type": "http",
+        "asgi": VERSIONS,
+        "http_version": "1.1",
+        "method": request.method,
+        "scheme": url.protocol[:-1],
+        "path": unquote(url.pathname),
+        "raw_path": url.pathname.encode(),
+        "root_path": "",
+        "query_string": url.search[1:].encode(),
+        "headers": [
+            (k.encode("latin-1"), v.encode("latin-1", "replace")) for k, v in request.headers.raw()
+        ],
+        "server": (url.hostname, int(url.port or (443 if url.protocol == "https:" else 80))),
+        "client": None,
+        "state": state,
+        "env": env,
+    }
 
 
 class Pipe:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from wakeful.workers.env import Env
+from wakeful.workers.stacks import Stacks
 from wakeful.workers.web.outgoing import Fetcher
 
 
@@ -21,7 +22,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
         now_ms: milliseconds since 1970, of the runtime's clock.
         random_bytes: that many random bytes.
         log: takes what `console` writes: "debug", "info", "warning" or "error", and the text.
-        run_sync: waits for an awaitable in code that is not async.
+        stacks: let code that is not async wait.
         web_socket_pair: two connected sockets, client and server.
         web_socket: an outgoing socket to a URL, with the protocols offered.
     """
@@ -32,6 +33,6 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     now_ms: Callable[[], int]
     random_bytes: Callable[[int], bytes]
     log: Callable[[str, str], None]
-    run_sync: Callable[[Awaitable[Any]], Any]
+    stacks: Stacks
     web_socket_pair: Callable[[], tuple[Any, Any]]
     web_socket: Callable[[str, tuple[str, ...]], Any]

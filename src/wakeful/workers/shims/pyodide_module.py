@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from types import ModuleType
 from typing import Any, Final
 
 from wakeful.workers.proxies import JsArray, JsBytes, JsDict, JsException, JsProxy
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.objects import JsMap
+from wakeful.workers.stacks import Stacks
 from wakeful.workers.web.outgoing import make_fetch
 from wakeful.workers.web.responses import FetchResponse
 
@@ -100,9 +102,9 @@ def pyodide_modules(environment: Environment) -> dict[str, ModuleType]:
         create_proxy=create_proxy,
         create_once_callable=create_proxy,
         destroy_proxies=destroy_proxies,
-        run_sync=environment.run_sync,
-        can_run_sync=lambda: True,
+        can_run_sync=environment.stacks.can_run_sync,
         jsnull=None,
+        JsNull=type(None),
         JsProxy=JsProxy,
         JsException=JsException,
         JsArray=JsArray,
@@ -111,11 +113,20 @@ def pyodide_modules(environment: Environment) -> dict[str, ModuleType]:
         JsCallable=JsProxy,
         JsPromise=JsProxy,
     )
+    vars(ffi)["__getattr__"] = partial(_asked_for, environment.stacks)
     http = _module(
         "pyodide.http", pyfetch=make_fetch(environment.fetch), FetchResponse=FetchResponse
     )
     package = _module("pyodide", __version__=VERSION, ffi=ffi, http=http)
     return {"pyodide": package, "pyodide.ffi": ffi, "pyodide.http": http}
+
+
+def _asked_for(stacks: Stacks, name: str) -> Any:
+    """What `pyodide.ffi` has only for those who ask."""
+    if name != "run_sync":
+        raise AttributeError(f"module 'pyodide.ffi' has no attribute {name!r}")
+    stacks.wanted = True
+    return stacks.run_sync
 
 
 def _module(name: str, **members: object) -> ModuleType:

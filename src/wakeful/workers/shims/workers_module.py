@@ -14,6 +14,7 @@ from wakeful.workers.shims.asgi import asgi_module
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.js_module import js_module
 from wakeful.workers.shims.pyodide_module import pyodide_modules
+from wakeful.workers.shims.wsgi import wsgi_module
 from wakeful.workers.web.blobs import Blob, BlobEnding, File
 from wakeful.workers.web.forms import FormData
 from wakeful.workers.web.headers import Headers
@@ -26,7 +27,6 @@ MARK: Final = "__wakeful_worker__"  # on each module that is here for one Worker
 # Names that `workers` has on Cloudflare and not here, and why an import of them fails.
 NOT_PROVIDED: Final = {
     "WorkflowEntrypoint": "wakeful does not run Workflows",
-    "wsgi": "wakeful does not serve WSGI applications in Workers; ASGI ones it does",
 }
 
 
@@ -81,10 +81,12 @@ def shim_modules(environment: Environment) -> dict[str, ModuleType]:
         handler=entrypoints.handler,
     )
     workers = _workers(environment)
-    vars(workers).update(asgi=asgi, workflows=workflows, rpc=rpc, entrypoints=bases)
+    wsgi = wsgi_module(environment)
+    vars(workers).update(asgi=asgi, wsgi=wsgi, workflows=workflows, rpc=rpc, entrypoints=bases)
     modules = {
         "workers": workers,
         "workers.asgi": asgi,
+        "workers.wsgi": wsgi,
         "workers.workflows": workflows,
         "workers.rpc": rpc,
         "workers.entrypoints": bases,
