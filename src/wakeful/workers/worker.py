@@ -144,7 +144,7 @@ class Worker:
             ),
         )
         key, exports = unique_key(config.name, name), self._exports
-        return ObjectClass(key, exported, self.env, exports, kind, self._stacks)
+        return ObjectClass(key, exported, self.env, exports, kind, stacks=self._stacks)
 
     @property
     def entrypoints(self) -> list[str]:
