@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from wakeful import DurabilityConfig, Limits
+from wakeful.core import hibernation
 from wakeful.sql.fence import STRICT
 from wakeful.workers import object_state, storage, strict
 
@@ -40,6 +41,12 @@ GIB, MIB = 1024**3, 1024**2
         ("time of `block", "local", f"{object_state.BLOCK_SECONDS_MAX:.0f} s"),
         ("`blockConcurrencyWhile`", "local", f"{object_state.NESTED_MAX}"),
         ("events waiting", "local", f"{Limits().mailbox:,}, "),
+        ("WebSockets of", "local", f"{Limits().sockets_per_actor:,}, "),
+        ("a message on", "local", f"{Limits().socket_message_bytes // MIB} MiB, "),
+        ("tags of", "local", f"{hibernation.TAGS_MAX}; {hibernation.TAG_CHARS_MAX} characters"),
+        ("attachment of", "local", f"{hibernation.ATTACHMENT_BYTES_MAX:,} bytes"),
+        ("texts of", "local", f"{hibernation.AUTO_BYTES_MAX:,} bytes"),
+        ("reason of", "local", f"{hibernation.REASON_BYTES_MAX} bytes"),
         ("body of", "local", f"{Limits().request_bytes // MIB} MiB, "),
     ],
 )
