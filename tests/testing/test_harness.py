@@ -31,7 +31,7 @@ migrations = [{ tag = "v1", new_sqlite_classes = ["Thing"] }]
 """
 ENTRY = """
 import asyncio
-from js import Date
+from js import Date, WebSocketPair
 from workers import DurableObject, Response, WorkerEntrypoint, fetch
 
 class Thing(DurableObject):
@@ -51,6 +51,14 @@ class Thing(DurableObject):
     async def ring_in(self, seconds):
         await self.ctx.storage.setAlarm(Date.now() + seconds * 1000)
 
+    async def fetch(self, request):
+        client, server = WebSocketPair.new().object_values()
+        self.ctx.acceptWebSocket(server)
+        return Response(None, status=101, web_socket=client)
+
+    async def webSocketMessage(self, ws, message):
+        ws.send(f"{await self.add()}, {self.seen}: {message}")
+
     async def alarm(self, info):
         if await self.ctx.storage.get("broken"):
             raise ValueError("broken")
@@ -58,6 +66,8 @@ class Thing(DurableObject):
 
 class Default(WorkerEntrypoint):
     async def fetch(self, request):
+        if request.url.endswith("/socket"):
+            return await self.env.OBJECT.getByName("a").fetch(request)
         if request.url.endswith("/outside"):
             return await fetch("https://example.com/price", method="POST", body="7")
         if request.url.endswith("/broken"):
@@ -381,6 +391,21 @@ async def test_objects_are_listed(worker: StartWorker, app: Path) -> None:
         served.list_durable_object_ids("OBJECT")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="a stub is wanted"):
         await served.evict(served.env.OBJECT)
+
+
+async def test_sockets_stay_while_their_object_is_evicted(worker: StartWorker, app: Path) -> None:
+    served = await worker(app)
+    response = await served.fetch("/socket", headers={"Upgrade": "websocket"})
+    assert response.status == 101
+    socket, heard = response.web_socket, asyncio.Queue[str]()
+    socket.addEventListener("message", lambda event: heard.put_nowait(event.data))
+    socket.accept()
+    socket.send("hello")
+    assert await heard.get() == "1, 1: hello"
+    assert await served.evict(served.env.OBJECT.getByName("a"))
+    socket.send("again")
+    assert await heard.get() == "2, 1: again"
+    socket.close(1000, "bye")
 
 
 async def test_workers_that_it_binds(worker: StartWorker, app: Path, tmp_path: Path) -> None:
