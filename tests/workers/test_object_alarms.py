@@ -102,6 +102,25 @@ def test_wrong_alarms_are_refused(tmp_path: Path) -> None:
 
 
 @virtual
+async def test_alarm_set_by_a_handler_that_raises_is_no_retry_though_it_is_due_at_once(
+    tmp_path: Path,
+) -> None:
+    """G12, when there is no time between setting it and the end of the handler."""
+
+    async def again(self: Any) -> None:
+        if len(worker.log) < 4:
+            await self.ctx.storage.setAlarm(1)  # long past: now
+            raise ValueError("not today")
+
+    async with running(tmp_path, THING) as worker:
+        worker.module.workers.handle = again
+        await worker.stub().set(START_MS + 5_000)
+        await asyncio.sleep(6)
+
+        assert [line[1:3] for line in worker.log] == [[0, False]] * 4
+
+
+@virtual
 async def test_a_handler_that_raises_is_tried_again(tmp_path: Path) -> None:
     """G9, G10: what it has written stays."""
     async with running(tmp_path, THING) as worker:

@@ -36,6 +36,7 @@ EVER_NS: Final = 2**63 - 2
 SLEEP_SECONDS_MIN: Final = 0.001  # timers and clocks need not agree on less
 SLEEP_SECONDS_MAX: Final = 3600.0  # the wall clock may be set: look again at least this often
 
+Fired = tuple["Activation", bytes]
 Ask = Callable[[ActorType, ActorId, "InternalPlan", tuple[object, ...]], Awaitable[object]]
 
 
@@ -135,6 +136,7 @@ class Alarms:
         self._ask = ask
         self._random = random
         self._running: dict[ActorId, Task[None]] = {}
+        self._fired: dict[ActorId, Fired] = {}  # of those in `running` that have begun
         self._waiting: dict[ActorId, ActorType] = {}  # due, and not yet run
         self._more = False  # there may be others due
         self._passed_over: set[ActorId] = set()
@@ -238,9 +240,10 @@ class Alarms:
             due_ns = await self._ask(actor_type, actor, self._plans[actor_type.gated][0], ())
         except Exception as error:
             self.failed += 1
-            await self._retry(actor_type, actor, error)
+            due_ns = await self._retry(actor_type, actor, error)
         finally:
             del self._running[actor]
+            self._fired.pop(actor, None)
             self._ended(due_ns)
 
     def _ended(self, due_ns: object) -> None:
@@ -256,18 +259,24 @@ class Alarms:
         ):
             self.check()
 
-    async def _retry(self, actor_type: ActorType, actor: ActorId, error: Exception) -> None:
-        """Put the alarm off; if even that fails it stays due, and is looked at again."""
+    async def _retry(self, actor_type: ActorType, actor: ActorId, error: Exception) -> object:
+        """Put the alarm off; if even that fails it stays due, and is looked at again.
+
+        Returns:
+            When the actor's next alarm is due, if it has one.
+        """
         if self._closed:
-            return  # it stays due, for the next owner
+            return None  # it stays due, for the next owner
         counted = not isinstance(error, WakefulError) or not _passing(error)
         self._log("an alarm handler failed", error, actor)
         try:
-            await self._ask(actor_type, actor, self._plans[actor_type.gated][1], (counted,))
+            plan = self._plans[actor_type.gated][1]
+            return await self._ask(actor_type, actor, plan, (counted, self._fired.get(actor)))
         except Exception as again:
             self._log("an alarm could not be put off", again, actor)
             self._passed_over.add(actor)
             self._loop.call_later(2.0, self._look_again, actor)
+            return None
 
     def _look_again(self, actor: ActorId) -> None:
         self._passed_over.discard(actor)
@@ -283,6 +292,7 @@ class Alarms:
         cell = _cell(activation)
         # It may have been moved since it was found due.
         if cell is not None and AlarmCell.unpack(cell).due_ns <= self._clock.now_ns():
+            self._fired[activation.id] = activation, cell
             await self._run_handler(instance, activation, cell)
             cell = _cell(activation)
         return None if cell is None else AlarmCell.unpack(cell).due_ns
@@ -307,24 +317,45 @@ class Alarms:
         finally:
             activation.alarm = None
 
-    async def _rescheduled(self, instance: Actor, counted: bool) -> None:
-        """The turn after a handler that failed: put the alarm off, or give it up."""
+    async def _rescheduled(self, instance: Actor, counted: bool, fired: Fired | None) -> int | None:
+        """The turn after a handler that failed: put the alarm off, or give it up.
+
+        Args:
+            instance: whose alarm.
+            counted: it is one of the failures after which it is given up.
+            fired: the alarm that failed, and where; another one in its place is left alone.
+
+        Returns:
+            When the actor's next alarm is due, if it has one.
+        """
         activation = _activation(instance)
         cell, now_ns = _cell(activation), self._clock.now_ns()
-        if cell is None or (alarm := AlarmCell.unpack(cell)).due_ns > now_ns:
-            return
+        if cell is None:
+            return None
+        alarm = AlarmCell.unpack(cell)
+        if alarm.due_ns > now_ns or not _is(activation, cell, fired):
+            return alarm.due_ns
         later = alarm.after_failure(now_ns, self._random.random(), counted=counted)
         if later is None:
             self._log("an alarm is given up", None, activation.id)
             activation.writes().delete(ALARM_KEY)
-        else:
-            activation.writes().put(ALARM_KEY, later.pack())
+            return None
+        activation.writes().put(ALARM_KEY, later.pack())
+        return later.due_ns
 
     def _log(self, event: str, error: Exception | None, actor: ActorId | None = None) -> None:
         log = logger()
         log.warning(
             event, actor=str(actor) if actor else None, error=repr(error) if error else None
         )
+
+
+def _is(activation: Activation, cell: bytes, fired: Fired | None) -> bool:
+    """Whether the stored alarm is the one that has fired."""
+    if fired is None:
+        return True
+    where, before = fired
+    return cell is before if where is activation else cell == before
 
 
 def can_have_alarm(actor_type: ActorType) -> bool:
