@@ -3,7 +3,7 @@
 Workload: an object accepts 10,000 sockets and goes to sleep; resident bytes per socket, after a
 first 500. In another one client's messages are echoed, one at a time, then those of 64 clients;
 then each message of one client goes to 1,000. The server on one core, the clients on the other;
-a run is a server process of its own. The sockets of workerd are hibernatable.
+a run is a server process of its own. The sockets of the two Workers are hibernatable.
 Unit: bytes; round trips and delivered messages a second.
 Durability: nothing is written by these turns.
 """
@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from bench.http_rounds import Factory
 from bench.machine import load_core
@@ -46,6 +47,10 @@ SUBJECTS: dict[str, Rooms] = {
     "wakeful": Rooms(
         partial(wakeful_http.served, "wakeful", wakeful_http.OBJECTS / "native.py"),
         "/actors/Room/{}/join",
+    ),
+    "wakeful Worker": Rooms(
+        partial(wakeful_http.served, "wakeful Worker", wakeful_http.OBJECTS / "worker"),
+        "/room/{}/join",
     ),
     "workerd": Rooms(
         partial(workerd.served, workerd.OBJECTS / "objects.capnp", ready="/room/any/people"),
@@ -86,16 +91,17 @@ def run(settings: Settings) -> Section:
     for _ in range(settings.runs):
         for name in running:
             _speeds(section, name, SUBJECTS[name], settings)
-    for workload in (ECHO, ECHOES, BROADCAST):
-        times = ratio(section.median("wakeful", workload), section.median("workerd", workload))
-        section.expect(f"wakeful / workerd, {workload}", times, "x")
+    for name in ("wakeful", "wakeful Worker"):
+        for workload in (ECHO, ECHOES, BROADCAST):
+            times = ratio(section.median(name, workload), section.median("workerd", workload))
+            section.expect(f"{name} / workerd, {workload}", times, "x")
     return section
 
 
 def _idle(section: Section, name: str, rooms: Rooms, settings: Settings) -> None:
     count = settings.sockets
     with (
-        serving(rooms.factory(), settings.directory / "W" / name / "idle") as server,
+        serving(rooms.factory(), _directory(name, "idle", settings)) as server,
         clients(server, rooms.join.format("idle")) as idle,
     ):
         idle.told(f"open {FIRST}")
@@ -112,7 +118,7 @@ def _idle(section: Section, name: str, rooms: Rooms, settings: Settings) -> None
 def _speeds(section: Section, name: str, rooms: Rooms, settings: Settings) -> None:
     seconds = settings.socket_seconds
     with (
-        serving(rooms.factory(), settings.directory / "W" / name / "busy") as server,
+        serving(rooms.factory(), _directory(name, "busy", settings)) as server,
         clients(server, rooms.join.format("busy")) as busy,
     ):
         busy.told("open 1")
@@ -123,6 +129,10 @@ def _speeds(section: Section, name: str, rooms: Rooms, settings: Settings) -> No
         seen[BROADCAST] = busy.told(f"broadcast {max(2, round(20 * seconds))}")
     for workload, value in seen.items():
         section.series_of(name, workload, WORKLOADS[workload]).add(float(value))
+
+
+def _directory(name: str, what: str, settings: Settings) -> Path:
+    return settings.directory / "W" / name.replace(" ", "-") / what
 
 
 @contextmanager

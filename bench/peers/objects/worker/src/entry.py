@@ -3,6 +3,7 @@
 import time
 from urllib.parse import urlparse
 
+from js import WebSocketPair
 from workers import DurableObject, Response, WorkerEntrypoint
 
 TEXT = "a row of some forty characters, no more."
@@ -45,11 +46,30 @@ class Bell(DurableObject):
         await self.ctx.storage.put("rung", 1)
 
 
+class Room(DurableObject):
+    """Echoes, and says `all` to everybody; it may sleep while its sockets are open."""
+
+    async def fetch(self, request):
+        """Let a client in, or answer how many are in."""
+        if request.url.endswith("/people"):
+            return Response.json(len(self.ctx.getWebSockets()))
+        client, server = WebSocketPair.new().object_values()
+        self.ctx.acceptWebSocket(server)
+        return Response(None, status=101, web_socket=client)
+
+    async def webSocketMessage(self, socket, message):
+        """Answer the sender, or everybody."""
+        if message == "all":
+            for other in self.ctx.getWebSockets():
+                other.send(message)
+        else:
+            socket.send(message)
+
+
 class Default(WorkerEntrypoint):
     """Sends every request to the object its path names."""
 
     async def fetch(self, request):
         """Pass the request on."""
         _, kind, name, *_ = urlparse(request.url).path.split("/")
-        namespace = self.env.TABLE if kind == "table" else self.env.BELL
-        return await namespace.getByName(name).fetch(request)
+        return await getattr(self.env, kind.upper()).getByName(name).fetch(request)
