@@ -39,6 +39,14 @@ def listen(end):
     return lines
 
 
+async def until(met):
+    """Wait until it is so, or for too long."""
+    for _ in range(300):
+        if met():
+            return
+        await wait(10)
+
+
 class Talking(DurableObject):
     def __init__(self, ctx, env):
         super().__init__(ctx, env)
@@ -207,9 +215,9 @@ async def H18(env, given, made):
     ws.accept()
     ws.send("echo:one")
     ws.send(b"\x01\x02")
-    await wait(50)
+    await until(lambda: len(lines) == 2)
     ws.close(4005, "answer")
-    await wait(50)
+    await until(lambda: len(lines) == 3)
     return [response.status, ws.readyState, lines, await stub.heard()]
 
 
@@ -229,10 +237,10 @@ async def H25(env, given, made):
     a.close(4001, "bye")
     a.close(4002, "again")
     found += [a.readyState, await outcome(lambda: a.send("two"))]
-    await wait(30)
+    await until(lambda: len(lines) == 2)
     found += [list(lines), b.readyState, await outcome(lambda: b.send("late"))]
     b.close(4003, "answered")
-    await wait(30)
+    await until(lambda: a.readyState == 3)
     return [*found, a.readyState, b.readyState]
 
 
@@ -246,7 +254,7 @@ async def H26(env, given, made):
     a.accept()
     a.onmessage = create_proxy(lambda event: lines.append(["on", plain(event.data)]))
     b.send(b"\x07")
-    await wait(30)
+    await until(lambda: len(lines) == 4)
     return lines
 
 

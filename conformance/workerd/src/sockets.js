@@ -25,6 +25,11 @@ function listen(end) {
   return lines;
 }
 
+// Wait until it is so, or for too long.
+async function until(met) {
+  for (let n = 0; n < 300 && !met(); n++) await wait(10);
+}
+
 export class Talking extends DurableObject {
   constructor(ctx, env) {
     super(ctx, env);
@@ -130,9 +135,9 @@ export const inWorker = {
     ws.accept();
     ws.send("echo:one");
     ws.send(new Uint8Array([1, 2]));
-    await wait(50);
+    await until(() => lines.length === 2);
     ws.close(4005, "answer");
-    await wait(50);
+    await until(() => lines.length === 3);
     return [response.status, ws.readyState, lines, await env.TALKING.getByName("H18").heard()];
   },
   async H25(env) {
@@ -146,10 +151,10 @@ export const inWorker = {
     a.close(4001, "bye");
     a.close(4002, "again");
     found.push(a.readyState, await outcome(() => a.send("two")));
-    await wait(30);
+    await until(() => lines.length === 2);
     found.push(lines, b.readyState, await outcome(() => b.send("late")));
     b.close(4003, "answered");
-    await wait(30);
+    await until(() => a.readyState === 3);
     return [...found, a.readyState, b.readyState];
   },
   async H26() {
@@ -161,7 +166,7 @@ export const inWorker = {
     a.accept();
     a.onmessage = (event) => lines.push(["on", plain(event.data)]);
     b.send(new Uint8Array([7]).buffer);
-    await wait(30);
+    await until(() => lines.length === 4);
     return lines;
   },
   async H28(env) {
