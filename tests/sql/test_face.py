@@ -218,3 +218,18 @@ def test_the_hidden_table_is_refused_by_name() -> None:
     assert "_cf_KV" not in [row["name"] for row in sql.exec("PRAGMA table_list")]
     with pytest.raises(SqlError, match="no such table"):
         Rig().sql.exec("SELECT * FROM _cf_KV")
+
+
+@pytest.mark.parametrize("sql", ["DELETE FROM t LIMIT 1", "update t SET a = 1 ORDER BY a LIMIT 1"])
+def test_a_limit_that_is_not_understood_is_explained(rig: Rig, sql: str) -> None:
+    rig.sql.exec("CREATE TABLE t(a)")
+    with pytest.raises(SqlError, match=r"syntax error.*WHERE rowid IN"):
+        rig.sql.exec(sql)
+    with pytest.raises(SqlError, match="no such table: nope"):
+        rig.sql.exec("DELETE FROM nope")
+
+
+def test_functions_that_cloudflare_has_not_are_refused_where_it_is_strict(rig: Rig) -> None:
+    assert rig.sql.exec("SELECT log10(100) x").one() == {"x": 2.0}
+    with pytest.raises(SqlError, match="not authorized to use function: log10"):
+        Rig(STRICT).sql.exec("SELECT log10(100) x")

@@ -158,6 +158,25 @@ async def test_a_handler_may_set_its_alarm_again(tmp_path: Path) -> None:
 
 
 @virtual
+async def test_an_alarm_set_for_now_by_a_handler_that_raises_is_no_retry(tmp_path: Path) -> None:
+    """G12."""
+
+    async def handle(self: Any) -> None:
+        if len(worker.log) < 3:
+            await asyncio.sleep(0.25)
+            await self.ctx.storage.setAlarm(1)
+            raise ValueError("and fail")
+
+    async with running(tmp_path, THING) as worker:
+        worker.module.workers.handle = handle
+        await worker.stub().set(START_MS + 1_000)
+        await asyncio.sleep(10)
+        assert [entry[1] for entry in worker.log] == [0, 0, 0]
+        assert worker.log[2][0] - worker.log[0][0] < 1_000
+        assert await worker.stub().get() is None
+
+
+@virtual
 async def test_an_aborted_handler_is_tried_on_a_new_object(tmp_path: Path) -> None:
     """G14."""
 

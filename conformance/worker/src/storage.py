@@ -1,7 +1,8 @@
 """D: key-value storage."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
+import js
 from facts import inside, now, outcome, plain
 
 
@@ -12,6 +13,9 @@ class Thing:
 
 def many(count):
     return {f"k{n}": n for n in range(count)}
+
+
+NAMED = ["", "A", "a", "aa", "ab", "a\0", "a😀", "b", "é", "\uffff", "😀"]
 
 
 @inside
@@ -256,3 +260,130 @@ async def D36(self, given):
     if "put" in given:
         await self.ctx.storage.put(given["put"], 1)
     return list(await self.ctx.storage.list())
+
+
+@inside
+async def D37(self, given):
+    storage, found = self.ctx.storage, []
+    for key in NAMED:
+        await storage.put(key, 1)
+    for start in ({}, {"start": "a"}, {"startAfter": "a"}, {"start": "é"}, {"start": ""}):
+        for end in ({}, {"end": "b"}, {"end": "a"}, {"end": "\uffff"}):
+            for prefix in ({}, {"prefix": "a"}, {"prefix": ""}):
+                for rest in ({}, {"reverse": True}, {"limit": 2}, {"reverse": True, "limit": 2}):
+                    options = {**start, **end, **prefix, **rest}
+                    found.append(" ".join(await storage.list(options)))
+    return found
+
+
+@inside
+async def D38(self, given):
+    storage = self.ctx.storage
+    for key in ("1", "10", "2", "true"):
+        await storage.put(key, 1)
+
+    async def listed(options):
+        return list(await storage.list(options))
+
+    return [
+        await outcome(lambda options=options: listed(options))
+        for options in (
+            *({"limit": "2"}, {"limit": 1.9}, {"limit": 0.5}, {"limit": True}, {"limit": "x"}),
+            *({"limit": -1}, {"start": 2}, {"end": 2}, {"prefix": 1}, {"startAfter": 1}),
+            *({"prefix": True}, {"reverse": 1}, {"reverse": ""}, {"unknown": 1}),
+            *({"start": "1", "startAfter": "1"}, {"start": "2", "end": "1"}),
+            *({"allowConcurrency": True, "noCache": True, "limit": 1}, {"limit": 1e12}),
+        )
+    ]
+
+
+@inside
+async def D39(self, given):
+    storage = self.ctx.storage
+    found = [await storage.get([]), await storage.delete([]), await storage.put({})]
+    await storage.put({"b": 1, "a": 2})
+    found += [await storage.get(["b", "a", "b", "x"]), await storage.delete(["a", "a", "x"])]
+    await storage.put({5: "five", True: "yes"})
+    found += [await storage.get([5, True, "x"]), await storage.get(5)]
+    found.append(await storage.delete([5, True]))
+    await storage.put("k" * 3000, 1)
+    found.append([len(key) for key in await storage.list()])
+    for call in (
+        lambda: storage.put("a", 1, 5),
+        lambda: storage.get("a", 5),
+        lambda: storage.delete("a", "x"),
+        lambda: storage.list(5),
+        lambda: storage.put("a", 1, {"allowUnconfirmed": True, "noCache": True}),
+        lambda: storage.get("a", allowConcurrency=True, noCache=True),
+        lambda: storage.sync(),
+        lambda: storage.delete("a", allowUnconfirmed=True),
+    ):
+        found.append(await outcome(call))
+    return found
+
+
+@inside
+async def D40(self, given):
+    kv = self.ctx.storage.kv
+    for key in NAMED:
+        kv.put(key, key)
+
+    def names(options=None):
+        return " ".join(key for key, _ in kv.list(options))
+
+    found = [kv.put("x", 1), kv.get("none"), kv.delete("none"), kv.delete("x"), names()]
+    for options in (
+        *({"start": "a"}, {"startAfter": "a", "end": "b"}),
+        {"prefix": "a", "reverse": True, "limit": 2},
+        *({"start": "a", "startAfter": "a"}, {"limit": 0}),
+    ):
+        found.append(await outcome(lambda options=options: names(options)))
+    seen = []
+    for key, _ in kv.list({"prefix": "a"}):
+        kv.delete(key)
+        seen.append(key)
+    found += [seen, names()]
+    return [*found, (await outcome(lambda: kv.put("f", lambda: 1)))["error"], names()]
+
+
+@inside
+async def D41(self, given):
+    storage = self.ctx.storage
+    await storage.put("a", 1)
+    storage.sql.exec("CREATE TABLE t(id); INSERT INTO t VALUES (1)")
+    found = [await storage.deleteAll(), await storage.deleteAll({}), storage.sql.databaseSize]
+    await storage.put("b", 1)
+    storage.sql.exec("CREATE TABLE t(id)")
+    return [*found, list(await storage.list()), storage.sql.exec("SELECT * FROM t").toArray()]
+
+
+@inside
+async def D42(self, given):
+    storage = self.ctx.storage
+
+    def date(ms):
+        return datetime.fromtimestamp(0) + timedelta(milliseconds=ms)
+
+    async def back(value):
+        await storage.put("v", value)
+        return await storage.get("v")
+
+    return [
+        await outcome(lambda value=value: back(value))
+        for value in (
+            *({"z": 1, "a": 2, "10": 3, "2": 4}, [[], [[]], {}], {"k": {1}}, "", "\ud800"),
+            *(float(2**53), float(2**53 + 2), -float(2**53), 1e308, 5e-324, 0.1, 2**70, -(2**70)),
+            *(1e21, [None, None], {"": {"": 1}}, date(-1)),
+            *(js.RangeError.new("r"), b""),
+            [date(0), float("nan"), -0.0],
+        )
+    ]
+
+
+@inside
+async def D43(self, given):
+    storage = self.ctx.storage
+    await storage.put("\ud800", 1)
+    await storage.put("\ud83d\ude00", 2)
+    found = [list(await storage.list()), await storage.get("\ud800")]
+    return [*found, await storage.get(["\ud800"]), await storage.get("😀")]

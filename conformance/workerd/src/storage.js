@@ -5,6 +5,8 @@ import { outcome, plain } from "./facts.js";
 const keys = (map) => [...map.keys()];
 const many = (count) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`k${n}`, n]));
 
+const named = ["", "A", "a", "aa", "ab", "a\0", "a😀", "b", "é", "\uffff", "😀"];
+
 export const inWorker = {};
 export const inObject = {
   async D1({ ctx: { storage } }) { return [await storage.get("none"), keys(await storage.list())]; },
@@ -155,5 +157,94 @@ export const inObject = {
   async D36({ ctx: { storage } }, given) {
     if (given.put) await storage.put(given.put, 1);
     return keys(await storage.list());
+  },
+  async D37({ ctx: { storage } }) {
+    for (const key of named) await storage.put(key, 1);
+    const found = [];
+    for (const start of [{}, { start: "a" }, { startAfter: "a" }, { start: "é" }, { start: "" }])
+      for (const end of [{}, { end: "b" }, { end: "a" }, { end: "\uffff" }])
+        for (const prefix of [{}, { prefix: "a" }, { prefix: "" }])
+          for (const rest of [{}, { reverse: true }, { limit: 2 }, { reverse: true, limit: 2 }])
+            found.push(keys(await storage.list({ ...start, ...end, ...prefix, ...rest })).join(" "));
+    return found;
+  },
+  async D38({ ctx: { storage } }) {
+    for (const key of ["1", "10", "2", "true"]) await storage.put(key, 1);
+    const found = [];
+    for (const options of [
+      { limit: "2" }, { limit: 1.9 }, { limit: 0.5 }, { limit: true }, { limit: "x" }, { limit: -1 },
+      { start: 2 }, { end: 2 }, { prefix: 1 }, { startAfter: 1 }, { prefix: true }, { reverse: 1 },
+      { reverse: "" }, { unknown: 1 }, { start: "1", startAfter: "1" }, { start: "2", end: "1" },
+      { allowConcurrency: true, noCache: true, limit: 1 }, { limit: 1e12 },
+    ]) {
+      found.push(await outcome(async () => keys(await storage.list(options))));
+    }
+    return found;
+  },
+  async D39({ ctx: { storage } }) {
+    const found = [await storage.get([]), await storage.delete([]), await storage.put({})];
+    await storage.put({ b: 1, a: 2 });
+    found.push(await storage.get(["b", "a", "b", "x"]), await storage.delete(["a", "a", "x"]));
+    await storage.put({ 5: "five", true: "yes" });
+    found.push(await storage.get([5, true, "x"]), await storage.get(5), await storage.delete([5, true]));
+    await storage.put("k".repeat(3000), 1);
+    found.push(keys(await storage.list()).map((key) => key.length));
+    for (const call of [
+      () => storage.put("a", 1, 5), () => storage.get("a", 5), () => storage.delete("a", "x"),
+      () => storage.list(5), () => storage.put("a", 1, { allowUnconfirmed: true, noCache: true }),
+      () => storage.get("a", { allowConcurrency: true, noCache: true }), () => storage.sync(),
+      () => storage.delete("a", { allowUnconfirmed: true }),
+    ]) {
+      found.push(await outcome(call));
+    }
+    return found;
+  },
+  async D40({ ctx: { storage } }) {
+    const { kv } = storage;
+    for (const key of named) kv.put(key, key);
+    const names = (options) => [...kv.list(options)].map(([key]) => key).join(" ");
+    const found = [kv.put("x", 1), kv.get("none"), kv.delete("none"), kv.delete("x"), names()];
+    for (const options of [
+      { start: "a" }, { startAfter: "a", end: "b" }, { prefix: "a", reverse: true, limit: 2 },
+      { start: "a", startAfter: "a" }, { limit: 0 },
+    ]) {
+      found.push(await outcome(() => names(options)));
+    }
+    const seen = [];
+    for (const [key] of kv.list({ prefix: "a" })) { kv.delete(key); seen.push(key); }
+    found.push(seen, names());
+    found.push((await outcome(() => kv.put("f", () => 1))).error, names());
+    return found;
+  },
+  async D41({ ctx: { storage } }) {
+    const { sql } = storage;
+    await storage.put("a", 1);
+    sql.exec("CREATE TABLE t(id); INSERT INTO t VALUES (1)");
+    const found = [await storage.deleteAll(), await storage.deleteAll({}), sql.databaseSize];
+    await storage.put("b", 1);
+    sql.exec("CREATE TABLE t(id)");
+    found.push(keys(await storage.list()), sql.exec("SELECT * FROM t").toArray());
+    return found;
+  },
+  async D42({ ctx: { storage } }) {
+    const values = [
+      { z: 1, a: 2, 10: 3, 2: 4 }, [[], [[]], {}], new Map([["k", new Set([1])]]), "", "\ud800", 2 ** 53,
+      2 ** 53 + 2, -(2 ** 53), 1e308, 5e-324, 0.1, 2n ** 70n, -(2n ** 70n), 1e21, [null, null], { "": { "": 1 } },
+      new Date(-1), new RangeError("r"), new Uint8Array(0), [new Date(0), NaN, -0],
+    ];
+    const found = [];
+    for (const value of values) {
+      found.push(await outcome(async () => {
+        await storage.put("v", value);
+        return await storage.get("v");
+      }));
+    }
+    return found;
+  },
+  async D43({ ctx: { storage } }) {
+    await storage.put("\ud800", 1);
+    await storage.put("\ud83d\ude00", 2);
+    return [keys(await storage.list()), await storage.get("\ud800"),
+      await storage.get(["\ud800"]), await storage.get("😀")];
   },
 };

@@ -113,7 +113,9 @@ class Target:
         reasons = [(type, ledger.out_of_reach(known, type)) for type in types]
         if lines := [f"{type}: {reason}" for type, reason in reasons if reason is not None]:
             message = "some objects would be out of reach in this data directory"
-            raise Failure(f"{message}: use another one, or leave them out (--class)", _listed(lines))
+            raise Failure(
+                f"{message}: use another one, or leave them out (--class)", _listed(lines)
+            )
 
     def refuse_existing(self, found: Found) -> None:
         """Refuse to replace objects.

@@ -26,7 +26,7 @@ from wakeful.ids import ActorId
 from wakeful.ports import SqlRow, SqlValue
 from wakeful.sql.cursor import Cursor
 from wakeful.sql.face import NativeSql
-from wakeful.sql.failures import REFUSED, sql_error, too_late, without_parameters
+from wakeful.sql.failures import REFUSED, advice, sql_error, too_late, without_parameters
 from wakeful.sql.fence import RESERVED, Fence, check_length
 from wakeful.sql.pages import PAGE_BYTES, Changes, Pages
 from wakeful.sql.programs import UPDATES, Written, counted, entries_written, program, watch_updates
@@ -109,7 +109,7 @@ class SqlDatabase:
         self._pages = pages
         self._pending = pending
         self._handle: apsw.Connection | None = None
-        self._fence = Fence()
+        self._fence = Fence(strict=persistence.sql_strict)
         self._stage = Stage.IDLE
         self._cursors: dict[int, ref[Cursor]] = {}
         self._savepoints: list[int] = []
@@ -361,6 +361,7 @@ class SqlDatabase:
             rows = handle.execute(sql, bindings)
             first: SqlRow | None = next(rows, None)
         except REFUSED as error:
+            self._fence.reason = self._fence.reason or advice(sql, error)
             raise self._error(error) from error
         finally:
             if updates is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -11,6 +12,11 @@ import apsw
 from wakeful.errors import SqlError
 
 PARAMETERS: Final = "only the last of several statements can have parameters"
+NO_LIMIT: Final = (
+    "DELETE and UPDATE have no ORDER BY and LIMIT here; say which rows with WHERE rowid IN "
+    "(SELECT rowid ... ORDER BY ... LIMIT ...)"
+)
+_LIMITED: Final = re.compile(r"\s*(?:delete|update)\b", re.IGNORECASE)
 # What apsw and Python raise for bindings and texts that SQLite cannot take.
 REFUSED: Final = (apsw.Error, OverflowError, TypeError, ValueError)
 
@@ -30,6 +36,13 @@ def sql_error(error: Exception, reason: str | None = None) -> SqlError:
     code = getattr(error, "result", apsw.SQLITE_ERROR)
     extended = getattr(error, "extendedresult", code)
     return SqlError(said, _name(code), _name(extended))
+
+
+def advice(sql: str, error: Exception) -> str | None:
+    """What to do instead, where SQLite only says that it does not understand."""
+    if _LIMITED.match(sql) and str(error).startswith(('near "LIMIT"', 'near "ORDER"')):
+        return NO_LIMIT
+    return None
 
 
 @contextmanager

@@ -64,6 +64,13 @@ _FUNCTIONS: Final = frozenset(
         "sqlite_version",
     }
 )
+# That SQLite has, and Cloudflare's list has not.
+_UNLISTED: Final = frozenset(
+    {
+        *("ceiling", "json_error_position", "json_pretty", "log10", "median", "percentile"),
+        *("percentile_cont", "percentile_disc", "power", "subtype", "unistr", "unistr_quote"),
+    }
+)
 _MODULES: Final = frozenset({"fts5", "fts5vocab", "geopoly", "rtree", "rtree_i32"})
 _PRAGMAS: Final = frozenset(
     {
@@ -176,15 +183,19 @@ class Hidden:
 class Fence:
     """The authorizer of one connection.
 
+    Args:
+        strict: functions that Cloudflare has not are refused.
+
     Attributes:
         ours: the statement being prepared is not the user's.
         renaming: the table that a statement of the user's alters, whose new name is to be checked.
         reason: why the last statement was refused, if there is more to say than "not authorized".
     """
 
-    __slots__ = ("ours", "reason", "renaming")
+    __slots__ = ("_strict", "ours", "reason", "renaming")
 
-    def __init__(self) -> None:
+    def __init__(self, *, strict: bool = False) -> None:
+        self._strict = strict
         self.ours = False
         self.reason: str | None = None
         self.renaming: str | None = None
@@ -213,10 +224,11 @@ class Fence:
                 operation != apsw.SQLITE_CREATE_VTABLE or (second or "").lower() in _MODULES
             )
         if operation == apsw.SQLITE_FUNCTION:
-            return (second or "").lower() not in _FUNCTIONS
+            name = (second or "").lower()
+            return name not in _FUNCTIONS and not (self._strict and name in _UNLISTED)
         if operation == apsw.SQLITE_PRAGMA:
             name = (first or "").lower()
-            if name in _PRAGMAS_OF_TABLES and _reserved(second):
+            if name in _PRAGMAS_OF_TABLES and (second is None or _reserved(second)):
                 return False
             return name in _PRAGMAS or (second is None and name in _PRAGMAS_TO_READ)
         if operation == apsw.SQLITE_ALTER_TABLE:

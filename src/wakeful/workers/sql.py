@@ -21,7 +21,7 @@ from wakeful.errors import SqlError, WakefulError
 from wakeful.ports import SqlCursor, SqlRow, SqlValue
 from wakeful.runtime.gated import Gated
 from wakeful.workers.proxies import JsArray, JsBytes, JsDict, JsException, JsProxy, JsTypeError
-from wakeful.workers.values import SAFE_INT_MAX, js_string, utf8
+from wakeful.workers.values import SAFE_INT_MAX, js_string, stored_text
 
 T = TypeVar("T")
 
@@ -125,8 +125,9 @@ class Cursor(JsProxy):
         row = self._next()
         if row is None:
             raise JsException("Expected exactly one result from SQL query, but got no results.")
-        if self._next() is not None:
+        if self._held or self._rows.more:
             self._rows.close()
+            self._held = None
             raise JsException(
                 "Expected exactly one result from SQL query, but got multiple results."
             )
@@ -194,7 +195,7 @@ def _bound(value: object) -> SqlValue:
 
 def _text(value: object) -> str:
     """What JavaScript's String() makes of it, as valid Unicode."""
-    return utf8(js_string(value)).decode()
+    return stored_text(js_string(value))
 
 
 def seen(value: SqlValue) -> object:

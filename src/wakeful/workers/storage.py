@@ -22,11 +22,13 @@ from wakeful.ports import KV_PREFIX
 from wakeful.runtime.alarms import EVER_NS, can_have_alarm
 from wakeful.runtime.gated import Gated
 from wakeful.workers import stored, strict
+from wakeful.workers.options import int32
+from wakeful.workers.options import options as options_for
 from wakeful.workers.proxies import JsArray, JsDict, JsException, JsProxy, JsTypeError, options_of
 from wakeful.workers.sql import SqlStorage
 from wakeful.workers.strict import Strict
 from wakeful.workers.transactions import Savepoint, Transaction, run_transaction
-from wakeful.workers.values import copied, js_string, milliseconds, utf8
+from wakeful.workers.values import copied, js_string, milliseconds, stored_text
 
 V = TypeVar("V")
 
@@ -105,6 +107,10 @@ class Cells:
         cell = activation.buffer.get(KV_PREFIX + text(key)) if activation.buffer else None
         return None if cell is None else stored.unpack(cell)
 
+    def __contains__(self, key: str) -> bool:
+        buffer = self.gated.activation.buffer
+        return buffer is not None and buffer.get(KV_PREFIX + key) is not None
+
     def put(self, pairs: Iterable[tuple[object, object]], *, confirmed: bool = True) -> None:
         """Set values, all of them or none.
 
@@ -142,19 +148,19 @@ class Cells:
             JsTypeError: options contradict each other.
         """
         start, after, end = (options.get(name) for name in ("start", "startAfter", "end"))
-        limit = options.get("limit")
+        limit = None if (given := options.get("limit")) is None else int32(given)
         if start is not None and after is not None:
             raise JsTypeError("list() cannot be called with both start and startAfter values.")
-        if limit is not None and int(limit) <= 0:
+        if limit is not None and limit <= 0:
             raise JsTypeError("List limit must be positive.")
         activation = self.gated.activation
         activation.check_here()
         if activation.buffer is None:
             return {}
         prefix = KV_PREFIX + ("" if (given := options.get("prefix")) is None else text(given))
-        low = b"" if start is None else utf8(js_string(start))
-        above = None if after is None else utf8(js_string(after))
-        high = None if end is None else utf8(js_string(end))
+        low = b"" if start is None else text(start).encode()
+        above = None if after is None else text(after).encode()
+        high = None if end is None else text(end).encode()
         cells = activation.buffer.cells
         keys = [cell[len(KV_PREFIX) :] for cell in cells if cell.startswith(prefix)]
         found = [
@@ -165,7 +171,7 @@ class Cells:
             and (high is None or encoded < high)
         ]
         found.sort(reverse=bool(options.get("reverse")))
-        chosen = found if limit is None else found[: int(limit)]
+        chosen = found if limit is None else found[:limit]
         return {key: cells[KV_PREFIX + key] for _, key in chosen}
 
     def clear(self, *, confirmed: bool = True) -> None:
@@ -184,18 +190,26 @@ class KeyValues(JsProxy):
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
 
-    def _check(self, operation: str) -> None:
+    def _refuse(self, operation: str) -> None:
         """Refuse an operation that may not be done now."""
+
+    def _check(self, operation: str, given: object, named: Mapping[str, Any]) -> dict[str, Any]:
+        self._refuse(operation)
+        return options_for(self.js_name, operation, given, named)
+
+    def _confirmed(self, operation: str, given: object, named: Mapping[str, Any]) -> bool:
+        """Whether what leaves the object waits for a write."""
+        return not self._check(operation, given, named).get("allowUnconfirmed", False)
 
     def get(self, key: object, options: object = None, **named: Any) -> Settled[Any]:
         """The value of a key, or the values of a list of keys by key, in order."""
-        self._check("get")
+        self._check("get", options, named)
         if isinstance(key, list | tuple | set):
             self._cells.check(key)
             keys = sorted({text(item) for item in key}, key=str.encode)
-            found = {item: self._cells.get(item) for item in keys}
-            there = self._cells.list({})
-            return Settled(JsDict({item: found[item] for item in keys if item in there}))
+            return Settled(
+                JsDict((item, self._cells.get(item)) for item in keys if item in self._cells)
+            )
         self._cells.check([key])
         return Settled(self._cells.get(key))
 
@@ -208,21 +222,20 @@ class KeyValues(JsProxy):
             JsTypeError: no value was given.
             DataCloneError, TypeError: a value cannot be stored; nothing was.
         """
-        self._check("put")
         if isinstance(key, dict):
             if not isinstance(value, Missing | dict | None):
                 raise JsTypeError(PUT_FORMS)
-            self._cells.put(key.items(), confirmed=_confirmed(value, named))
+            entries = None if value is MISSING else value
+            self._cells.put(key.items(), confirmed=self._confirmed("put", entries, named))
         elif value is MISSING:
             raise JsTypeError("put() called with undefined value.")
         else:
-            self._cells.put([(key, value)], confirmed=_confirmed(options, named))
+            self._cells.put([(key, value)], confirmed=self._confirmed("put", options, named))
         return Settled(None)
 
     def delete(self, key: object, options: object = None, **named: Any) -> Settled[Any]:
         """Remove a value: was there one? Or those of a list of keys: how many were there?"""
-        self._check("delete")
-        confirmed = _confirmed(options, named)
+        confirmed = self._confirmed("delete", options, named)
         if isinstance(key, list | tuple | set):
             self._cells.check(key)
             return Settled(self._cells.delete(key, confirmed=confirmed))
@@ -237,8 +250,7 @@ class KeyValues(JsProxy):
                 `limit`; also by name.
             **named: the same.
         """
-        self._check("list")
-        found = self._cells.list(options_of(options, named.items()))
+        found = self._cells.list(self._check("list", options, named))
         return Settled(JsDict((key, stored.unpack(cell)) for key, cell in found.items()))
 
     def setAlarm(self, when: object, options: object = None, **named: Any) -> Settled[None]:
@@ -247,7 +259,7 @@ class KeyValues(JsProxy):
         Raises:
             JsTypeError: it is no time, or the class has no `alarm()`.
         """
-        self._check("setAlarm")
+        confirmed = self._confirmed("setAlarm", options, named)
         gated, ms = self._cells.gated, math.floor(milliseconds(when))
         if ms <= 0:
             raise JsTypeError("setAlarm() cannot be called with an alarm time <= 0")
@@ -256,20 +268,20 @@ class KeyValues(JsProxy):
                 "Your Durable Object class must have an alarm() handler in order to call setAlarm()"
             )
         gated.alarm.set(min(ms * MS_NS, EVER_NS))
-        gated.touch(confirmed=_confirmed(options, named))
+        gated.touch(confirmed=confirmed)
         return Settled(None)
 
     def getAlarm(self, options: object = None, **named: Any) -> Settled[int | None]:
         """When `alarm()` will be called, in milliseconds since 1970; None while it runs."""
-        self._check("getAlarm")
+        self._check("getAlarm", options, named)
         due_ns = self._cells.gated.alarm.get()
         return Settled(None if due_ns is None else due_ns // MS_NS)
 
     def deleteAlarm(self, options: object = None, **named: Any) -> Settled[None]:
         """Take the alarm back; an `alarm()` that runs goes on, and is not called again."""
-        self._check("deleteAlarm")
+        confirmed = self._confirmed("deleteAlarm", options, named)
         self._cells.gated.alarm.delete()
-        self._cells.gated.touch(confirmed=_confirmed(options, named))
+        self._cells.gated.touch(confirmed=confirmed)
         return Settled(None)
 
 
@@ -331,9 +343,10 @@ class Storage(KeyValues):
         Raises:
             JsException: a transaction is open.
         """
+        confirmed = self._confirmed("deleteAll", options, named)
         if self._cells.gated.activation.transaction is not None:
             raise JsException("Cannot call deleteAll() within a transaction")
-        self._cells.clear(confirmed=_confirmed(options, named))
+        self._cells.clear(confirmed=confirmed)
         if self._kind.sqlite:
             self._cells.gated.database.drop()
         if self._kind.delete_all_deletes_alarm:
@@ -350,17 +363,14 @@ class Storage(KeyValues):
 
         Nothing else is delivered to the object meanwhile. What was written before stays.
         """
-        if not callable(callback):
-            raise JsTypeError(
-                "Failed to execute 'transaction' on 'DurableObjectStorage': parameter 1 is not of "
-                "type 'function'."
-            )
+        _check_function("transaction", callback)
         return run_transaction(
             self._cells.gated, callback, lambda state: TransactionFace(self._cells, state)
         )
 
     def transactionSync(self, callback: Callable[[], V]) -> V:
         """Call back; what it writes is undone if it raises."""
+        _check_function("transactionSync", callback)
         self._cells.gated.activation.check_here()
         savepoint = Savepoint(self._cells.gated)
         try:
@@ -397,7 +407,7 @@ class TransactionFace(KeyValues):
         """
         raise JsException("Cannot call deleteAll() within a transaction")
 
-    def _check(self, operation: str) -> None:
+    def _refuse(self, operation: str) -> None:
         self._state.check(operation)
 
 
@@ -441,9 +451,12 @@ class SyncKeyValues(JsProxy):
 
 def text(key: object) -> str:
     """A key as it is stored: JavaScript's String(key), as valid Unicode."""
-    return utf8(js_string(key)).decode()
+    return stored_text(js_string(key))
 
 
-def _confirmed(options: object, named: Mapping[str, Any]) -> bool:
-    """Whether what leaves the object waits for a write with these options."""
-    return not options_of(options, named.items()).get("allowUnconfirmed", False)
+def _check_function(call: str, callback: object) -> None:
+    if not callable(callback):
+        raise JsTypeError(
+            f"Failed to execute '{call}' on 'DurableObjectStorage': parameter 1 is not of type "
+            "'function'."
+        )

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NoReturn
@@ -22,6 +23,7 @@ from wakeful.workers.proxies import DataCloneError, JsArray, JsBytes, JsDict, Js
 SAFE_INT_MAX: Final = 2**53 - 1
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
+_HALVES: Final = re.compile("[\ud800-\udfff]")
 EXACT: Final = frozenset({type(None), bool, int, str})
 
 Export = Callable[[Callable[..., object]], object]
@@ -233,6 +235,14 @@ def utf8(text: str) -> bytes:
     except UnicodeEncodeError:
         pairs = text.encode("utf-16-le", "surrogatepass")
         return pairs.decode("utf-16-le", "replace").encode()
+
+
+def stored_text(text: str) -> str:
+    """Text as SQLite has it: of half a surrogate pair three U+FFFD are left, one for each byte."""
+    if text.isascii() or not _HALVES.search(text):
+        return text
+    units = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    return units.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
 
 
 def milliseconds(value: object) -> float:
