@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.runtime.test_sockets import FakeWire
 from tests.runtime.world import settle
-from tests.workers.running import raised, virtual
+from tests.workers.running import HEAD, raised, virtual
 from tests.workers.several import together, write
 
 from wakeful.errors import ConfigError
@@ -218,7 +218,7 @@ async def test_errors_arrive_as_from_an_object(here: list[Path]) -> None:
         error = await raised(a.env.B._hidden())
         assert "does not implement" in error.message
         error = await raised(a.env.OLD.add(1))
-        assert "does not support RPC, because its handlers are functions" in error.message
+        assert "does not support RPC, because it has no class `Default`" in error.message
         with pytest.raises(DataCloneError):
             a.env.B.echo(object())
         with pytest.raises(JsTypeError):
@@ -313,6 +313,19 @@ async def test_what_goes_on_after_an_answer(here: list[Path]) -> None:
         await a.env.B.later()
         assert log == []
     assert log == ["noted"]
+
+
+@virtual
+async def test_a_worker_that_has_objects_only(tmp_path: Path) -> None:
+    """It needs no handler, as nobody asks it from outside."""
+    thing = "class Thing(DurableObject):\n    async def whose(self):\n        return 'b'\n"
+    binds = '[[durable_objects.bindings]]\nname = "T"\nclass_name = "Thing"\nscript_name = "b"\n'
+    a, b = write(tmp_path / "a", SELF_AND_B + binds, ""), write(tmp_path / "b", "", "")
+    (b / "src" / "entry.py").write_text(HEAD + thing)
+    async with together(a, b) as first:
+        assert await first.env.T.getByName("x").whose() == "b"
+        error = await raised(first.env.B.fetch("http://b/"))
+        assert error.message == "Handler does not export a fetch() function."
 
 
 @virtual

@@ -39,7 +39,7 @@ class LoadedWorker:
     Attributes:
         config: its configuration.
         module: the main module.
-        default: the class `Default`, or None if it has old-style handlers.
+        default: the class `Default`, or None if it has old-style handlers, or only objects.
         handlers: the old-style handlers `on_fetch` and the like, by the name of their event.
         classes: its Durable Object classes that are served, by name.
         present: the names of all that it has.
@@ -63,8 +63,6 @@ class LoadedWorker:
             for name, value in vars(module).items()
             if name.startswith("on_") and callable(value)
         }
-        if self.default is None and "fetch" not in self.handlers:
-            raise ConfigError(f"{config.entry} has no `Default` to handle requests. {EXAMPLE}")
         if config.crons and not self._has("scheduled"):
             raise ConfigError(
                 f"{config.entry} has no handler for what triggers.crons asks for. Write `async def "
@@ -132,7 +130,10 @@ def loaded(
     place = _First(config, shims)
     place.enter()
     try:
-        yield LoadedWorker(config, imported(config, config.entry.stem), place, asked)
+        module = imported(config, config.entry.stem)
+        if not hasattr(module, "Default") and not hasattr(module, "on_fetch"):
+            raise ConfigError(f"{config.entry} has no `Default` to handle requests. {EXAMPLE}")
+        yield LoadedWorker(config, module, place, asked)
     finally:
         place.leave()
 

@@ -5,6 +5,7 @@ Errors:  ConfigError names the file, the binding and what to do.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
@@ -102,8 +103,7 @@ class Together:
 
     async def finish(self, seconds: float) -> None:
         """Let what they have begun beside their events end, for so long; then end it."""
-        for worker in self.workers.values():
-            await worker.finish(seconds)
+        await asyncio.gather(*(worker.finish(seconds) for worker in self.workers.values()))
 
     def aside(self) -> AbstractContextManager[None]:
         """Make room for others' code; if an exception ends that, theirs is put back."""

@@ -44,8 +44,8 @@ from wakeful.workers.wrangler import WranglerConfig
 NAVIGATION: Final = "assets_navigation_prefers_asset_serving"
 NEVER: Final = "assets_navigation_has_no_effect"
 NO_RPC: Final = (
-    "The receiving Worker does not support RPC, because its handlers are functions. In order to "
-    "enable RPC, make it export a class `Default` that derives from WorkerEntrypoint."
+    "The receiving Worker does not support RPC, because it has no class `Default`. In order to "
+    "enable RPC, give it one that derives from WorkerEntrypoint."
 )
 ANSWERS_CLOSE: Final = "web_socket_auto_reply_to_close"
 LEAVES_CLOSE: Final = "web_socket_manual_reply_to_close"
