@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from textwrap import dedent
@@ -264,6 +265,11 @@ async def test_spawned_actors_can_be_tested_too(runtime: StartRuntime) -> None:
     assert await rt.run_in_durable_object(heater, lambda heater, ctx: heater.heat()) == 1
     assert await rt.evict(heater)
     assert not await rt.evict(heater)
+
+
+def test_another_loop_is_refused() -> None:
+    with pytest.raises(ConfigError, match="run on virtual time"):
+        asyncio.run(StartRuntime(AsyncExitStack())(Lamp))
 
 
 async def test_what_is_no_ref_is_refused(runtime: StartRuntime) -> None:
