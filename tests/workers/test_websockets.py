@@ -6,6 +6,7 @@ What a client sees of the rest is compared with workerd in conformance, rows H a
 import asyncio
 import gc
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from wakeful.http.settings import HttpSettings
 from wakeful.store.memory import MemoryStore
 from wakeful.worker_node import WorkerRuntime
 from wakeful.workers.proxies import JsException, JsTypeError
+from wakeful.workers.web.requests import JsRequest
 from wakeful.workers.wrangler import read_config
 
 IMPORTS = """
@@ -294,11 +296,28 @@ async def test_frames_of_standard_sockets_wait_for_durability_too(tmp_path: Path
 
 
 @virtual
-async def test_stopping_says_goodbye_at_once(tmp_path: Path) -> None:
-    async with running(tmp_path, STANDING) as worker:
+async def test_stopping_hangs_up_at_once_and_says_so(tmp_path: Path) -> None:
+    source = STANDING + dedent("""
+    class Default(WorkerEntrypoint):
+        async def fetch(self, request):
+            client, server = WebSocketPair.new().object_values()
+            server.accept()
+            ended = asyncio.get_running_loop().create_future()
+            server.onclose = lambda event: ended.set_result(event.code)
+            async def wait():
+                log.append(await ended)
+            workers.waitUntil(wait())
+            return Response(None, status=101, web_socket=client)
+    """)
+    async with running(tmp_path, source, default="") as worker:
         _, wire = await enter(worker)
+        asked = JsRequest("http://h/", {"headers": {"Upgrade": "websocket"}})
+        response, plain = await worker.runtime.worker.respond(asked), FakeWire()
+        response.webSocket.returned().connect(plain)
         began = asyncio.get_running_loop().time()
-    assert wire.got == [(1001, "the server is going away"), "dropped"]
+    cut = "WebSocket disconnected without sending Close frame."
+    assert wire.got == plain.got == [(1001, "the server is going away"), "dropped"]
+    assert worker.log == [1006, [1006, cut, 1]]
     assert asyncio.get_running_loop().time() - began < 3
 
 

@@ -23,6 +23,7 @@ ATTACHMENT_BYTES_MAX: Final = 16_384
 
 NO_CODE: Final = 1005  # never sent: the client closed without a code
 LOST: Final = 1006  # never sent: the connection ended without a close frame
+CUT: Final = "WebSocket disconnected without sending Close frame."  # the reason then
 GOING_AWAY: Final = 1001
 TOO_BIG: Final = 1009
 INTERNAL_ERROR: Final = 1011

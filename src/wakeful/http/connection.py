@@ -19,7 +19,7 @@ from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Close, Frame, Opcode
 from websockets.streams import StreamReader
 
-from wakeful.core.hibernation import LOST, NO_CODE, TOO_BIG
+from wakeful.core.hibernation import CUT, LOST, NO_CODE, TOO_BIG
 from wakeful.runtime.socket import Peer
 
 CLOSE_SECONDS: Final = 5.0
@@ -27,7 +27,6 @@ PROTOCOL_ERROR: Final = 1002
 NOT_UTF8: Final = 1007
 TEXT: Final = 0x81  # whole messages: the fin bit and the opcode
 BINARY: Final = 0x82
-CUT: Final = "WebSocket disconnected without sending Close frame."
 
 Parser = Generator[None, None, Frame]
 

@@ -227,9 +227,9 @@ class Host:
 
     async def close(self) -> None:
         """Stop admitting, let turns finish, put everyone to sleep, flush."""
+        self.sockets.let_go()
         self.life.closing = True
         self.alarms.close()
-        self.sockets.let_go()
         for actor_type in self.types.values():
             actor_type.never_straight()  # so that every call finds out
         seconds = self.config.limits.shutdown_seconds

@@ -18,6 +18,8 @@ from wakeful.actor_type import ActorType
 from wakeful.config import Limits
 from wakeful.core.hibernation import (
     ATTACHMENT_BYTES_MAX,
+    CUT,
+    LOST,
     TRY_LATER,
     SocketSet,
     check_close,
@@ -323,9 +325,9 @@ class Socket(WebSocket):
 
     # --- for the driver --------------------------------------------------------------------------
 
-    def hears(self, event: Event) -> bool:
+    def hears(self, room: ActorRoom, event: Event) -> bool:
         """Whether there is code that handles it."""
-        return isinstance(self.room, ActorRoom) and hasattr(self.room.type.cls, event.hook)
+        return hasattr(room.type.cls, event.hook)
 
     async def handle(self, instance: Actor, event: Event) -> None:
         """Handle it, in a turn of the actor."""
@@ -345,6 +347,12 @@ class Socket(WebSocket):
         if not self.over:
             self.over = True
             self._put(partial(_close, code, reason))
+
+    def hang_up(self, code: int, reason: str) -> None:
+        """Close it, and tell the code here that it is lost."""
+        if not self.over and not self._last:
+            self._put(partial(_close, code, reason))
+            self.closed(LOST, CUT, clean=False)
 
     def drop(self) -> None:
         """Cut it; it has no more events."""

@@ -271,7 +271,7 @@ class Sockets:
         if socket.waiting or socket.outstanding >= WINDOW:
             self._keep(socket).append(event)
             socket.hold(held=True)
-        elif socket.outstanding or socket.hears(event):
+        elif socket.outstanding or socket.hears(room, event):
             self._deliver(room, event)
         else:
             self._finish(event)
@@ -368,10 +368,10 @@ class Sockets:
             self._ended.set_result(None)
 
     def let_go(self) -> None:
-        """Say goodbye to those that keep actors awake."""
+        """Hang up on those that keep actors awake."""
         for room in self._rooms:
             for socket in list(room.standing):
-                self._say_goodbye(socket)
+                socket.hang_up(*self.goodbye)
 
     def _say_goodbye(self, socket: Socket) -> None:
         socket.end(*self.goodbye)

@@ -12,15 +12,13 @@ from collections import deque
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from wakeful.core.hibernation import LOST
+from wakeful.core.hibernation import CUT, LOST
 from wakeful.runtime.socket import Peer, Socket, Wire
 
 if TYPE_CHECKING:
     from wakeful.workers.sockets import WorkerSocket
-
-CUT: Final = "WebSocket disconnected without sending Close frame."
 
 Soon = Callable[[Callable[[], object]], None]
 

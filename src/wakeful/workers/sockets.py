@@ -18,7 +18,7 @@ import structlog
 
 from wakeful.errors import Overloaded, SocketClosed
 from wakeful.runtime.gated import inside
-from wakeful.runtime.socket import Event, Home, Room, Socket
+from wakeful.runtime.socket import ActorRoom, Event, Home, Room, Socket
 from wakeful.workers import calls
 from wakeful.workers.ends import End, Use
 from wakeful.workers.ids import DurableObjectId
@@ -84,11 +84,11 @@ class HibernatableSocket(WorkerSocket):
             end.face, end.token = self._make_face(end), token
         return cast("JsWebSocket", end.face)
 
-    def hears(self, event: Event) -> bool:
+    def hears(self, room: ActorRoom, event: Event) -> bool:
         """Whether its object has a handler."""
-        room: Any = self.room
-        handler = HANDLERS[event.hook]
-        return not self._is_told(event) and handler in room.type.cls._class.exported.handlers
+        cls: Any = room.type.cls
+        handlers = cls._class.exported.handlers
+        return not self._is_told(event) and HANDLERS[event.hook] in handlers
 
     async def handle(self, instance: Actor, event: Event) -> None:
         """Let its object handle it; what the handler raises is logged."""
@@ -136,7 +136,7 @@ class StandardSocket(WorkerSocket):
         self._hung_up = False
         self._wait_until = wait_until
 
-    def hears(self, event: Event) -> bool:
+    def hears(self, room: ActorRoom, event: Event) -> bool:
         """Always: its state changes too."""
         return True
 
@@ -215,6 +215,13 @@ class Lobby:
         self.now_ns = host.clock.now_ns
         self.soon = host.sockets.soon
         self.notice = host.sockets.notice
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._host is not None:
+            for socket in list(self.connected):
+                if socket.room is self._room:
+                    socket.hang_up(*self._host.sockets.goodbye)
 
     def pair(self) -> tuple[JsWebSocket, JsWebSocket]:
         """Two ends that are each other's.

@@ -190,6 +190,7 @@ class Worker:
     async def finish(self, seconds: float) -> None:
         """Let what it has begun beside its events end, for so long; then end it."""
         self._schedule.close()
+        self._lobby.close()
         if self._kept:
             await asyncio.wait(self._kept, timeout=seconds)
         for future in list(self._kept):
