@@ -33,7 +33,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         turn_seconds: how long one turn may take; then it is cancelled and undone (504).
         activate_seconds: how long waking (`on_activate` included) may take.
         shutdown_seconds: how long `close` waits for turns under way.
-        request_bytes: the largest HTTP request body (413).
+        request_bytes: the largest HTTP request body that an actor's arguments are (413).
+        stream_bytes: the largest that a Worker is given, as it comes (413; Cloudflare's limit).
         http_requests: HTTP requests being handled at once (503).
         request_seconds: how long an HTTP caller waits (504).
         sockets: open WebSockets (503).
@@ -55,6 +56,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     activate_seconds: float = 30.0
     shutdown_seconds: float = 10.0
     request_bytes: int = 1024 * 1024
+    stream_bytes: int = 100 * 1024 * 1024
     http_requests: int = 10_000
     request_seconds: float = 60.0
     sockets: int = 100_000

@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 from asyncio import CancelledError
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
 from os import PathLike
 from pathlib import Path as FilePath
 from random import Random
@@ -25,12 +26,14 @@ from wakeful.errors import (
     RuntimeOverloaded,
     WakefulError,
 )
-from wakeful.http.message import Answer, Request, json_answer
+from wakeful.http.bodies import Incoming
+from wakeful.http.message import Answer, ClientGone, Request, json_answer
 from wakeful.http.websocket import wants_upgrade
 from wakeful.node import Path, Runtime, SystemClock
 from wakeful.ports import Clock, Store, StoreInfo
 from wakeful.workers.failures import cause_of
 from wakeful.workers.migrate import check, migrate
+from wakeful.workers.proxies import JsException
 from wakeful.workers.schedule import ScheduledController
 from wakeful.workers.strict import URL_BYTES_MAX
 from wakeful.workers.together import Together
@@ -164,7 +167,7 @@ class WorkerRuntime(Runtime):
             raise MalformedRequest(f"time is milliseconds since 1970, not {given[:20]!r}")
         return int(given)
 
-    async def _answer(self, request: Request, body: bytes | None) -> Answer:
+    async def _answer(self, request: Request, body: Incoming) -> Answer:
         try:
             asked = request_of(request, body)
             if self.worker.config.strict is not None and len(asked.url) > URL_BYTES_MAX:
@@ -194,12 +197,14 @@ def _check_apart(data: Path | Store, workers: Sequence[WranglerConfig]) -> None:
             )
 
 
-def request_of(request: Request, body: bytes | None) -> JsRequest:
+def request_of(request: Request, body: Incoming) -> JsRequest:
     """A request from outside, as the Worker sees it."""
+    content = ReadableStream(_received(body)) if isinstance(body, AsyncGenerator) else body
     host = request.header("host") or "localhost"
     path = quote(request.path, safe=PATH_SAFE)
     query = f"?{request.query}" if request.query else ""
-    return JsRequest.received(request.method, f"http://{host}{path}{query}", request.pairs(), body)
+    url = f"http://{host}{path}{query}"
+    return JsRequest.received(request.method, url, request.pairs(), content)
 
 
 def answer_of(request: JsRequest, response: JsResponse) -> Answer:
@@ -213,6 +218,15 @@ def answer_of(request: JsRequest, response: JsResponse) -> Answer:
     if isinstance(content, bytes):
         return response.status, headers, content
     return response.status, headers, _chunks(content)
+
+
+async def _received(body: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+    try:
+        async with aclosing(body):
+            async for chunk in body:
+                yield chunk
+    except (ClientGone, MalformedRequest) as error:
+        raise JsException("Network connection lost.") from error
 
 
 async def _chunks(stream: ReadableStream) -> AsyncGenerator[bytes, None]:

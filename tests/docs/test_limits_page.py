@@ -47,7 +47,7 @@ GIB, MIB = 1024**3, 1024**2
         ("attachment of", "local", f"{hibernation.ATTACHMENT_BYTES_MAX:,} bytes"),
         ("texts of", "local", f"{hibernation.AUTO_BYTES_MAX:,} bytes"),
         ("reason of", "local", f"{hibernation.REASON_BYTES_MAX} bytes"),
-        ("body of", "local", f"{Limits().request_bytes // MIB} MiB, "),
+        ("body of", "local", f"{Limits().stream_bytes // MIB} MiB, "),
     ],
 )
 def test_number(row: str, column: str, shown: str) -> None:

@@ -10,11 +10,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any, Final, TypeAlias
 
-from wakeful.core.hibernation import INTERNAL_ERROR, LOST, NO_CODE, TOO_BIG
+from wakeful.core.hibernation import CUT, INTERNAL_ERROR, LOST, NO_CODE, TOO_BIG
 from wakeful.errors import ShuttingDown
-from wakeful.http.connection import CLOSE_SECONDS, CUT, lost
+from wakeful.http.bodies import too_large
+from wakeful.http.connection import CLOSE_SECONDS, lost
 from wakeful.http.gateway import Gateway
-from wakeful.http.invoke import too_large
 from wakeful.http.message import SWITCHING, Answer, ClientGone, Headers
 from wakeful.http.problems import problem
 from wakeful.http.refusals import UpgradeRequired
@@ -59,18 +59,24 @@ class AsgiRequest:
 
     async def body(self, limit: int) -> bytes:
         """The whole body."""
-        chunks, size, more = [], 0, True
-        while more:
-            event = await self._receive()
-            if event["type"] == "http.disconnect":
-                raise ClientGone
-            chunk: bytes = event.get("body", b"")
+        chunks, size = [], 0
+        async for chunk in self.chunks():
             size += len(chunk)
             if size > limit:
                 raise too_large(limit)
             chunks.append(chunk)
-            more = event.get("more_body", False)
         return b"".join(chunks)
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The body as it comes."""
+        more = True
+        while more:
+            event = await self._receive()
+            if event["type"] == "http.disconnect":
+                raise ClientGone
+            if chunk := event.get("body", b""):
+                yield chunk
+            more = event.get("more_body", False)
 
 
 class AsgiWire:

@@ -13,6 +13,7 @@ from typing import Final
 
 from wakeful.errors import RuntimeOverloaded, WakefulError
 from wakeful.http.admin import Admin
+from wakeful.http.bodies import Bodies, Incoming
 from wakeful.http.deadline import Deadlines
 from wakeful.http.guard import Guard, cors
 from wakeful.http.invoke import Calls
@@ -28,7 +29,7 @@ from wakeful.runtime.host import Host
 
 Handler = Callable[[Request], Awaitable[Answer]]
 Report = Callable[[Request, WakefulError], None]
-Front = Callable[[Request, bytes | None], Awaitable[Answer]]
+Front = Callable[[Request, Incoming], Awaitable[Answer]]
 
 OWN: Final = "/_wakeful/"
 METRICS_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"
@@ -76,9 +77,10 @@ class Gateway:
         self._active_max = host.config.limits.http_requests
         self._guard = Guard(settings, loopback=loopback)
         self._admit = self._guard.admit
-        calls = Calls(host, self.deadlines, settings.body_bytes)
+        bodies = Bodies(host.config.limits, self.deadlines, settings.body_bytes)
+        calls = Calls(host, self.deadlines, bodies)
         self._call = calls.answer
-        self._body = calls.body
+        self._incoming = bodies.incoming
         self._front = front
         self._pages = pages
         self._doors = Doors(host, self.deadlines)
@@ -100,7 +102,7 @@ class Gateway:
         try:
             path = request.path
             if self._front is not None and not path.startswith(OWN) and path not in self._pages:
-                answer = await self._front(request, await self._body(request))
+                answer = await self._front(request, await self._incoming(request))
                 return self._count(answer)
             origin = self._admit(request)
             if path.startswith(ACTORS) and request.method != "OPTIONS":

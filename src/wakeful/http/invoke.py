@@ -22,19 +22,17 @@ from wakeful.errors import (
     DeadlineExceeded,
     InvalidArguments,
     MalformedRequest,
-    PayloadTooLarge,
-    RuntimeOverloaded,
     UnknownActorType,
     UnknownMethod,
     WakefulError,
 )
+from wakeful.http.bodies import Bodies
 from wakeful.http.deadline import Deadlines
 from wakeful.http.message import JSON_HEADERS, Answer, Request
 from wakeful.http.problems import raised
 from wakeful.http.refusals import (
     NoSuchPath,
     NotAllowedHere,
-    RequestTimeout,
     UnsupportedMediaType,
     UpgradeRequired,
 )
@@ -49,8 +47,6 @@ NO_ARGUMENTS: Final[Arguments] = ((), {})
 READ: Final = ("GET", "HEAD")
 PATHS_MAX: Final = 4096  # of the length below: a megabyte or two
 PATH_CHARS_MAX: Final = 255
-LENGTH_DIGITS_MAX: Final = 15  # the server has seen to it that it is a number
-SMALL_BODY_BYTES: Final = 16 * 1024
 QUERY_FIELDS_MAX: Final = 100
 # What a body may call itself. curl -d says the second, and what it sends is JSON all the same.
 MEDIA_TYPES: Final = ("application/json", "application/x-www-form-urlencoded", "")
@@ -90,16 +86,14 @@ class Calls:
     Args:
         host: whose actors.
         deadlines: looks after those that wait.
-        bodies_bytes_max: how much large bodies being received may have together.
+        bodies: receives their bodies.
     """
 
-    def __init__(self, host: Host, deadlines: Deadlines, bodies_bytes_max: int) -> None:
+    def __init__(self, host: Host, deadlines: Deadlines, bodies: Bodies) -> None:
         self._types = host.types
         self._active = host.life.catalog.actors
         self._deadlines = deadlines
-        self._bodies_bytes_max = bodies_bytes_max
-        self._bodies_bytes = 0
-        self._body_bytes_max = host.config.limits.request_bytes
+        self._bodies = bodies
         self._endpoints = {
             (name, plan.name): Endpoint(host, actor_type, plan)
             for name, actor_type in host.types.items()
@@ -118,7 +112,7 @@ class Calls:
         verb = request.method
         args, kwargs = NO_ARGUMENTS
         if verb == "POST":
-            if self._has_body(request):
+            if self._bodies.expected(request):
                 args, kwargs = await self._from_body(request, endpoint.plan)
         elif not endpoint.readonly or verb not in READ:
             raise _not_allowed(endpoint, verb)
@@ -140,14 +134,6 @@ class Calls:
         except BaseException as error:
             raise of_the_actor(error) from error
         return 200, JSON_HEADERS, to_json(result)
-
-    async def body(self, request: Request) -> bytes | None:
-        """The body of a request; None if it has none.
-
-        Raises:
-            PayloadTooLarge, RuntimeOverloaded, ClientGone: it is not received.
-        """
-        return await self._receive(request) if self._has_body(request) else None
 
     def _find(self, path: str) -> tuple[Endpoint, ActorId]:
         type_name, name, method = actor_call(path)
@@ -174,34 +160,12 @@ class Calls:
             return UpgradeRequired(actor_type.why_no_method(method))
         return UnknownMethod(actor_type.why_no_method(method))
 
-    def _has_body(self, request: Request) -> bool:
-        length = request.header("content-length")
-        if length is None:
-            return request.header("transfer-encoding") is not None
-        if len(length) > LENGTH_DIGITS_MAX or int(length) > self._body_bytes_max:
-            raise too_large(self._body_bytes_max)
-        return length != "0"
-
     async def _from_body(self, request: Request, plan: MethodPlan) -> Arguments:
         media = (request.header("content-type") or "").partition(";")[0].strip().lower()
         if media not in MEDIA_TYPES and not media.endswith("+json"):
             raise UnsupportedMediaType(f"a body is application/json, not {media}")
-        body = await self._receive(request)
+        body = await self._bodies.whole(request)
         return from_json(plan, body) if body else NO_ARGUMENTS
-
-    async def _receive(self, request: Request) -> bytes:
-        """The body; a large one, or one of unknown length, only if there is room."""
-        length = request.header("content-length")
-        size = self._body_bytes_max if length is None else int(length)
-        if size <= SMALL_BODY_BYTES:
-            return await self._deadlines.watch(request.body(size), _slow)
-        if self._bodies_bytes and self._bodies_bytes + size > self._bodies_bytes_max:
-            raise RuntimeOverloaded("too many large bodies are being received (http.body_bytes)")
-        self._bodies_bytes += size
-        try:
-            return await self._deadlines.watch(request.body(self._body_bytes_max), _slow)
-        finally:
-            self._bodies_bytes -= size
 
 
 def from_json(plan: MethodPlan, body: bytes) -> Arguments:
@@ -248,11 +212,6 @@ def from_query(plan: MethodPlan, query: str) -> Arguments:
     return plan.from_json([], kwargs)
 
 
-def too_large(limit: int) -> PayloadTooLarge:
-    """The error for a body over its limit."""
-    return PayloadTooLarge(f"a body has at most {limit} bytes (limits.request_bytes)")
-
-
 def _literal(parameter: Parameter | None, text: str) -> object:
     """A query value as JSON would have had it: text where text is accepted, else a literal."""
     if parameter is None:
@@ -281,10 +240,6 @@ def late(seconds: float) -> DeadlineExceeded:
         f"no answer within {seconds} s (limits.request_seconds); "
         "the outcome is unknown: the call may have run, or may still"
     )
-
-
-def _slow(seconds: float) -> RequestTimeout:
-    return RequestTimeout(f"the body did not arrive within {seconds} s (limits.request_seconds)")
 
 
 def of_the_actor(error: BaseException) -> WakefulError:

@@ -52,6 +52,14 @@ class Request(Protocol):
             ClientGone: its sender has left.
         """
 
+    def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The body as it comes, in place of `body`: chunks that are not empty.
+
+        Raises:
+            MalformedRequest: it breaks off.
+            ClientGone: its sender has left.
+        """
+
 
 class Answering(Protocol):
     """What a server asks for answers: the gateway, or what stands before it."""

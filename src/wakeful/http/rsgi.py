@@ -12,8 +12,8 @@ from functools import partial
 from typing import Final, Protocol
 
 from wakeful.errors import MalformedRequest, WakefulError
+from wakeful.http.bodies import too_large
 from wakeful.http.connection import Connection, lost
-from wakeful.http.invoke import too_large
 from wakeful.http.message import SWITCHING, Answer, Answering, ClientGone, Content, Headers
 from wakeful.http.problems import problem
 from wakeful.http.refusals import InternalError, UpgradeRequired
@@ -76,12 +76,13 @@ class RsgiProtocol(Protocol):
 class RsgiRequest:
     """A request over RSGI."""
 
-    __slots__ = ("_proto", "_read", "_scope", "header", "method", "path")
+    __slots__ = ("_proto", "_read", "_scope", "handed_on", "header", "method", "path")
 
     def __init__(self, scope: RsgiScope, proto: RsgiProtocol) -> None:
         self._scope = scope
         self._proto = proto
         self._read = False
+        self.handed_on = False  # its body, as it comes
         self.method = scope.method
         self.path = scope.path
         self.header = scope.headers.get
@@ -101,11 +102,31 @@ class RsgiRequest:
             if self.header("transfer-encoding") is None:
                 body = await self._proto()  # the server reads what Content-Length says, no more
             else:
-                body = await self._collect(limit)
+                return await self._collect(limit)
         except RuntimeError as error:  # granian's errors are
             raise ClientGone from error
         self._read = True
         return body
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The body as it comes.
+
+        A good one ends with one empty chunk. One that broke off has another before it, which is all
+        that granian tells; trailers do the same, and so are refused with it.
+        """
+        self.handed_on = True
+        empty = 0
+        try:
+            async for chunk in self._proto:
+                if chunk:
+                    yield chunk
+                else:
+                    empty += 1
+        except RuntimeError as error:
+            raise ClientGone from error
+        if empty != 1:
+            raise MalformedRequest("the body broke off, or has trailers")
+        self._read = True
 
     def unread(self) -> bool:
         """Whether there is a body of which some has not been read."""
@@ -130,20 +151,13 @@ class RsgiRequest:
         return True
 
     async def _collect(self, limit: int) -> bytes:
-        """A body of unknown length.
-
-        A good one ends with one empty chunk. One that broke off has another before it, which is all
-        that granian tells; trailers do the same, and so are refused with it.
-        """
-        chunks, size, empty = [], 0, 0
-        async for chunk in self._proto:
+        """A body of unknown length."""
+        chunks, size = [], 0
+        async for chunk in self.chunks():
             size += len(chunk)
             if size > limit:
                 raise too_large(limit)
-            empty += not chunk
             chunks.append(chunk)
-        if empty != 1:
-            raise MalformedRequest("the body broke off, or has trailers")
         return b"".join(chunks)
 
 
@@ -169,7 +183,8 @@ class RsgiApplication:
         except UpgradeRequired:
             await self._upgrade(request, scope, proto)
             return
-        if status >= 400 and request.unread() and (status == 413 or not await request.drain()):
+        unread = (status >= 400 or request.handed_on) and request.unread()
+        if unread and (status == 413 or not await request.drain()):
             headers = [*headers, CLOSE]  # the server closes then, and the client should know
         if isinstance(body, bytes):
             proto.response_bytes(status, headers, body)

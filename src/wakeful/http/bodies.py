@@ -1,0 +1,108 @@
+"""Bodies of requests: received whole, within limits, or handed on as they come.
+
+Invariants: a large body, or one of unknown length, is received whole only if there is room for it
+            beside the others; one that is handed on takes no more memory than its reader makes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Final, TypeAlias
+
+from wakeful.config import Limits
+from wakeful.errors import PayloadTooLarge, RuntimeOverloaded
+from wakeful.http.deadline import Deadlines
+from wakeful.http.message import Request
+from wakeful.http.refusals import RequestTimeout
+
+Incoming: TypeAlias = bytes | AsyncGenerator[bytes, None] | None
+
+LENGTH_DIGITS_MAX: Final = 15  # the server has seen to it that it is a number
+SMALL_BODY_BYTES: Final = 16 * 1024
+
+
+class Bodies:
+    """Receives bodies.
+
+    Args:
+        limits: how large a body may be.
+        deadlines: looks after those that wait.
+        bytes_max: how much large bodies being received may have together.
+    """
+
+    def __init__(self, limits: Limits, deadlines: Deadlines, bytes_max: int) -> None:
+        self._whole_bytes_max = limits.request_bytes
+        self._stream_bytes_max = limits.stream_bytes
+        self._deadlines = deadlines
+        self._bytes_max = bytes_max
+        self._bytes = 0
+
+    def expected(self, request: Request) -> bool:
+        """Whether there is a body.
+
+        Raises:
+            PayloadTooLarge: it says that it is too large to be received whole.
+        """
+        length = request.header("content-length")
+        if length is None:
+            return request.header("transfer-encoding") is not None
+        if len(length) > LENGTH_DIGITS_MAX or int(length) > self._whole_bytes_max:
+            raise too_large(self._whole_bytes_max)
+        return length != "0"
+
+    async def whole(self, request: Request) -> bytes:
+        """The body; a large one, or one of unknown length, only if there is room.
+
+        Raises:
+            PayloadTooLarge, RuntimeOverloaded, RequestTimeout, ClientGone: it is not received.
+        """
+        length = request.header("content-length")
+        size = self._whole_bytes_max if length is None else int(length)
+        if size <= SMALL_BODY_BYTES:
+            return await self._deadlines.watch(request.body(size), _slow)
+        if self._bytes and self._bytes + size > self._bytes_max:
+            raise RuntimeOverloaded("too many large bodies are being received (http.body_bytes)")
+        self._bytes += size
+        try:
+            return await self._deadlines.watch(request.body(self._whole_bytes_max), _slow)
+        finally:
+            self._bytes -= size
+
+    async def incoming(self, request: Request) -> Incoming:
+        """The body for whoever can take it as it comes; a small one whole, None if there is none.
+
+        Raises:
+            PayloadTooLarge: it says that it is larger than `limits.stream_bytes`.
+            RequestTimeout, ClientGone: it is not received.
+        """
+        length = request.header("content-length")
+        if length is None:
+            chunked = request.header("transfer-encoding") is not None
+            return self._handed_on(request) if chunked else None
+        if len(length) > LENGTH_DIGITS_MAX or int(length) > self._stream_bytes_max:
+            raise too_large(self._stream_bytes_max, "stream_bytes")
+        size = int(length)
+        if size > SMALL_BODY_BYTES:
+            return self._handed_on(request)
+        return await self._deadlines.watch(request.body(size), _slow) if size else None
+
+    async def _handed_on(self, request: Request) -> AsyncGenerator[bytes, None]:
+        chunks, size = request.chunks(), 0
+        while chunk := await self._deadlines.watch(_next(chunks), _slow):
+            size += len(chunk)
+            if size > self._stream_bytes_max:
+                raise too_large(self._stream_bytes_max, "stream_bytes")
+            yield chunk
+
+
+def too_large(limit: int, setting: str = "request_bytes") -> PayloadTooLarge:
+    """The error for a body over its limit."""
+    return PayloadTooLarge(f"a body has at most {limit} bytes (limits.{setting})")
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes:
+    return await anext(chunks, b"")
+
+
+def _slow(seconds: float) -> RequestTimeout:
+    return RequestTimeout(f"the body did not arrive within {seconds} s (limits.request_seconds)")
