@@ -86,6 +86,13 @@ class Default(WorkerEntrypoint):
 """
 
 
+def test_a_worker_without_objects_serves_requests(launch: Launch, tmp_path: Path) -> None:
+    (tmp_path / "wrangler.toml").write_text('name = "plain"\nmain = "entry.py"\n')
+    (tmp_path / "entry.py").write_text("async def on_fetch(request):\n    pass\n")
+    server = launch("serve", ".", "--port", "0")
+    server.out.until("^wakeful is serving requests on http://")
+
+
 def test_dev_serves_several_workers(
     launch: Launch, worker: Path, tmp_path: Path, client: httpx2.Client
 ) -> None:

@@ -230,7 +230,7 @@ def serving_line(runtime: Runtime, chosen: Settings, server: HttpServer) -> str:
     """What is served where."""
     names = list(runtime.host.types)
     types = ", ".join(names[:NAMES_MAX]) + (", ..." if len(names) > NAMES_MAX else "")
-    return f"serving {types} on {server.url} (data in {chosen.data})"
+    return f"serving {types or 'requests'} on {server.url} (data in {chosen.data})"
 
 
 def log_as_json() -> None:
