@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest -q
 # Paths that exist: a checkout may not have all of them.
 TYPED := $(wildcard src tests/typing)
 
-.PHONY: help setup run test fmt lint types sim crash conformance bench docs
+.PHONY: help setup run test fmt lint types sim crash big conformance bench docs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ sim: setup ## simulate whole nodes on virtual time (SEED=123456 replays one sche
 
 crash: setup ## kill a real server at random points and check what is on disk
 	@$(BIN)/python -m tests.crash.run --rounds 50
+
+big: setup ## measure one actor with a SQL database of 500 MB
+	@$(BIN)/python -m tests.sql.big
 
 conformance: setup ## run the same Durable Objects on Cloudflare's workerd and on wakeful, and compare (needs npm once)
 	@$(BIN)/python -m conformance.run $(ROW)

@@ -3,7 +3,7 @@
     DIRECTORY CALLERS COUNTERS SEED
 
 Lines, each written whole before anything else happens:
-    ready N COUNT STORED ...    counter N as it was found, for all counters
+    ready COUNT STORED ROWS ARMED RANG ...    all counters as they were found, in order
     + N                         an increment of counter N is about to be called
     = N VALUE                   it was acknowledged
 """
@@ -16,6 +16,7 @@ import sys
 from random import Random
 
 from tests.crash.app import Counter
+from tests.crash.tally import ALARM_TRIES, ALARM_TRY_SECONDS, all_rang
 
 from wakeful import Runtime
 
@@ -34,8 +35,13 @@ async def call(runtime: Runtime, random: Random, counters: int) -> None:
 async def main(directory: str, callers: int, counters: int, seed: int) -> None:
     random = Random(seed)
     async with Runtime(directory, actors=[Counter]) as runtime:
-        found = [await runtime.get(Counter, f"c{number}").get() for number in range(counters)]
-        say("ready", *(value for pair in found for value in pair))
+        for _ in range(ALARM_TRIES):
+            names = [f"c{number}" for number in range(counters)]
+            found = {name: tuple(await runtime.get(Counter, name).get()) for name in names}
+            if all_rang(found):
+                break
+            await asyncio.sleep(ALARM_TRY_SECONDS)
+        say("ready", *(value for values in found.values() for value in values))
         async with asyncio.TaskGroup() as group:
             for _ in range(callers):
                 group.create_task(call(runtime, random, counters))

@@ -1,10 +1,11 @@
 """Kill a real server at random moments, many times, and compare what is there with what was said.
 
-    python -m tests.crash.run --rounds 50 [--seed N] [--victim served|embedded]
+    python -m tests.crash.run --rounds 50 [--seed N] [--victim served|embedded|worker]
 
 Each round starts the victim on the same data directory, checks what it finds there, puts it
-under load and kills it. Every acknowledged increment must be there, none may be there twice, and
-the files must pass SQLite's integrity check. The seed draws the moments, not what they hit.
+under load and kills it. Every acknowledged increment must be there, in state, cell and rows alike,
+none may be there twice, every alarm that was set must fire, and the files must pass SQLite's
+integrity check. The seed draws the moments, not what they hit.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from typing import Final, NamedTuple
 
 import click
 from tests.crash.tally import Broken, Tally, check_files
-from tests.crash.victims import Embedded, Served, Victim, kill_at_random
+from tests.crash.victims import Embedded, Served, ServedWorker, Victim, kill_at_random
 
 COUNTERS: Final = 20
 LOAD_SECONDS_MAX: Final = 0.8
-VICTIMS: Final[dict[str, type[Victim]]] = {"served": Served, "embedded": Embedded}
+VICTIMS: Final[dict[str, type[Victim]]] = {
+    victim.name: victim for victim in (Served, Embedded, ServedWorker)
+}
 
 
 class Totals(NamedTuple):
@@ -82,7 +85,9 @@ def report(all_totals: list[Totals]) -> None:
             f"{total.victim:10}  {total.rounds:6}  {total.acknowledged:12}  {total.unknown:7}  "
             f"{total.kept:13}  {total.file_bytes / 1e6:5.1f}  {total.seconds:7.1f}"
         )
-    click.echo("nothing acknowledged is missing, nothing is doubled, all files are sound")
+    click.echo(
+        "nothing acknowledged is missing, nothing is doubled, all alarms fired, all files are sound"
+    )
 
 
 @click.command(help="Kill a real server at random moments and check what is on disk.")

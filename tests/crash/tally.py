@@ -7,8 +7,21 @@ import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import apsw
+
+ALARM_EACH: Final = 8  # so many increments set the alarm once
+ALARM_TRIES: Final = 50  # looks after a restart until every alarm has fired
+ALARM_TRY_SECONDS: Final = 0.1
+
+# A counter's count as each place has it, then the last alarm that was set, and that fired.
+Found = Mapping[str, tuple[int, ...]]
+
+
+def all_rang(found: Found) -> bool:
+    """Whether there is no alarm left to fire."""
+    return all(armed == rang for *_, armed, rang in found.values())
 
 
 class Broken(AssertionError):
@@ -34,15 +47,20 @@ class Tally:
         """Its answer has come."""
         self.values.setdefault(counter, []).append(value)
 
-    def settle(self, found: Mapping[str, tuple[int, int]]) -> None:
+    def settle(self, found: Found) -> None:
         """Compare with the counters as they are after the crash, and begin anew from there.
 
         Raises:
-            Broken: an acknowledged increment is missing, or there are more than were called.
+            Broken: an acknowledged increment is missing, or there are more than were called; or
+                an alarm is missing, or has not fired.
         """
-        for counter, (count, stored) in found.items():
-            if count != stored:
-                raise Broken(f"{counter}: state says {count}, storage says {stored}: a torn turn")
+        for counter, (count, *others, armed, rang) in found.items():
+            if any(other != count for other in others):
+                raise Broken(f"{counter}: one place says {count}, others {others}: a torn turn")
+            if armed != count - count % ALARM_EACH:
+                raise Broken(f"{counter}: it is {count}, and its last alarm {armed}: a torn turn")
+            if armed != rang:
+                raise Broken(f"{counter}: the alarm of {armed} has not fired, only that of {rang}")
             self._settle(counter, count)
         self.called.clear()
         self.values.clear()

@@ -18,9 +18,9 @@ pytestmark = [pytest.mark.crash, pytest.mark.slow]
 IN_USE_STATUS = 4
 
 
-@pytest.mark.parametrize("victim", ["served", "embedded"])
+@pytest.mark.parametrize("victim", ["served", "embedded", "worker"])
 async def test_what_was_acknowledged_survives_sigkill(victim: str, tmp_path: Path) -> None:
-    totals = await rounds(victim, 3, 1, tmp_path / "data")
+    totals = await rounds(victim, 2, 1, tmp_path / "data")
     assert totals.acknowledged > 0
 
 
@@ -61,7 +61,7 @@ async def test_a_killed_owner_leaves_no_lock(tmp_path: Path) -> None:
     first.kill(signal.SIGKILL)
     await first.gone()
     second = Served(tmp_path / "data", Tally(), Random(0), counters=1)
-    assert await second.start() == {"c0": (0, 0)}
+    assert await second.start() == {"c0": (0, 0, 0, 0, 0)}
     second.kill(signal.SIGTERM)
     assert await second.gone() == 0
 
@@ -78,21 +78,24 @@ def tally(called: int, *values: int) -> Tally:
 
 @pytest.mark.parametrize("count", [12, 13])
 def test_tally_lets_an_unknown_increment_be_there_or_not(count: int) -> None:
-    tally(3, 11, 12).settle({"c": (count, count)})
+    tally(3, 11, 12).settle({"c": (count, count, 8, 8)})
 
 
 @pytest.mark.parametrize(
-    ("values", "count", "stored", "why"),
+    ("values", "found", "why"),
     [
-        ((11, 12), 11, 11, "missing"),
-        ((11, 13), 12, 12, "missing"),
-        ((11, 12), 14, 14, "doubled"),
-        ((11, 11), 12, 12, "the same value"),
-        ((10, 11), 12, 12, "already"),
-        ((11, 12), 12, 11, "torn"),
+        ((11, 12), (11, 11, 8, 8), "missing"),
+        ((11, 13), (12, 12, 8, 8), "missing"),
+        ((11, 12), (14, 14, 8, 8), "doubled"),
+        ((11, 11), (12, 12, 8, 8), "the same value"),
+        ((10, 11), (12, 12, 8, 8), "already"),
+        ((11, 12), (12, 11, 8, 8), "torn"),
+        ((11, 12), (12, 12, 11, 8, 8), "torn"),
+        ((11, 12), (12, 12, 0, 0), "torn"),
+        ((11, 12), (12, 12, 8, 0), "has not fired"),
     ],
 )
-def test_tally_notices(values: tuple[int, ...], count: int, stored: int, why: str) -> None:
+def test_tally_notices(values: tuple[int, ...], found: tuple[int, ...], why: str) -> None:
     """A judge that never says no is none."""
     with pytest.raises(Broken, match=why):
-        tally(3, *values).settle({"c": (count, stored)})
+        tally(3, *values).settle({"c": found})

@@ -21,14 +21,17 @@ from random import Random
 from typing import Final
 
 import msgspec
-from tests.crash.tally import Tally
+from tests.crash.tally import ALARM_TRIES, ALARM_TRY_SECONDS, Found, Tally, all_rang
+from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
 
 ROOT: Final = Path(__file__).parents[2]
 APP: Final = Path(__file__).with_name("app.py")
+WORKER: Final = Path(__file__).with_name("worker")
 START_SECONDS: Final = 15.0
 SERVE: Final = "from wakeful.cli.main import main; main()"
 
-Found = dict[str, tuple[int, int]]
+PLACES: Final = 5  # the numbers a counter says of itself
 
 
 class Victim(ABC):
@@ -112,9 +115,9 @@ class Embedded(Victim):
         await self.spawn("-m", "tests.crash.child", *words)
         ready, *numbers = (await self.line()).split()
         assert ready == "ready"
-        values = [int(number) for number in numbers]
-        pairs = zip(values[::2], values[1::2], strict=True)
-        return {f"c{number}": pair for number, pair in enumerate(pairs)}
+        values = iter([int(number) for number in numbers])
+        found = zip(*[values] * PLACES, strict=True)
+        return {f"c{number}": places for number, places in enumerate(found)}
 
     async def work(self) -> None:
         assert self.process.stdout is not None
@@ -131,7 +134,9 @@ class Served(Victim):
     """`wakeful serve`, and clients on keep-alive connections."""
 
     name = "served"
-    CLIENTS: Final = 24
+    target = APP
+    CLIENTS: Final = 18
+    TALKERS = 6
     _resting = False
 
     def rest(self) -> None:
@@ -140,19 +145,26 @@ class Served(Victim):
 
     async def start(self) -> Found:
         await self.spawn(
-            *("-c", SERVE, "serve", str(APP)),
+            *("-c", SERVE, "serve", str(self.target)),
             *("--host", "127.0.0.1", "--port", "0", "--data", str(self._directory)),
         )
         serving = re.search(r"http://127\.0\.0\.1:(\d+)", await self.line())
         assert serving is not None
         self.port = int(serving[1])
+        for _ in range(ALARM_TRIES):
+            found = await self._look()
+            if all_rang(found):
+                break
+            await asyncio.sleep(ALARM_TRY_SECONDS)
+        return found
+
+    async def _look(self) -> Found:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        found: Found = {}
+        found = {}
         for number in range(self._counters):
             status, body = await request(reader, writer, f"GET /actors/Counter/c{number}/get")
             assert status == 200, body
-            count, stored = msgspec.json.decode(body, type=tuple[int, int])
-            found[f"c{number}"] = count, stored
+            found[f"c{number}"] = msgspec.json.decode(body, type=tuple[int, ...])
         writer.close()
         return found
 
@@ -160,6 +172,20 @@ class Served(Victim):
         async with asyncio.TaskGroup() as clients:
             for _ in range(self.CLIENTS):
                 clients.create_task(self._client())
+            for _ in range(self.TALKERS):
+                clients.create_task(self._talk())
+
+    async def _talk(self) -> None:
+        """Increment over a WebSocket until it breaks: each frame is an answer."""
+        counter = f"c{self._random.randrange(self._counters)}"
+        address = f"ws://127.0.0.1:{self.port}/actors/Counter/{counter}/enter"
+        with suppress(OSError, EOFError, WebSocketException):
+            async with connect(address, compression=None) as socket:
+                while not self._resting:
+                    self._tally.call(counter)
+                    await socket.send("increment")
+                    self._tally.acknowledge(counter, int(await socket.recv()))
+                await socket.wait_closed()
 
     async def _client(self) -> None:
         """Increment until the connection breaks."""
@@ -178,6 +204,14 @@ class Served(Victim):
             if status == 200:
                 self._tally.acknowledge(counter, msgspec.json.decode(body, type=int))
         await reader.read()  # until the connection breaks
+
+
+class ServedWorker(Served):
+    """The same, of a Worker; it has no WebSockets."""
+
+    name = "worker"
+    target = WORKER
+    TALKERS = 0
 
 
 async def request(reader: StreamReader, writer: StreamWriter, line: str) -> tuple[int, bytes]:
