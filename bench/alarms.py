@@ -88,7 +88,7 @@ def _ring(section: Section, name: str, bells: Bells, workload: str, settings: Se
     count = settings.alarms_at_once
     for turn in range(settings.alarm_runs):
         with serving(bells.factory(), _directory(section, name, f"ringing-{turn}", settings)) as on:
-            due_ms = int((time.time() + 2 + 2 * count / _probed_rate(on, bells)) * 1000)
+            due_ms = int((time.time() + 2 + 1.5 * count / _probed_rate(on, bells)) * 1000)
             body = bells.body.format(due_ms)
             rate = each_once(on, "POST", bells.ring_at, count, body=body).per_second
             if time.time() * 1000 > due_ms:

@@ -1,6 +1,6 @@
 """Runs the benchmarks: `python -m bench.run [--only P1,P3] [--quick]`.
 
-A full run takes about ten minutes. `--quick` tries everything at a small size and writes nothing;
+A full run takes about half an hour. `--quick` tries everything at a small size and writes nothing;
 `--only` runs the named sections and leaves the stored results of the others as they are.
 """
 

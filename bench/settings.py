@@ -23,7 +23,7 @@ class Settings:
     alarms_stored: int = 1_000_000
     alarms_at_once: int = 10_000
     alarms_of_workerd: int = 10_000
-    alarm_runs: int = 3
+    alarm_runs: int = 2
     sockets: int = 10_000
     socket_seconds: float = 3.0
 
