@@ -156,7 +156,6 @@ def test_old_style_handlers(load: Load) -> None:
         ("def f(:", r"src/entry\.py:1: SyntaxError"),
         ("raise SystemExit(3)", r"src/entry\.py:1: SystemExit: 3"),
         ("from workers import WorkflowEntrypoint", r"wakeful does not run Workflows"),
-        ("from workers import wsgi", r"does not serve WSGI"),
         ("import workers.gateway", r"No module named 'workers.gateway'"),
         ("from js import document", r"cannot import name 'document' from 'js'"),
     ],

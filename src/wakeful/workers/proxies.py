@@ -101,6 +101,12 @@ class JsSyntaxError(JsException, ValueError):
     js_name = "SyntaxError"
 
 
+class JsURIError(JsException, ValueError):
+    """JavaScript's URIError, for text that is no part of a URL."""
+
+    js_name = "URIError"
+
+
 class DataCloneError(JsException):
     """A value that cannot be copied to another object or into storage."""
 
@@ -151,38 +157,90 @@ class JsArray(list[Any]):
         return [plain(item) for item in self]
 
 
-class JsBytes(bytes):
-    """Binary data: bytes that also answer to what a memoryview and an ArrayBuffer are asked."""
+class Buffer:
+    """What a memoryview, an ArrayBuffer and a Uint8Array are asked beside what bytes are."""
+
+    __slots__ = ()
 
     @property
-    def byteLength(self) -> int:
+    def byteLength(self: Any) -> int:
         """The number of bytes, as ArrayBuffer calls it."""
         return len(self)
 
     @property
-    def nbytes(self) -> int:
+    def length(self: Any) -> int:
+        """The number of bytes, as Uint8Array calls it."""
+        return len(self)
+
+    @property
+    def byteOffset(self: Any) -> int:
+        """Where the bytes begin in their buffer: at 0, each has a buffer of its own."""
+        return 0
+
+    @property
+    def buffer(self: Any) -> Any:
+        """The ArrayBuffer of a Uint8Array."""
+        return self
+
+    def slice(self: Any, start: int = 0, end: int | None = None) -> JsBytes:
+        """A part of the bytes; places below 0 count from the end."""
+        return JsBytes(self[start:end])
+
+    def subarray(self: Any, start: int = 0, end: int | None = None) -> JsBytes:
+        """A copy of a part of the bytes."""
+        return JsBytes(self[start:end])
+
+    @property
+    def nbytes(self: Any) -> int:
         """The number of bytes, as memoryview calls it."""
         return len(self)
 
-    def tobytes(self) -> bytes:
+    def tobytes(self: Any) -> bytes:
         """The bytes, as memoryview calls it."""
         return bytes(self)
 
-    def to_bytes(self) -> bytes:
+    def to_bytes(self: Any) -> bytes:
         """The bytes, as Pyodide calls it."""
         return bytes(self)
 
-    def to_memoryview(self) -> memoryview:
+    def to_memoryview(self: Any) -> memoryview:
         """A view of the bytes."""
         return memoryview(self)
 
-    def to_string(self, encoding: str | None = None) -> str:
-        """The text that the bytes are."""
-        return self.decode(encoding or "utf-8")
+    def to_file(self: Any, file: Any) -> None:
+        """Write the bytes to a file."""
+        file.write(self)
 
-    def to_py(self, **_: object) -> memoryview:
+    def to_string(self: Any, encoding: str | None = None) -> str:
+        """The text that the bytes are."""
+        return str(self, encoding or "utf-8")
+
+    def to_py(self: Any, **_: object) -> memoryview:
         """A view of the bytes, which is what Pyodide gives."""
         return memoryview(self)
+
+
+class JsBytes(Buffer, bytes):
+    """Binary data."""
+
+
+class JsByteArray(Buffer, bytearray):
+    """Binary data that can change: `js.Uint8Array.new(16)`."""
+
+    def set(self, source: Any, offset: int = 0) -> None:
+        """Put bytes at a place.
+
+        Raises:
+            JsRangeError: they do not fit.
+        """
+        data = bytes(source)
+        if not 0 <= offset <= len(self) - len(data):
+            raise JsRangeError("offset is out of bounds")
+        self[offset : offset + len(data)] = data
+
+    def assign(self, source: Any) -> None:
+        """Put bytes in place of all, as Pyodide calls it."""
+        self.set(source)
 
 
 def plain(value: Any) -> Any:

@@ -18,7 +18,14 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NoReturn
 
-from wakeful.workers.proxies import DataCloneError, JsArray, JsBytes, JsDict, JsTypeError
+from wakeful.workers.proxies import (
+    DataCloneError,
+    JsArray,
+    JsByteArray,
+    JsBytes,
+    JsDict,
+    JsTypeError,
+)
 
 SAFE_INT_MAX: Final = 2**53 - 1
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -135,6 +142,7 @@ _COPY: Final[Mapping[type, Callable[[Any, Export | None], Any]]] = {
     float: _float,
     bytes: _bytes,
     memoryview: _bytes,
+    JsByteArray: _bytes,
     JsArray: _array,
     list: _list,
     dict: _dict,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from wakeful.workers.proxies import (
     JsException,
@@ -11,24 +11,41 @@ from wakeful.workers.proxies import (
     JsRangeError,
     JsSyntaxError,
     JsTypeError,
+    JsURIError,
     options_of,
 )
-from wakeful.workers.shims import objects
+from wakeful.workers.shims import codecs, objects
+from wakeful.workers.shims.crypto import Crypto
 from wakeful.workers.shims.environment import Environment
+from wakeful.workers.shims.timers import Timers
 from wakeful.workers.values import copied
 from wakeful.workers.web.blobs import JsBlob, JsFile
 from wakeful.workers.web.forms import JsFormData
 from wakeful.workers.web.headers import Headers
-from wakeful.workers.web.outgoing import make_request
+from wakeful.workers.web.outgoing import abortable
+from wakeful.workers.web.pipes import TransformStream, WritableStream
 from wakeful.workers.web.requests import JsRequest
 from wakeful.workers.web.responses import JsResponse
+from wakeful.workers.web.signals import AbortController, AbortSignal
 from wakeful.workers.web.streams import ReadableStream
 from wakeful.workers.web.urls import URL, URLSearchParams
+
+# What Workers use of JavaScript and do not find here; imports of them say so.
+NOT_PROVIDED: Final = {
+    "HTMLRewriter": "HTMLRewriter. Change HTML with a Python library",
+    "CompressionStream": "CompressionStream. Python's gzip and zlib compress",
+    "DecompressionStream": "DecompressionStream. Python's gzip and zlib decompress",
+    "EventSource": "EventSource. Read the body of a fetch line by line",
+    "eval": "JavaScript",
+    "Function": "JavaScript",
+    "WebAssembly": "WebAssembly",
+}
 
 
 def js_module(environment: Environment) -> ModuleType:
     """The module of one Worker."""
     module = ModuleType("js", __doc__)
+    timers = Timers(environment)
     vars(module).update(
         {
             "undefined": None,
@@ -36,17 +53,19 @@ def js_module(environment: Environment) -> ModuleType:
             "TypeError": JsTypeError,
             "RangeError": JsRangeError,
             "SyntaxError": JsSyntaxError,
+            "URIError": JsURIError,
             "Object": objects.Object,
             "JSON": objects.JSON,
             "Map": objects.JsMap,
             "Set": objects.JsSet,
+            "Promise": objects.Promise,
             "Array": objects.Array,
             "ArrayBuffer": objects.Buffer,
             "Uint8Array": objects.Buffer,
             "Number": objects.Number,
             "Date": objects.make_date(environment.now_ms),
             "console": objects.Console(environment.log),
-            "crypto": objects.Crypto(environment.random_bytes),
+            "crypto": Crypto(environment.random_bytes),
             "URL": URL,
             "URLSearchParams": URLSearchParams,
             "Headers": Headers,
@@ -56,21 +75,45 @@ def js_module(environment: Environment) -> ModuleType:
             "Blob": JsBlob,
             "File": JsFile,
             "ReadableStream": ReadableStream,
+            "TransformStream": TransformStream,
+            "WritableStream": WritableStream,
+            "AbortController": AbortController,
+            "AbortSignal": AbortSignal,
+            "TextEncoder": codecs.TextEncoder,
+            "TextDecoder": codecs.TextDecoder,
             "WebSocketRequestResponsePair": objects.WebSocketRequestResponsePair,
             "WebSocketPair": _socket_pair(environment),
             "WebSocket": _socket(environment),
-            "encodeURIComponent": objects.encode_uri_component,
+            "atob": codecs.atob,
+            "btoa": codecs.btoa,
+            "encodeURI": codecs.encode_uri,
+            "encodeURIComponent": codecs.encode_uri_component,
+            "decodeURIComponent": codecs.decode_uri_component,
+            "setTimeout": timers.set_timeout,
+            "clearTimeout": timers.clear,
+            "setInterval": timers.set_interval,
+            "clearInterval": timers.clear,
+            "queueMicrotask": timers.queue_microtask,
             "structuredClone": copied,
             "fetch": _fetch(environment),
+            "globalThis": module,
+            "self": module,
+            "__getattr__": _missing,
         }
     )
     return module
 
 
+def _missing(name: str) -> Any:
+    if name in NOT_PROVIDED:
+        raise ImportError(f"js.{name}: wakeful does not provide {NOT_PROVIDED[name]}")
+    raise AttributeError(f"module 'js' has no attribute {name!r}")
+
+
 def _fetch(environment: Environment) -> Any:
     async def fetch(resource: object, options: object = None, **named: Any) -> JsResponse:
         """Send a request; returns when the head of the response has come."""
-        return await environment.fetch(make_request(resource, options_of(options, named.items())))
+        return await abortable(environment.fetch, resource, options_of(options, named.items()))
 
     return fetch
 

@@ -1,28 +1,28 @@
-"""The plain objects of the module `js`: Object, JSON, Date, Map, Set, console, crypto.
+"""The plain objects of the module `js`: Object, JSON, Date, Map, Set, Promise, console.
 
 Source:  ECMAScript standard, as far as Workers written in Python use it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, Self
-from uuid import UUID
 
 from wakeful.workers.ids import DurableObjectId
 from wakeful.workers.proxies import (
     Constructor,
     JsArray,
-    JsBytes,
+    JsByteArray,
     JsDict,
     JsProxy,
     JsRangeError,
     JsSyntaxError,
 )
-from wakeful.workers.values import copied, from_milliseconds, js_string, milliseconds, utf8
+from wakeful.workers.values import copied, from_milliseconds, js_string, milliseconds
 
 
 class Object(JsProxy):
@@ -177,14 +177,81 @@ class Array(JsProxy):
         """Is it an array?"""
         return isinstance(value, list)
 
+    @staticmethod
+    def from_(values: Any, function: Any = None, *_: Any) -> JsArray:
+        """An array of what something gives, each changed by a function if there is one."""
+        return JsArray(values if function is None else map(function, values))
+
+
+setattr(Array, "from", staticmethod(Array.from_))  # a keyword of Python
+
 
 class Buffer(JsProxy):
     """`js.ArrayBuffer` and `js.Uint8Array`: bytes, or a number of zeros."""
 
     @classmethod
     def new(cls, source: Any = 0, *_: Any, **__: Any) -> Any:
-        """The bytes of a source."""
-        return JsBytes(source)
+        """As many zeros, or a copy of bytes; they can be changed."""
+        return JsByteArray(source)
+
+    @staticmethod
+    def from_(values: Any, *_: Any) -> JsByteArray:
+        """The bytes of numbers."""
+        return JsByteArray(values)
+
+    of = from_
+
+
+setattr(Buffer, "from", staticmethod(Buffer.from_))
+
+
+class Promise(JsProxy):
+    """`js.Promise`: what waits for several awaitables."""
+
+    @staticmethod
+    def resolve(value: Any = None) -> Awaitable[Any]:
+        """The value, to be awaited."""
+        return asyncio.ensure_future(_settled(value))
+
+    @staticmethod
+    def all(values: Iterable[Any]) -> Awaitable[JsArray]:
+        """What all of them give; the first error of one is raised."""
+
+        async def gathered() -> JsArray:
+            return JsArray(await asyncio.gather(*map(_settled, values)))
+
+        return asyncio.ensure_future(gathered())
+
+    @staticmethod
+    def allSettled(values: Iterable[Any]) -> Awaitable[JsArray]:
+        """What all of them give or raise: `status`, and `value` or `reason`."""
+
+        async def gathered() -> JsArray:
+            outcomes = await asyncio.gather(*map(_settled, values), return_exceptions=True)
+            return JsArray(map(_outcome, outcomes))
+
+        return asyncio.ensure_future(gathered())
+
+    @staticmethod
+    def race(values: Iterable[Any]) -> Awaitable[Any]:
+        """What the first of them gives or raises; the others go on."""
+
+        async def first() -> Any:
+            tasks = [asyncio.ensure_future(_settled(value)) for value in values]
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return next(task for task in tasks if task in done).result()
+
+        return asyncio.ensure_future(first())
+
+
+async def _settled(value: Any) -> Any:
+    return await value if isinstance(value, Awaitable) else value
+
+
+def _outcome(outcome: Any) -> JsDict:
+    if isinstance(outcome, Exception):
+        return JsDict(status="rejected", reason=outcome)
+    return JsDict(status="fulfilled", value=outcome)
 
 
 class Number(JsProxy):
@@ -335,17 +402,6 @@ def _shown(value: object) -> str:
     return JSON.stringify(value) if isinstance(value, dict | list) else js_string(value)
 
 
-class Crypto(JsProxy):
-    """`js.crypto`."""
-
-    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
-        self._random_bytes = random_bytes
-
-    def randomUUID(self) -> str:
-        """A random UUID."""
-        return str(UUID(bytes=self._random_bytes(16), version=4))
-
-
 class WebSocketRequestResponsePair(JsProxy):
     """A message that is answered without waking the object, and the answer."""
 
@@ -363,9 +419,3 @@ class WebSocketRequestResponsePair(JsProxy):
     def getResponse(self) -> str:
         """The answer."""
         return self.response
-
-
-def encode_uri_component(value: object) -> str:
-    """`encodeURIComponent`: text as a part of a URL."""
-    kept = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()"
-    return "".join(chr(b) if b in kept else f"%{b:02X}" for b in utf8(js_string(value)))

@@ -18,6 +18,7 @@ from wakeful.workers.web.body import Content
 from wakeful.workers.web.headers import given_headers
 from wakeful.workers.web.requests import JsRequest, Request
 from wakeful.workers.web.responses import NO_BODY, JsResponse, Response
+from wakeful.workers.web.signals import AbortSignal
 from wakeful.workers.web.streams import ReadableStream
 
 Fetcher: TypeAlias = Callable[[JsRequest], Awaitable[JsResponse]]
@@ -100,9 +101,20 @@ def make_fetch(fetcher: Fetcher) -> Callable[..., Awaitable[Response]]:
     async def fetch(resource: object, **options: Any) -> Response:
         """Send a request; returns when the head of the response has come."""
         send = options.pop("fetcher", None) or fetcher
-        return Response(await send(make_request(resource, options)))
+        return Response(await abortable(send, resource, options))
 
     return fetch
+
+
+async def abortable(send: Fetcher, resource: object, options: dict[str, Any]) -> JsResponse:
+    """Send the request that `fetch(resource, **options)` asks for, until its signal is aborted.
+
+    Raises:
+        JsException: it was aborted.
+    """
+    work = send(make_request(resource, options))
+    signal = options.get("signal")
+    return await (signal.guarded(work) if isinstance(signal, AbortSignal) else work)
 
 
 def make_request(resource: object, options: dict[str, Any]) -> JsRequest:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from wakeful.workers.proxies import JsBytes, JsRangeError, JsTypeError, options_of
+from wakeful.workers.proxies import JsByteArray, JsBytes, JsRangeError, JsTypeError, options_of
 from wakeful.workers.web import urls
 from wakeful.workers.web.blobs import Blob, JsBlob
 from wakeful.workers.web.body import Body, BodyFace, Content, extract, own_headers
@@ -23,7 +23,7 @@ NO_BODY: Final = frozenset({101, 204, 205, 304})
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 BODIES: Final = (
     *(str, bytes, FormData, JsFormData, Blob, JsBlob),
-    *(ReadableStream, urls.URLSearchParams, JsBytes),
+    *(ReadableStream, urls.URLSearchParams, JsBytes, JsByteArray),
 )
 
 

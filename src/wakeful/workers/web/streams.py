@@ -10,8 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
+from typing import Any
 
-from wakeful.workers.proxies import JsBytes, JsDict, JsProxy, JsTypeError
+from wakeful.workers.proxies import JsBytes, JsDict, JsProxy, JsTypeError, options_of
+from wakeful.workers.web.sources import filled_by
 
 
 class ReadableStream(JsProxy):
@@ -24,6 +26,13 @@ class ReadableStream(JsProxy):
         self._chunks = chunks
         self.disturbed = False
         self.locked = False
+
+    @classmethod
+    def new(cls, source: Any = None, *_: Any, **named: Any) -> ReadableStream:
+        """A stream that a source fills: an object with `start`, `pull` and `cancel`."""
+        if hasattr(source, "__aiter__"):
+            return cls(source)
+        return cls(filled_by(options_of(source, named.items())))
 
     @classmethod
     def of(cls, data: bytes) -> ReadableStream:
@@ -44,6 +53,17 @@ class ReadableStream(JsProxy):
         self._lock()
         source = _Shared(self)
         return ReadableStream(source.branch(0)), ReadableStream(source.branch(1))
+
+    async def pipeTo(self, destination: Any, *_: Any, **__: Any) -> None:
+        """Write all that is left to a WritableStream, and close it."""
+        writer = destination.getWriter()
+        try:
+            async for chunk in self:
+                await writer.write(chunk)
+        except Exception as error:
+            await writer.abort(error)
+            raise
+        await writer.close()
 
     async def read_all(self) -> bytes:
         """All that is left."""

@@ -1,0 +1,141 @@
+"""Text and bytes as JavaScript turns one into the other: TextEncoder, TextDecoder, atob, btoa.
+
+Source:  Encoding standard; HTML standard, section Base64; the texts are V8's.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import codecs
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+from wakeful.workers.proxies import (
+    JsBytes,
+    JsException,
+    JsProxy,
+    JsRangeError,
+    JsTypeError,
+    JsURIError,
+    options_of,
+)
+from wakeful.workers.values import js_string, utf8
+
+URI_PART: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()"
+URI: Final = URI_PART + b";/?:@&=+$,#"
+STREAMED: Final = {"utf-8": "utf-8", "utf8": "utf-8", "utf-16": "utf-16-le", "latin1": "cp1252"}
+
+
+class TextEncoder(JsProxy):
+    """Text to UTF-8."""
+
+    js_name = "TextEncoder"
+    encoding: Final = "utf-8"
+
+    def encode(self, text: object = "") -> JsBytes:
+        """The bytes of a text."""
+        return JsBytes(utf8(js_string(text)))
+
+
+class TextDecoder(JsProxy):
+    """Bytes to text.
+
+    Raises:
+        JsRangeError: the encoding is not known.
+    """
+
+    js_name = "TextDecoder"
+
+    def __init__(self, label: str = "utf-8", options: Any = None, **named: Any) -> None:
+        given = options_of(options, named.items())
+        self.fatal = bool(given.get("fatal"))
+        self.ignoreBOM = bool(given.get("ignoreBOM"))
+        name = label.strip().lower()
+        try:
+            self._info = codecs.lookup(STREAMED.get(name, name))
+        except LookupError:
+            raise JsRangeError(f'"{label}" is not a valid encoding.') from None
+        self.encoding = self._info.name
+        self._decoder = self._fresh()
+        self._begun = False
+
+    def decode(self, data: Any = b"", options: Any = None, **named: Any) -> str:
+        """The text of bytes; with `stream`, what is cut off at their end waits for the next ones.
+
+        Raises:
+            JsTypeError: they are no text, and the decoder is fatal.
+        """
+        goes_on = bool(options_of(options, named.items()).get("stream"))
+        try:
+            text = self._decoder.decode(bytes(data), final=not goes_on)
+        except UnicodeDecodeError:
+            self._decoder, self._begun = self._fresh(), False
+            raise JsTypeError("Failed to decode input.") from None
+        if not self._begun and not self.ignoreBOM:
+            text = text.removeprefix("\ufeff")
+        self._begun = goes_on and (self._begun or bool(text))
+        if not goes_on:
+            self._decoder = self._fresh()
+        return text
+
+    def _fresh(self) -> codecs.IncrementalDecoder:
+        make = self._info.incrementaldecoder
+        assert make is not None, "every encoding of text has one"
+        return make("strict" if self.fatal else "replace")
+
+
+def atob(text: object) -> str:
+    """What base64 stands for, a character for each byte.
+
+    Raises:
+        JsException: it is no base64.
+    """
+    packed = "".join(js_string(text).split())
+    try:
+        padded = packed + "=" * (-len(packed) % 4)
+        return base64.b64decode(padded, validate=True).decode("latin-1")
+    except (binascii.Error, ValueError):
+        raise JsException("atob() called with invalid base64-encoded data.", CHARACTER) from None
+
+
+def btoa(text: object) -> str:
+    """The base64 of a text whose characters are bytes.
+
+    Raises:
+        JsException: one of them is none.
+    """
+    try:
+        return base64.b64encode(js_string(text).encode("latin-1")).decode()
+    except UnicodeEncodeError:
+        why = "btoa() can only operate on characters in the Latin1 (ISO/IEC 8859-1) range."
+        raise JsException(why, CHARACTER) from None
+
+
+CHARACTER: Final = "InvalidCharacterError"
+
+
+def encode_uri_component(value: object) -> str:
+    """`encodeURIComponent`: text as a part of a URL."""
+    return _encoded(value, URI_PART)
+
+
+def encode_uri(value: object) -> str:
+    """`encodeURI`: text as a URL."""
+    return _encoded(value, URI)
+
+
+def decode_uri_component(value: object) -> str:
+    """`decodeURIComponent`: the text that a part of a URL stands for.
+
+    Raises:
+        JsURIError: it stands for none.
+    """
+    try:
+        return unquote_to_bytes(js_string(value)).decode()
+    except UnicodeDecodeError:
+        raise JsURIError("URI malformed") from None
+
+
+def _encoded(value: object, kept: bytes) -> str:
+    return "".join(chr(b) if b in kept else f"%{b:02X}" for b in utf8(js_string(value)))

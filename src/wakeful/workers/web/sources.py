@@ -1,0 +1,175 @@
+"""Where the chunks of a stream come from that code fills: a channel, and what puts chunks into it.
+
+Chunks are bytes; a text is taken as UTF-8 where bytes are meant, which JavaScript refuses. Whoever
+fills a stream is asked for more only when the reader wants more.
+
+Source:  Streams standard, section on underlying sources; workerd.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Event, Future
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable
+from typing import Any, Final
+
+from wakeful.workers.proxies import JsException, JsProxy, JsTypeError
+from wakeful.workers.values import utf8
+
+CHUNKS_WAITING_MAX: Final = 16
+NO_BYTES: Final = (
+    "This TransformStream is being used as a byte stream, but received an object of "
+    "non-ArrayBuffer/ArrayBufferView type on its writable side."
+)
+
+
+class Channel:
+    """Chunks on their way from who makes them to who reads them."""
+
+    def __init__(self) -> None:
+        self.chunks: deque[bytes] = deque()
+        self.changed = Event()
+        self.over = False
+        self.error: Exception | None = None
+        self.left = False
+
+    def put(self, chunk: object) -> None:
+        """A chunk.
+
+        Raises:
+            JsTypeError: it is no bytes, or nothing more may come.
+        """
+        if self.over:
+            raise JsTypeError("This stream has been closed.")
+        if isinstance(chunk, str):
+            data = utf8(chunk)
+        elif isinstance(chunk, bytes | bytearray | memoryview):
+            data = bytes(chunk)
+        else:
+            raise JsTypeError(NO_BYTES)
+        if data and not self.left:
+            self.chunks.append(data)
+        self.wake()
+
+    def end(self, error: Exception | None = None) -> None:
+        """Nothing more comes; an error is what the reader gets after the chunks."""
+        self.over, self.error = True, error
+        self.wake()
+
+    def leave(self) -> None:
+        """Nobody reads any more."""
+        self.left = True
+        self.chunks.clear()
+        self.wake()
+
+    async def change(self) -> None:
+        """Return when something has happened on the other side."""
+        await self.changed.wait()
+
+    def wake(self) -> None:
+        """Let whoever waits for the other side look again."""
+        self.changed.set()
+        self.changed = Event()
+
+
+class Controller(JsProxy):
+    """What a source of a ReadableStream fills it by."""
+
+    js_name = "ReadableStreamDefaultController"
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    @property
+    def desiredSize(self) -> int:
+        """How many more chunks are wanted."""
+        return CHUNKS_WAITING_MAX - len(self._channel.chunks)
+
+    def enqueue(self, chunk: object) -> None:
+        """Hand over a chunk.
+
+        Raises:
+            JsTypeError: it is no bytes, or the stream is closed.
+        """
+        self._channel.put(chunk)
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        self._channel.end()
+
+    def error(self, reason: object = None) -> None:
+        """Nothing more comes, for a reason that the reader is told."""
+        why = reason if isinstance(reason, Exception) else JsException(reason)
+        self._channel.end(why)
+
+
+def filled_by(source: Any) -> AsyncGenerator[bytes, None]:
+    """The chunks of a source: an object with `start`, which is called now, `pull` and `cancel`."""
+    channel = Channel()
+    controller = Controller(channel)
+    start = source.get("start")
+    begun = None if start is None else start(controller)
+    started = asyncio.ensure_future(begun) if isinstance(begun, Awaitable) else None
+    if started is not None:
+        started.add_done_callback(lambda done: _started(channel, done))
+    return _pulled(channel, controller, source, started)
+
+
+def _started(channel: Channel, done: Future[Any]) -> None:
+    error = None if done.cancelled() else done.exception()
+    if isinstance(error, Exception):
+        channel.end(error)
+    channel.wake()
+
+
+async def _pulled(
+    channel: Channel, controller: Controller, source: Any, started: Future[Any] | None
+) -> AsyncGenerator[bytes, None]:
+    """Ask the source when the reader wants more, and tell it when the reader leaves early."""
+    pull = source.get("pull")
+    try:
+        while True:
+            while channel.chunks:
+                yield channel.chunks.popleft()
+            if channel.over:
+                break
+            if pull is None or (started is not None and not started.done()):
+                await channel.change()
+            else:
+                await _asked(pull, controller, channel)
+    except GeneratorExit:
+        channel.leave()
+        await _called(source.get("cancel"), None)
+        raise
+    if channel.error is not None:
+        raise channel.error
+
+
+async def _asked(pull: Any, controller: Controller, channel: Channel) -> None:
+    """Let the source put a chunk; wait, if it does so later."""
+    await _called(pull, controller)
+    if not channel.chunks and not channel.over:
+        await channel.change()
+
+
+async def chunks_of(channel: Channel) -> AsyncGenerator[bytes, None]:
+    """The chunks as they come; whoever waits for room is told of it."""
+    try:
+        while True:
+            while channel.chunks:
+                yield channel.chunks.popleft()
+                channel.wake()
+            if channel.over:
+                break
+            await channel.change()
+    finally:
+        channel.leave()
+    if channel.error is not None:
+        raise channel.error
+
+
+async def _called(function: Any, argument: object) -> None:
+    result = None if function is None else function(argument)
+    if isinstance(result, Awaitable):
+        await result
