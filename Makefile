@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest -q
 # Paths that exist: a checkout may not have all of them.
 TYPED := $(wildcard src tests/typing)
 
-.PHONY: help setup run test fmt lint types sim crash big conformance bench docs
+.PHONY: help setup run test fmt lint types sim crash big conformance browser bench docs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ setup: .venv/.installed ## create .venv and install wakeful with its development
 
 .venv/.bench: .venv/.installed
 	@$(PIP) --no-build-isolation -e '.[dev,bench]'
+	@touch $@
+
+.venv/.browser: .venv/.installed
+	@$(PIP) --no-build-isolation -e '.[dev,browser]'
 	@touch $@
 
 run: setup ## serve the counter example on http://127.0.0.1:8787
@@ -75,6 +79,11 @@ big: setup ## measure one actor with a SQL database of 500 MB
 
 conformance: setup ## run the same Durable Objects on Cloudflare's workerd and on wakeful, and compare (needs npm once)
 	@$(BIN)/python -m conformance.run $(ROW)
+
+browser: .venv/.browser ## try the chat example in Debian's chromium (installs it by apt if it is missing)
+	@command -v chromium >/dev/null || { $(if $(filter-out 0,$(shell id -u)),sudo )apt-get update -qq && \
+		$(if $(filter-out 0,$(shell id -u)),sudo )apt-get install -y -qq --no-install-recommends chromium; }
+	@$(PYTEST) tests/browser
 
 bench: .venv/.bench ## measure against the targets, next to other systems
 	@$(BIN)/python -m bench.run
