@@ -79,9 +79,13 @@ def test_wrong_alarms_are_refused(tmp_path: Path) -> None:
             error = await raised(_later(storage.setAlarm, when))
             assert isinstance(error, JsTypeError)
             assert error.message == "setAlarm() cannot be called with an alarm time <= 0"
-        for when in (float("nan"), "soon", None):
+        for when in (float("nan"), float("inf")):
             error = await raised(_later(storage.setAlarm, when))
             assert "not a valid Date" in error.message
+        for when in ("soon", None, True, 2**60, {}):
+            error = await raised(_later(storage.setAlarm, when))
+            assert "parameter 1 is not of type 'date'" in error.message
+        assert "after 2189" in (await raised(_later(storage.setAlarm, 1e15))).message
         storage.setAlarm(1)
         assert await storage.getAlarm() == START_MS
 
@@ -93,7 +97,7 @@ def test_wrong_alarms_are_refused(tmp_path: Path) -> None:
             await worker.stub().do()
             await asyncio.sleep(1)
             assert len(worker.log) == 1
-        source = methods("async def set(self):\n    await self.ctx.storage.setAlarm(9e15)")
+        source = methods("async def set(self):\n    await self.ctx.storage.setAlarm(4e12)")
         async with running(tmp_path, source) as worker:
             error = await raised(worker.stub().set())
             assert "must have an alarm() handler" in error.message

@@ -1,7 +1,9 @@
 """Key-value storage and transactions: conformance rows D and E."""
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from enum import IntEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -415,3 +417,46 @@ async def test_a_reset_undoes_a_transaction(tmp_path: Path) -> None:
 async def _later(make: Any) -> Any:
     result = make()
     return await result if hasattr(result, "__await__") else result
+
+
+def test_there_are_no_bookmarks(tmp_path: Path) -> None:
+    async def probe(self: Any) -> None:
+        for name in ("getCurrentBookmark", "getBookmarkForTime", "onNextSessionRestoreBookmark"):
+            with pytest.raises(JsException, match="does not implement point-in-time recovery"):
+                getattr(self.ctx.storage, name)(1)
+
+    inside(probe, tmp_path)
+
+
+def test_values_only_python_has(tmp_path: Path) -> None:
+    """What arrives of them, and what is refused, in the words of Cloudflare's SDK."""
+
+    class Plain:
+        pass
+
+    class Level(IntEnum):
+        HIGH = 3
+
+    async def probe(self: Any) -> None:
+        storage = self.ctx.storage
+        aware = datetime(2026, 1, 2, 3, 4, 5, 678_912, tzinfo=timezone(timedelta(hours=2)))
+        await storage.put("v", {7: "int", 2.5: "float", None: "none", "s": Level.HIGH})
+        assert await storage.get("v") == {
+            **{"7": "int", "2.5": "float", "undefined": "none", "s": 3}
+        }
+        await storage.put("v", [aware, memoryview(b"ab"), {1, "a"}, 2.0, 2**60, ValueError("no")])
+        date, data, both, whole, large, error = await storage.get("v")
+        assert date.timestamp() == 1767315845.678
+        assert date.tzinfo is None
+        assert (data, both, large) == (b"ab", {1, "a"}, 2**60)
+        assert isinstance(whole, int)
+        assert str(error) == "no"
+        for value in ((1,), bytearray(b"a"), {"a": (1,)}, asyncio.Future()):
+            with pytest.raises(TypeError):
+                await storage.put("v", value)
+        for value in (Plain(), 1j, range(3), Decimal(1), frozenset({1}), len, object, Plain):
+            with pytest.raises(DataCloneError):
+                await storage.put("v", [value])
+        assert len(await storage.get("v")) == 6
+
+    inside(probe, tmp_path)

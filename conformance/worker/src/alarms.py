@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import js
 from facts import inside, now, outcome
 
 FAR = 4_000_000_000_000
@@ -99,3 +100,61 @@ async def G17(self, given):
 @inside
 async def say(self, given):
     self.log.append(given["value"])
+
+
+@inside
+async def G26(self, given):
+    storage, found = self.ctx.storage, []
+    for when in (
+        *(4e12, 4e12 + 0.9, "4000000000000", "x", "", True, 0.5, 1e300, float("inf")),
+        *(float("-inf"), {}, [], js.Date.new(-1), js.Date.new(4e12)),
+        *(2**60, 8.64e15, 8.64e15 + 1, 9223372036854, 9223372036855),
+    ):
+        found.append(await outcome(lambda when=when: storage.setAlarm(when)))
+        alarm = await storage.getAlarm()
+        found.append(alarm if alarm is None or alarm > 3e12 else "now")
+        await storage.deleteAlarm()
+    return found
+
+
+@inside
+async def G27(self, given):
+    storage = self.ctx.storage
+    found = [
+        await outcome(call)
+        for call in (
+            *(lambda: storage.setAlarm(4e12, 5), lambda: storage.getAlarm(5)),
+            lambda: storage.deleteAlarm("x"),
+            lambda: storage.setAlarm(4e12, allowUnconfirmed=True, allowConcurrency=True),
+            lambda: storage.getAlarm(allowConcurrency=True),
+            lambda: storage.deleteAlarm({"allowConcurrency": True}),
+            *(lambda: storage.deleteAll(5), lambda: storage.deleteAlarm()),
+            lambda: storage.getAlarm(),
+        )
+    ]
+
+    async def fails(inner):
+        await inner.deleteAlarm()
+        raise js.Error.new("no")
+
+    async def holds(inner):
+        await inner.setAlarm(4e12 + 1)
+
+    async def outer(txn):
+        await txn.setAlarm(4e12)
+        await outcome(lambda: storage.transaction(fails))
+        found.append(await txn.getAlarm())
+        await storage.transaction(holds)
+        found.append(await storage.getAlarm())
+        txn.rollback()
+
+    def sync_fails():
+        storage.deleteAlarm()
+        raise js.Error.new("no")
+
+    await storage.transaction(outer)
+    found.append(await storage.getAlarm())
+    storage.transactionSync(lambda: storage.setAlarm(4e12))
+    found.append(await storage.getAlarm())
+    await outcome(lambda: storage.transactionSync(sync_fails))
+    return [*found, await storage.getAlarm()]

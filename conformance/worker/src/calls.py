@@ -3,7 +3,8 @@
 import asyncio
 from datetime import datetime
 
-from facts import inside, outcome, wait, worker
+import js
+from facts import inside, now, outcome, wait, worker
 
 RESERVED = ["alarm", "webSocketMessage", "webSocketClose", "webSocketError", "dup"]
 
@@ -168,6 +169,70 @@ async def B31(env, given, made):
 
 
 @worker
+async def B33(env, given, made):
+    stub, found = env.PROBE.getByName("B33"), []
+    for kind in ("Error", "TypeError", "RangeError", "SyntaxError", "ReferenceError", "EvalError"):
+        found.append(await outcome(lambda kind=kind: stub.fail(kind, "boom")))
+    for how in ("empty", "relay", "deep", "constructed", "rejected"):
+        found.append(await outcome(lambda how=how: stub.run("failing", {"how": how})))
+    return [*found, await stub.add(1)]
+
+
+@worker
+async def B34(env, given, made):
+    stub = env.PROBE.getByName("B34")
+
+    def raises(*args):
+        raise js.RangeError.new("of the callback")
+
+    async def both(a, b):
+        return [a, b]
+
+    async def length():
+        return len(await stub.echo("x" * 100_000))
+
+    return [
+        await outcome(call)
+        for call in (
+            *(lambda: stub.echo(), lambda: stub.echo(None)),
+            *(lambda: stub.echo(None), lambda: stub.synchronous(2), lambda: stub.nothing()),
+            *(lambda: stub.inherited(), lambda: stub.echo([len(stub.id.toString())])),
+            lambda: stub.echo({"a": {"b": [1, "x", None, True]}}),
+            *(lambda: stub.echo(""), lambda: stub.echo([]), lambda: stub.echo({})),
+            *(lambda: stub.echo(js.RangeError.new("as a value")), lambda: stub.echo(float(2**53))),
+            lambda: stub.echo(-(2**70)),
+            lambda: stub.echo([datetime.fromtimestamp(0), b"\x01", set()]),
+            *(length, lambda: stub.call(raises), lambda: stub.call(both), lambda: stub.keep(1)),
+        )
+    ]
+
+
+@worker
+async def B35(env, given, made):
+    stub = env.PROBE.getByName("B35")
+
+    async def get(url, options):
+        response = await stub.fetch(url, **options)
+        return [response.status, await response.json()]
+
+    return [
+        await outcome(lambda url=url, options=options: get(url, options))
+        for url, options in (
+            *(("http://h/a b?q=1 2#frag", {}), ("https://example.com:8443/x/../y", {})),
+            *(
+                ("http://H/é", {}),
+                ("http://h", {}),
+                ("http://h/", {"method": "put", "body": "text"}),
+            ),
+            *(("http://h/", {"method": "DELETE"}), ("http://h/", {"method": "POST", "body": ""})),
+            *(("/rel", {}), ("h/rel", {}), ("", {}), ("http://h/", {"method": "GET", "body": "x"})),
+            *(("http://user:pass@h/", {}), ("http://h/%2F%20", {})),
+            ("http://h/", {"method": "B A D"}),
+        )
+    ]
+
+
+@worker
 async def B32(env, given, made):
     stub = env.PROBE.getByName("B32")
 
@@ -203,3 +268,17 @@ async def I2(env, given, made):
 @inside
 async def pending(self, given):
     self.ctx.waitUntil(wait(14_000))
+
+
+@inside
+async def failing(self, given):
+    stub, how = self.env.PROBE.getByName("B33 other"), given["how"]
+    if how == "empty":
+        raise js.Error.new()
+    if how == "relay":
+        return await stub.fail("RangeError", "from afar")
+    if how == "deep":
+        return await stub.run("failing", {"how": "relay"})
+    if how == "constructed":
+        return await self.env.FAILING.getByName(f"B33 {now()}").hello()
+    raise js.SyntaxError.new("rejected")

@@ -29,6 +29,9 @@ class Base(DurableObject):
         self.log = []
         made[ctx.id.name] = made.get(ctx.id.name, 0) + 1
 
+    def inherited(self):
+        return "inherited"
+
     async def run(self, row, given=None):
         return json.dumps(plain(await in_object[row](self, given or {})))
 
@@ -38,10 +41,19 @@ class Probe(Base):
         self.count += by
         return self.count
 
+    def synchronous(self, n):
+        return n * 2
+
+    async def nothing(self):
+        pass
+
+    async def keep(self, value):
+        return value
+
     async def whoami(self):
         return [self.ctx.id.toString(), self.ctx.id.name]
 
-    async def echo(self, value):
+    async def echo(self, value=None):
         return value
 
     async def fail(self, kind, text):

@@ -134,3 +134,29 @@ async def A21(env, given, made):
         await outcome(lambda: env.PROBE.newUniqueId({"jurisdiction": "eu"})),
         await outcome(lambda: env.PROBE.jurisdiction("eu")),
     ]
+
+
+@worker
+async def A22(env, given, made):
+    found = []
+    names = ["\ud800", "é😀", "a\0b", " ", True, 1.5, -0.0, 1e21, [1, 2], {"a": 1}, "x" * 2000]
+    for name in names:
+        id = env.PROBE.idFromName(name)
+        text, inside = await env.PROBE.get(id).whoami()
+        length = None if inside is None else units(inside)
+        found.append([id.toString(), units(id.name), text == id.toString(), length])
+    id = env.PROBE.idFromName("a")
+    for call in (
+        *(lambda: id.equals("x"), lambda: env.PROBE.get(id, {"locationHint": 5}).name),
+        *(lambda: len(str(id)), lambda: env.PROBE.idFromString(5)),
+        *(lambda: env.PROBE.newUniqueId({}).name, lambda: id.jurisdiction),
+        lambda: env.PROBE.idFromString(id.toString() + " "),
+        lambda: env.PROBE.getByName("b").id.name,
+    ):
+        found.append(await outcome(call))
+    return found
+
+
+def units(text):
+    """How long JavaScript says it is."""
+    return len(text.encode("utf-16-le")) // 2

@@ -59,4 +59,44 @@ export const inObject = {
   },
   async G17({ ctx: { storage } }) { return await storage.get("named"); },
   async say(self, given) { self.log.push(given.value); return null; },
+  async G26({ ctx: { storage } }) {
+    const found = [];
+    for (const when of [
+      4e12, 4e12 + 0.9, "4000000000000", "x", "", true, 0.5, 1e300, Infinity, -Infinity, {}, [],
+      new Date(-1), new Date(4e12), 2n ** 60n, 8.64e15, 8.64e15 + 1, 9223372036854, 9223372036855,
+    ]) {
+      found.push(await outcome(() => storage.setAlarm(when)));
+      const set = await storage.getAlarm();
+      found.push(set === null || set > 3e12 ? set : "now");
+      await storage.deleteAlarm();
+    }
+    return found;
+  },
+  async G27({ ctx: { storage } }) {
+    const found = [];
+    for (const call of [
+      () => storage.setAlarm(4e12, 5), () => storage.getAlarm(5), () => storage.deleteAlarm("x"),
+      () => storage.setAlarm(4e12, { allowUnconfirmed: true, allowConcurrency: true }),
+      () => storage.getAlarm({ allowConcurrency: true }), () => storage.deleteAlarm({ allowConcurrency: true }),
+      () => storage.deleteAll(5), () => storage.deleteAlarm(), () => storage.getAlarm(),
+    ]) {
+      found.push(await outcome(call));
+    }
+    await storage.transaction(async (txn) => {
+      await txn.setAlarm(4e12);
+      await outcome(() => storage.transaction(async (inner) => {
+        await inner.deleteAlarm();
+        throw new Error("no");
+      }));
+      found.push(await txn.getAlarm());
+      await storage.transaction(async (inner) => { await inner.setAlarm(4e12 + 1); });
+      found.push(await storage.getAlarm());
+      txn.rollback();
+    });
+    found.push(await storage.getAlarm());
+    storage.transactionSync(() => { storage.setAlarm(4e12); });
+    found.push(await storage.getAlarm());
+    await outcome(() => storage.transactionSync(() => { storage.deleteAlarm(); throw new Error("no"); }));
+    return [...found, await storage.getAlarm()];
+  },
 };

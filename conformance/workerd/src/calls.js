@@ -107,6 +107,51 @@ export const inWorker = {
     for (const value of values) found.push(await stub.echo(value));
     return found;
   },
+  async B33(env) {
+    const stub = env.PROBE.getByName("B33");
+    const found = [];
+    for (const kind of ["Error", "TypeError", "RangeError", "SyntaxError", "ReferenceError", "EvalError"]) {
+      found.push(await outcome(() => stub.fail(kind, "boom")));
+    }
+    for (const how of ["empty", "relay", "deep", "constructed", "rejected"]) {
+      found.push(await outcome(() => stub.run("failing", { how })));
+    }
+    return [...found, await stub.add(1)];
+  },
+  async B34(env) {
+    const stub = env.PROBE.getByName("B34");
+    const found = [];
+    for (const call of [
+      () => stub.echo(), () => stub.echo(undefined), () => stub.echo(null),
+      () => stub.synchronous(2), () => stub.nothing(), () => stub.inherited(), () => stub.echo([stub.id.toString().length]),
+      () => stub.echo({ a: { b: [1, "x", null, true] } }), () => stub.echo(""), () => stub.echo([]),
+      () => stub.echo({}), () => stub.echo(new RangeError("as a value")), () => stub.echo(2 ** 53),
+      () => stub.echo(-(2n ** 70n)), () => stub.echo([new Date(0), new Uint8Array([1]).buffer, new Set()]),
+      () => stub.echo("x".repeat(100_000)).then((text) => text.length),
+      () => stub.call(() => { throw new RangeError("of the callback"); }),
+      () => stub.call(async (a, b) => [a, b]), () => stub.keep(1),
+    ]) {
+      found.push(await outcome(call));
+    }
+    return found;
+  },
+  async B35(env) {
+    const stub = env.PROBE.getByName("B35");
+    const get = async (url, init) => {
+      const response = await stub.fetch(url, init);
+      return [response.status, await response.json()];
+    };
+    const found = [];
+    for (const [url, init] of [
+      ["http://h/a b?q=1 2#frag"], ["https://example.com:8443/x/../y"], ["http://H/é"], ["http://h"],
+      ["http://h/", { method: "put", body: "text" }], ["http://h/", { method: "DELETE" }],
+      ["http://h/", { method: "POST", body: "" }], ["/rel"], ["h/rel"], [""], ["http://h/", { method: "GET", body: "x" }],
+      ["http://user:pass@h/"], ["http://h/%2F%20"], ["http://h/", { method: "B A D" }],
+    ]) {
+      found.push(await outcome(() => get(url, init)));
+    }
+    return found;
+  },
   async B32(env) {
     const stub = env.PROBE.getByName("B32");
     const get = (path) => outcome(async () => (await stub.fetch("http://h/" + path)).status);
@@ -127,5 +172,13 @@ export const inWorker = {
   },
 };
 export const inObject = {
+  async failing(self, { how }) {
+    const stub = self.env.PROBE.getByName("B33 other");
+    if (how === "empty") throw new Error();
+    if (how === "relay") return await stub.fail("RangeError", "from afar");
+    if (how === "deep") return await stub.run("failing", { how: "relay" });
+    if (how === "constructed") return await self.env.FAILING.getByName("B33 " + Math.random()).hello();
+    return await Promise.reject(new SyntaxError("rejected"));
+  },
   async pending(self) { self.ctx.waitUntil(scheduler.wait(14_000)); return null; },
 };

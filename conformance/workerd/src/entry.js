@@ -27,6 +27,7 @@ class Base extends DurableObject {
     made.set(name, (made.get(name) ?? 0) + 1);
   }
 
+  inherited() { return "inherited"; }
   async run(row, given) {
     return JSON.stringify(plain(await inObject[row](this, given ?? {})));
   }
@@ -35,6 +36,9 @@ class Base extends DurableObject {
 export class Probe extends Base {
   get property() { return "property"; }
   async add(by) { return (this.count += by); }
+  synchronous(n) { return n * 2; }
+  async nothing() {}
+  async keep(value) { return value; }
   async whoami() { return [this.ctx.id.toString(), this.ctx.id.name ?? null]; }
   async echo(value) { return value; }
   async fail(kind, text) { this.count += 1; throw new globalThis[kind](text); }

@@ -72,6 +72,23 @@ export const inWorker = {
     const id = env.PROBE.idFromName("A20");
     return [await env.PROBE.get(id).add(1), await env.PROBE.get(id).add(1)];
   },
+  async A22(env) {
+    const found = [];
+    for (const name of ["\ud800", "é😀", "a\0b", " ", true, 1.5, -0, 1e21, [1, 2], { a: 1 }, "x".repeat(2000)]) {
+      const id = env.PROBE.idFromName(name);
+      const inside = await env.PROBE.get(id).whoami();
+      found.push([id.toString(), id.name.length, inside[0] === id.toString(), inside[1]?.length ?? null]);
+    }
+    const id = env.PROBE.idFromName("a");
+    for (const call of [
+      () => id.equals("x"), () => env.PROBE.get(id, { locationHint: 5 }).name, () => String(id).length,
+      () => env.PROBE.idFromString(5), () => env.PROBE.newUniqueId({}).name, () => id.jurisdiction,
+      () => env.PROBE.idFromString(id.toString() + " "), () => env.PROBE.getByName("b").id.name,
+    ]) {
+      found.push(await outcome(call));
+    }
+    return found;
+  },
   async A21(env) {
     return [await outcome(() => env.PROBE.newUniqueId({ jurisdiction: "eu" })),
       await outcome(() => env.PROBE.jurisdiction("eu"))];

@@ -60,9 +60,10 @@ def reset_by(error: BaseException, *, overloaded: bool = False) -> ObjectReset:
 
 
 def thrown(error: BaseException) -> JsException:
-    """What code of an object raised, as the caller hears of it."""
+    """What code of an object raised, as the caller hears of it; marks of its own stay behind."""
     told = twin(error)
     told.remote = True
+    told.retryable = told.overloaded = told.durableObjectReset = False
     return told
 
 

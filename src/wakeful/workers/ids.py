@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Final
 
 from wakeful.workers.proxies import JsException, JsProxy, JsTypeError
-from wakeful.workers.values import js_string, utf8
+from wakeful.workers.values import js_string, raw_utf8, stored_text, utf8
 
 HALF_BYTES: Final = 16
 NAME_BYTES_MAX: Final = 1024  # an object is told its own name up to this size
@@ -87,7 +87,7 @@ class IdSpace:
     def from_name(self, name: object) -> DurableObjectId:
         """The id of a name: always the same one."""
         text = js_string(name)
-        return self._id(self._mac(utf8(text)), text)
+        return self._id(self._mac(raw_utf8(text)), stored_text(text))
 
     def new_unique(self) -> DurableObjectId:
         """An id that no object has had."""

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from wakeful.workers.proxies import JsTypeError, options_of
+from wakeful.workers.values import SAFE_INT_MAX, milliseconds
 
 PLACES: Final[Mapping[str, tuple[int, str]]] = {
     "get": (2, "GetOptions"),
@@ -22,6 +24,8 @@ PLACES: Final[Mapping[str, tuple[int, str]]] = {
     "deleteAlarm": (1, "SetAlarmOptions"),
 }
 INT32: Final = 2**31
+ALARM_MS_MAX: Final = (2**63 - 1) // 1_000_000  # what 64 bits of nanoseconds hold
+NO_DATE: Final = "Failed to execute 'setAlarm' on '{on}': parameter 1 is not of type 'date'."
 
 
 def options(on: str, call: str, given: object, named: Mapping[str, Any]) -> dict[str, Any]:
@@ -42,6 +46,22 @@ def options(on: str, call: str, given: object, named: Mapping[str, Any]) -> dict
             f"Failed to execute '{call}' on '{on}': parameter {position} is not of type '{kind}'."
         )
     return options_of(given, named.items())
+
+
+def alarm_time(on: str, when: object) -> int:
+    """The time of an alarm, in milliseconds since 1970.
+
+    Raises:
+        JsTypeError: it is no time, or too late a one.
+    """
+    if isinstance(when, bool) or not isinstance(when, int | float | datetime):
+        raise JsTypeError(NO_DATE.format(on=on))
+    if isinstance(when, int) and abs(when) > SAFE_INT_MAX:
+        raise JsTypeError(NO_DATE.format(on=on))
+    ms = milliseconds(when)
+    if ms > ALARM_MS_MAX:
+        raise JsTypeError("This API doesn't support dates after 2189.")
+    return math.floor(ms)
 
 
 def int32(value: object) -> int:

@@ -101,6 +101,18 @@ class JsSyntaxError(JsException, ValueError):
     js_name = "SyntaxError"
 
 
+class JsReferenceError(JsException):
+    """JavaScript's ReferenceError."""
+
+    js_name = "ReferenceError"
+
+
+class JsEvalError(JsException):
+    """JavaScript's EvalError."""
+
+    js_name = "EvalError"
+
+
 class JsURIError(JsException, ValueError):
     """JavaScript's URIError, for text that is no part of a URL."""
 

@@ -12,9 +12,8 @@ Source:  Cloudflare docs on the storage API; workerd actor-state.c++.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NoReturn, TypeVar
 
 import msgspec
 
@@ -22,13 +21,13 @@ from wakeful.ports import KV_PREFIX
 from wakeful.runtime.alarms import EVER_NS, can_have_alarm
 from wakeful.runtime.gated import Gated
 from wakeful.workers import stored, strict
-from wakeful.workers.options import int32
+from wakeful.workers.options import alarm_time, int32
 from wakeful.workers.options import options as options_for
 from wakeful.workers.proxies import JsArray, JsDict, JsException, JsProxy, JsTypeError, options_of
 from wakeful.workers.sql import SqlStorage
 from wakeful.workers.strict import Strict
 from wakeful.workers.transactions import Savepoint, Transaction, run_transaction
-from wakeful.workers.values import copied, js_string, milliseconds, stored_text
+from wakeful.workers.values import copied, js_string, stored_text
 
 V = TypeVar("V")
 
@@ -53,6 +52,9 @@ NO_KV: Final = (
 )
 NO_SQL: Final = "SQL is not enabled for this Durable Object class. To enable it, " + _ENABLE.format(
     ""
+)
+NO_BOOKMARKS: Final = (
+    "This Durable Object's storage back-end does not implement point-in-time recovery."
 )
 MS_NS: Final = 1_000_000
 
@@ -260,7 +262,7 @@ class KeyValues(JsProxy):
             JsTypeError: it is no time, or the class has no `alarm()`.
         """
         confirmed = self._confirmed("setAlarm", options, named)
-        gated, ms = self._cells.gated, math.floor(milliseconds(when))
+        gated, ms = self._cells.gated, alarm_time(self.js_name, when)
         if ms <= 0:
             raise JsTypeError("setAlarm() cannot be called with an alarm time <= 0")
         if not can_have_alarm(gated.activation.type):
@@ -357,6 +359,16 @@ class Storage(KeyValues):
     async def sync(self) -> None:
         """Return when everything written before is durable."""
         await self._cells.gated.sync()
+
+    def getCurrentBookmark(self, *_: object, **__: object) -> NoReturn:
+        """Refuse: there is no recovery of an earlier state.
+
+        Raises:
+            JsException: always.
+        """
+        raise JsException(NO_BOOKMARKS)
+
+    getBookmarkForTime = onNextSessionRestoreBookmark = getCurrentBookmark
 
     def transaction(self, callback: Callable[[Any], object]) -> Awaitable[Any]:
         """Call back with a transaction; what it writes is kept, or undone if it raises.

@@ -15,6 +15,7 @@ from wakeful.workers.calls import Event, Pending, Run, call, failed, sent_argume
 from wakeful.workers.failures import twin, undelivered
 from wakeful.workers.ids import DurableObjectId
 from wakeful.workers.proxies import JsException, options_of
+from wakeful.workers.web import urls
 from wakeful.workers.web.outgoing import make_request
 
 Deliver = Callable[[Event], Future[object]]
@@ -45,6 +46,7 @@ class Stub:
             JsTypeError: there is no such request.
         """
         request = make_request(resource, options_of(options, named.items()))
+        request.url = urls.sent(request.url)
         return self._call(lambda target: target.fetch(request), remote=True)
 
     def __getattr__(self, name: str) -> Method:

@@ -245,12 +245,19 @@ def utf8(text: str) -> bytes:
         return pairs.decode("utf-16-le", "replace").encode()
 
 
+def raw_utf8(text: str) -> bytes:
+    """Text as V8 hands it to others: half a surrogate pair is three bytes, which are no UTF-8."""
+    if text.isascii() or not _HALVES.search(text):
+        return text.encode()
+    units = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    return units.encode("utf-8", "surrogatepass")
+
+
 def stored_text(text: str) -> str:
-    """Text as SQLite has it: of half a surrogate pair three U+FFFD are left, one for each byte."""
+    """Text as SQLite gives it back: of half a surrogate pair three U+FFFD are left."""
     if text.isascii() or not _HALVES.search(text):
         return text
-    units = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
-    return units.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    return raw_utf8(text).decode("utf-8", "replace")
 
 
 def milliseconds(value: object) -> float:

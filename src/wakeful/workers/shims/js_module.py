@@ -6,9 +6,11 @@ from types import ModuleType
 from typing import Any, Final
 
 from wakeful.workers.proxies import (
+    JsEvalError,
     JsException,
     JsProxy,
     JsRangeError,
+    JsReferenceError,
     JsSyntaxError,
     JsTypeError,
     JsURIError,
@@ -53,6 +55,8 @@ def js_module(environment: Environment) -> ModuleType:
             "TypeError": JsTypeError,
             "RangeError": JsRangeError,
             "SyntaxError": JsSyntaxError,
+            "ReferenceError": JsReferenceError,
+            "EvalError": JsEvalError,
             "URIError": JsURIError,
             "Object": objects.Object,
             "JSON": objects.JSON,

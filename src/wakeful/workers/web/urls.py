@@ -81,6 +81,13 @@ def parse(url: object, base: str | None = None) -> Parsed:
     return Parsed(scheme, user, password, host, port, _path(path), query, fragment)
 
 
+def sent(url: str) -> str:
+    """What of a URL reaches who is asked: neither user and password, nor the fragment."""
+    if "#" not in url and "@" not in url:
+        return url
+    return parse(url)._replace(user="", password="", fragment="").text()
+
+
 def _split(rest: str) -> tuple[str, str, str]:
     parts = PARTS.fullmatch(rest)
     assert parts is not None
