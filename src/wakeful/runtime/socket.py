@@ -338,7 +338,7 @@ class Socket(WebSocket):
     def finish(self, code: int, *, clean: bool) -> bool:
         """Its last event has been handled; whether it is over."""
         if clean:
-            self.answer_close(code)
+            self._answer_close(code)
         self.over = True
         return True
 
@@ -361,7 +361,7 @@ class Socket(WebSocket):
         if self._wire is not None:
             self._wire.drop()
 
-    def answer_close(self, code: int) -> None:
+    def _answer_close(self, code: int) -> None:
         """Its last event has been handled: answer the client's close frame, if nobody has."""
         if not self.closed_by_actor:
             self._put(partial(_close, code, ""))
