@@ -85,3 +85,23 @@ async def test_a_handler_must_answer_with_a_response(tmp_path: Path) -> None:
     async with running(tmp_path, source) as worker:
         error = await raised(worker.stub().fetch("http://h/"))
         assert "did not resolve to 'Response'" in error.message
+
+
+OLD_OBJECT = """
+class Thing(DurableObject):
+    def __init__(self, state, env):
+        self.state = state
+
+    async def on_fetch(self, request, env, ctx):
+        import js
+        same = ctx is self.state and env.OBJECT is not None
+        return js.Response.new(f"{request.method} {request.js_name} {same}")
+"""
+
+
+@virtual
+async def test_an_object_whose_handler_is_named_as_of_old(tmp_path: Path) -> None:
+    async with running(tmp_path, OLD_OBJECT) as worker:
+        response = await worker.stub().fetch("http://h/")
+        assert await response.text() == "GET Request True"
+        assert "does not implement" in str(await raised(worker.stub().on_fetch()))

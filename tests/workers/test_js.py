@@ -340,3 +340,14 @@ def test_what_is_not_provided_says_so(js: Any) -> None:
         _ = js.HTMLRewriter
     assert not hasattr(js, "nonsense")
     assert js.globalThis is js
+
+
+async def test_streams_of_iterables(js: Any) -> None:
+    async def chunks() -> Any:
+        yield b"a"
+        yield b"b"
+
+    proxy = shim_modules(Recorded().environment)["pyodide.ffi"].create_proxy(chunks())
+    make = getattr(js.ReadableStream, "from")
+    assert await js.Response.new(make(proxy)).text() == "ab"
+    assert await js.Response.new(make([b"c", b"d"])).text() == "cd"

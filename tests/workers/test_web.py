@@ -468,6 +468,37 @@ def test_parts_of_a_url() -> None:
     assert url.searchParams.get("y") == "2"
 
 
+def test_parts_of_a_url_can_be_set() -> None:
+    url = URL("http://u@h:81/a?x=1#f")
+    url.pathname = "b c/../d?e"
+    url.search = "y=é"
+    url.hash = "#g h"
+    url.host, url.username = "other:443", ""
+    assert url.href == "http://other:443/d%3Fe?y=%C3%A9#g%20h"
+    assert url.searchParams.get("y") == "é"
+    url.searchParams.append("z", "1 2")
+    url.searchParams.set("y", "n")
+    assert url.search == "?y=n&z=1+2"
+    url.searchParams.delete("y")
+    url.searchParams.sort()
+    url.protocol, url.hostname, url.hash, url.password = "https:", "Third", "", "p"
+    assert url.href == "https://third/d%3Fe?z=1+2"
+    url.port, url.username = 8080, "u"
+    assert (url.href, url.host) == ("https://u:p@third:8080/d%3Fe?z=1+2", "third:8080")
+    url.host = "fourth"
+    assert url.host == "fourth:8080"
+    for wrong in ("a b", "x/y", "c@d"):
+        url.host = url.hostname = wrong
+    url.port, url.protocol = "70000", "gopher"
+    assert url.origin == "https://fourth:8080"
+    url.search = ""
+    assert (url.searchParams.size, url.search) == (0, "")
+    url.href = "http://h/?q=1"
+    assert (url.href, url.searchParams.get("q")) == ("http://h/?q=1", "1")
+    with pytest.raises(TypeError, match="Invalid URL"):
+        url.href = "/relative"
+
+
 def test_search_params() -> None:
     params = URLSearchParams("?a=1&b=2&a=3")
     assert (params.get("a"), params.getAll("a"), params.has("c")) == ("1", ["1", "3"], False)

@@ -20,7 +20,7 @@ from wakeful.workers.proxies import JsTypeError
 from wakeful.workers.web.requests import JsRequest, Request
 
 OBJECT_HANDLERS: Final = frozenset(
-    {"fetch", "alarm", "webSocketMessage", "webSocketClose", "webSocketError"}
+    {"fetch", "on_fetch", "alarm", "webSocketMessage", "webSocketClose", "webSocketError"}
 )
 WORKER_HANDLERS: Final = frozenset(
     {"fetch", "scheduled", "queue", "email", "tail", "trace", "test"}

@@ -136,9 +136,13 @@ class Instance:
     async def fetch(self, request: JsRequest) -> Response:
         """Let it handle a request."""
         handler = self._class.exported.handler(self.target, "fetch")
+        given: tuple[Any, ...] = (Request(request),)
+        if handler is None:  # as objects had it before the SDK
+            handler = self._class.exported.handler(self.target, "on_fetch")
+            given = (request, self._class.env, self.state)
         if handler is None:
             raise JsTypeError(NO_FETCH)
-        response = _checked(await settled(handler(Request(request))), request)
+        response = _checked(await settled(handler(*given)), request)
         content = response.take()
         if isinstance(content, ReadableStream):
             content = relayed(self.gated, content)

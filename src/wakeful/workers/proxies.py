@@ -45,6 +45,31 @@ class JsProxy:
         """Do nothing: Python's garbage collector looks after it."""
 
 
+class PyProxy(JsProxy):
+    """A Python object handed to JavaScript: it is called and asked as the object itself."""
+
+    js_name = "PyProxy"
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        """Call the object."""
+        return self._target(*args, **named)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._target, name)
+
+    def unwrap(self) -> Any:
+        """The object."""
+        return self._target
+
+
+def unwrapped(value: Any) -> Any:
+    """The object that a proxy stands for."""
+    return value.unwrap() if isinstance(value, PyProxy) else value
+
+
 class JsException(JsProxy, Exception):
     """An error as JavaScript has it: a name and a message, and marks that say what to do.
 

@@ -10,7 +10,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any, Final
 
-from wakeful.workers.proxies import JsArray, JsBytes, JsDict, JsException, JsProxy
+from wakeful.workers.proxies import JsArray, JsBytes, JsDict, JsException, JsProxy, PyProxy
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.objects import JsMap
 from wakeful.workers.stacks import Stacks
@@ -18,26 +18,6 @@ from wakeful.workers.web.outgoing import make_fetch
 from wakeful.workers.web.responses import FetchResponse
 
 VERSION: Final = "0.28.2"  # of the series whose interface this is
-
-
-class PyProxy(JsProxy):
-    """A Python object handed to JavaScript: it is called and asked as the object itself."""
-
-    js_name = "PyProxy"
-
-    def __init__(self, target: Any) -> None:
-        self._target = target
-
-    def __call__(self, *args: Any, **named: Any) -> Any:
-        """Call the object."""
-        return self._target(*args, **named)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._target, name)
-
-    def unwrap(self) -> Any:
-        """The object."""
-        return self._target
 
 
 def to_js(

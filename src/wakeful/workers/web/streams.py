@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-from wakeful.workers.proxies import JsBytes, JsDict, JsProxy, JsTypeError, options_of
+from wakeful.workers.proxies import JsBytes, JsDict, JsProxy, JsTypeError, options_of, unwrapped
 from wakeful.workers.web.sources import filled_by
 
 
@@ -30,9 +30,15 @@ class ReadableStream(JsProxy):
     @classmethod
     def new(cls, source: Any = None, *_: Any, **named: Any) -> ReadableStream:
         """A stream that a source fills: an object with `start`, `pull` and `cancel`."""
-        if hasattr(source, "__aiter__"):
+        if hasattr(source, "__aiter__"):  # by Python code, which need not know of sources
             return cls(source)
         return cls(filled_by(options_of(source, named.items())))
+
+    @classmethod
+    def from_(cls, chunks: Any) -> ReadableStream:
+        """A stream of what an iterable gives, which may be asynchronous."""
+        chunks = unwrapped(chunks)
+        return cls(aiter(chunks) if hasattr(chunks, "__aiter__") else _once(chunks))
 
     @classmethod
     def of(cls, data: bytes) -> ReadableStream:
@@ -94,6 +100,9 @@ class ReadableStream(JsProxy):
 
     def __wakeful_transfer__(self) -> ReadableStream:
         return self
+
+
+setattr(ReadableStream, "from", ReadableStream.from_)  # a keyword of Python
 
 
 class Reader(JsProxy):

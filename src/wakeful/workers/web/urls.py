@@ -7,7 +7,7 @@ Source:  URL standard, sections 3 (hosts), 4.4 (parsing), 5 (application/x-www-f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
@@ -160,10 +160,11 @@ def _encoded(text: str, safe: str) -> str:
 class URLSearchParams(JsProxy):
     """The names and values of a query."""
 
-    __slots__ = ("_pairs",)
+    __slots__ = ("_changed", "_pairs")
     js_name = "URLSearchParams"
 
     def __init__(self, init: Any = "") -> None:
+        self._changed: Callable[[], None] = _nobody  # the URL that these are the query of
         if isinstance(init, str):
             self._pairs = parse_qsl(init.removeprefix("?"), keep_blank_values=True)
         else:
@@ -190,20 +191,24 @@ class URLSearchParams(JsProxy):
     def append(self, name: str, value: object) -> None:
         """Add a value."""
         self._pairs.append((name, js_string(value)))
+        self._changed()
 
     def set(self, name: str, value: object) -> None:
         """Put a value in place of all values of a name."""
         first = next((i for i, pair in enumerate(self._pairs) if pair[0] == name), self.size)
-        self.delete(name)
+        self._pairs = [pair for pair in self._pairs if pair[0] != name]
         self._pairs.insert(first, (name, js_string(value)))
+        self._changed()
 
     def delete(self, name: str) -> None:
         """Remove all values of a name."""
         self._pairs = [pair for pair in self._pairs if pair[0] != name]
+        self._changed()
 
     def sort(self) -> None:
         """Order by name."""
         self._pairs.sort(key=lambda pair: pair[0])
+        self._changed()
 
     def toString(self) -> str:
         """As a query has it, without the question mark."""
@@ -238,20 +243,35 @@ class URLSearchParams(JsProxy):
         return self.toString()
 
 
+def _nobody() -> None:
+    """Nobody has to hear of a change."""
+
+
 class URL(JsProxy):
-    """An absolute URL, part by part; it does not change."""
+    """An absolute URL, part by part. A part that is set to what it cannot be stays as it was."""
 
     __slots__ = ("_parsed", "searchParams")
     js_name = "URL"
+    _parsed: Parsed
+    searchParams: URLSearchParams
 
     def __init__(self, url: object, base: object = None) -> None:
-        self._parsed = parse(url, None if base is None else js_string(base))
-        self.searchParams = URLSearchParams(self._parsed.query)
+        self.searchParams = URLSearchParams()
+        self._take(parse(url, None if base is None else js_string(base)))
+        self.searchParams._changed = self._query_changed
 
     @property
     def href(self) -> str:
-        """The whole URL."""
+        """The whole URL.
+
+        Raises:
+            JsTypeError: it is set to what is no URL.
+        """
         return self._parsed.text()
+
+    @href.setter
+    def href(self, value: object) -> None:
+        self._take(parse(value))
 
     @property
     def origin(self) -> str:
@@ -263,45 +283,89 @@ class URL(JsProxy):
         """The scheme, with its colon."""
         return f"{self._parsed.scheme}:"
 
+    @protocol.setter
+    def protocol(self, value: object) -> None:
+        scheme = js_string(value).partition(":")[0].lower()
+        if scheme in PORTS:
+            port = "" if self._parsed.port == PORTS[scheme] else self._parsed.port
+            self._parsed = self._parsed._replace(scheme=scheme, port=port)
+
     @property
     def username(self) -> str:
         """The user."""
         return self._parsed.user
+
+    @username.setter
+    def username(self, value: object) -> None:
+        self._parsed = self._parsed._replace(user=_encoded(js_string(value), IN_USER))
 
     @property
     def password(self) -> str:
         """The password."""
         return self._parsed.password
 
+    @password.setter
+    def password(self, value: object) -> None:
+        self._parsed = self._parsed._replace(password=_encoded(js_string(value), IN_USER))
+
     @property
     def host(self) -> str:
         """Host and port."""
         return self._parsed.netloc()
+
+    @host.setter
+    def host(self, value: object) -> None:
+        text = js_string(value)
+        self._put_host(text if HOST.fullmatch(text) and ":" in text else f"{text}:{self.port}")
 
     @property
     def hostname(self) -> str:
         """The host without the port."""
         return self._parsed.host
 
+    @hostname.setter
+    def hostname(self, value: object) -> None:
+        self._put_host(f"{js_string(value)}:{self.port}")
+
     @property
     def port(self) -> str:
         """The port; empty if it is the scheme's own."""
         return self._parsed.port
+
+    @port.setter
+    def port(self, value: object) -> None:
+        self._put_host(f"{self._parsed.host}:{js_string(value)}")
 
     @property
     def pathname(self) -> str:
         """The path, percent-encoded."""
         return self._parsed.path
 
+    @pathname.setter
+    def pathname(self, value: object) -> None:
+        self._parsed = self._parsed._replace(path=_path(js_string(value).replace("\\", "/")))
+
     @property
     def search(self) -> str:
         """The query, with its question mark."""
         return self._parsed.query
 
+    @search.setter
+    def search(self, value: object) -> None:
+        text = js_string(value).removeprefix("?")
+        query = f"?{_encoded(text, IN_QUERY)}" if text else ""
+        self._take(self._parsed._replace(query=query))
+
     @property
     def hash(self) -> str:
         """The fragment, with its sign."""
         return self._parsed.fragment
+
+    @hash.setter
+    def hash(self, value: object) -> None:
+        text = js_string(value).removeprefix("#")
+        fragment = f"#{_encoded(text, IN_FRAGMENT)}" if text else ""
+        self._parsed = self._parsed._replace(fragment=fragment)
 
     def toString(self) -> str:
         """The whole URL."""
@@ -322,3 +386,18 @@ class URL(JsProxy):
         except JsTypeError:
             return False
         return True
+
+    def _take(self, parsed: Parsed) -> None:
+        self._parsed = parsed
+        self.searchParams._pairs = URLSearchParams(parsed.query)._pairs
+
+    def _put_host(self, text: str) -> None:
+        try:
+            _, _, host, port = _authority(text.replace("@", " "), self._parsed.scheme, text)
+        except JsTypeError:
+            return
+        self._parsed = self._parsed._replace(host=host, port=port)
+
+    def _query_changed(self) -> None:
+        text = self.searchParams.toString()
+        self._parsed = self._parsed._replace(query=f"?{text}" if text else "")
