@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any, Final
 
 import pytest
@@ -18,12 +19,15 @@ from wakeful.runtime.host import Host
 from wakeful.runtime.life import Life
 from wakeful.runtime.socket import Socket
 from wakeful.runtime.sockets import Sockets
+from wakeful.runtime.transaction import transact
 from wakeful.sql.database import SqlDatabase
 from wakeful.sql.databases import Databases
 from wakeful.sql.pages import Changes, Pages
+from wakeful.testing.vault import PING
 from wakeful.workers.transactions import Savepoint
 
 SEEDS_MAX: Final = 100
+STATE: Final = ("tokens", "length", "total", "kept")
 variant = Variants()
 
 
@@ -185,6 +189,19 @@ def alarm_goes_before_its_handler_runs(patch: pytest.MonkeyPatch) -> None:
 
 
 @variant
+def alarm_does_not_wait_its_turn(patch: pytest.MonkeyPatch) -> None:
+    """Its handler runs beside the turn that is under way."""
+    init = Alarms.__init__
+
+    def interleaved(alarms: Alarms, **more: Any) -> None:
+        init(alarms, **more)
+        for plan in alarms._plans[False]:
+            plan.interleave = True
+
+    patch.setattr(Alarms, "__init__", interleaved)
+
+
+@variant
 def nobody_is_told_of_new_alarms(patch: pytest.MonkeyPatch) -> None:
     """The timer is set when the runtime starts, and not when an alarm becomes durable."""
     patch.setattr(Alarms, "note", lambda alarms, due_ns: None)
@@ -335,6 +352,20 @@ class _Nothing:
 
 
 @variant
+def ping_waits_its_turn(patch: pytest.MonkeyPatch) -> None:
+    """An automatic answer leaves with what the actor sends."""
+    received = Socket.received
+
+    def later(socket: Any, message: Any) -> None:
+        if message == PING:
+            socket._home.soon(lambda: received(socket, message))
+        else:
+            received(socket, message)
+
+    patch.setattr(Socket, "received", later)
+
+
+@variant
 def attachment_is_not_undone(patch: pytest.MonkeyPatch) -> None:
     """What is attached in a turn that raises stays."""
     prop = Socket.attachment
@@ -361,6 +392,29 @@ def the_lost_are_thrown_away_one_by_one(patch: pytest.MonkeyPatch) -> None:
 
 
 # --- transactions and abort ----------------------------------------------------------------------
+
+
+@variant
+def transaction_forgets_state(patch: pytest.MonkeyPatch) -> None:
+    """A transaction that fails keeps the declared state as it has left it."""
+
+    async def forgetful(loop: Any, activation: Activation, work: Any) -> object:
+        left: dict[str, Any] = {}
+
+        async def noting() -> object:
+            try:
+                return await work()
+            except Exception:
+                left.update(deepcopy({name: vars(activation.instance)[name] for name in STATE}))
+                raise
+
+        try:
+            return await transact(loop, activation, noting)
+        except Exception:
+            vars(activation.instance).update(left)
+            raise
+
+    patch.setattr("wakeful.runtime.host.transact", forgetful)
 
 
 @variant
