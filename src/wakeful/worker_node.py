@@ -50,6 +50,18 @@ PATH_SAFE: Final = "/:@!$&'()*+,;=~-._[]|"  # what WHATWG's URL parser leaves as
 CONNECTION: Final = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "content-length", "upgrade"}
 )
+CLIENT: Final = "cf-connecting-ip"  # who has connected, whatever a client says of itself
+# `request.cf`: what Cloudflare's network tells of a request, as far as it is known here.
+CF: Final = {
+    **dict.fromkeys(
+        (
+            *("asn", "asOrganization", "city", "clientTcpRtt", "colo", "continent", "country"),
+            *("latitude", "longitude", "metroCode", "postalCode", "region", "regionCode"),
+            *("timezone", "tlsCipher", "tlsVersion"),
+        )
+    ),
+    "httpProtocol": "HTTP/1.1",
+}
 
 
 class WorkerRuntime(Runtime):
@@ -204,7 +216,10 @@ def request_of(request: Request, body: Incoming) -> JsRequest:
     path = quote(request.path, safe=PATH_SAFE)
     query = f"?{request.query}" if request.query else ""
     url = f"http://{host}{path}{query}"
-    return JsRequest.received(request.method, url, request.pairs(), content)
+    headers = [pair for pair in request.pairs() if pair[0] != CLIENT]
+    if (client := request.client) is not None:
+        headers.append((CLIENT, client))
+    return JsRequest.received(request.method, url, headers, content, cf=CF)
 
 
 def answer_of(request: JsRequest, response: JsResponse) -> Answer:

@@ -18,6 +18,10 @@ from workers import Response, WorkerEntrypoint
 
 class Default(WorkerEntrypoint):
     async def fetch(self, request):
+        if request.url.endswith("/who"):
+            cf = request.js_object.cf
+            told = [request.headers["CF-Connecting-IP"], cf.httpProtocol, cf.country]
+            return Response.json(told)
         return Response("worker")
 
     async def scheduled(self, controller, env, ctx):
@@ -135,3 +139,12 @@ def test_data_among_assets_are_refused(worker: Path) -> None:
     config = read_config(worker)
     with pytest.raises(ConfigError, match=r"assets.directory: the data .* is in it"):
         WorkerRuntime(worker / "public" / "data", config)
+
+
+async def test_who_asks_is_who_has_connected(
+    running: tuple[WorkerRuntime, HttpServer],
+) -> None:
+    _, server = running
+    async with httpx2.AsyncClient(base_url=server.url) as client:
+        answer = await client.get("/who", headers={"cf-connecting-ip": "6.6.6.6"})
+    assert answer.json() == ["127.0.0.1", "HTTP/1.1", None]

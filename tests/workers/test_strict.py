@@ -126,6 +126,7 @@ class Asked:
 
     method = "GET"
     query = ""
+    client = None
 
     def __init__(self, size: int) -> None:
         self.path = "/" + "x" * size

@@ -52,6 +52,12 @@ class AsgiRequest:
         value = self._headers.get(name.encode())
         return value.decode() if value is not None and value.isascii() else None
 
+    @property
+    def client(self) -> str | None:
+        """The address of the other end, as the server tells it."""
+        client: tuple[str, int] | None = self._scope.get("client")
+        return None if client is None else client[0]
+
     def pairs(self) -> Headers:
         """All headers."""
         headers: list[tuple[bytes, bytes]] = self._scope["headers"]

@@ -38,6 +38,10 @@ class Request(Protocol):
     def query(self) -> str:
         """What follows the question mark, still encoded."""
 
+    @property
+    def client(self) -> str | None:
+        """The address of who has connected, without the port; None where nobody knows."""
+
     def header(self, name: str, /) -> str | None:
         """The value of a header, by its lower-case name; None if it is no ASCII."""
 

@@ -92,6 +92,11 @@ class RsgiRequest:
         """The query string."""
         return self._scope.query_string
 
+    @property
+    def client(self) -> str | None:
+        """The address of the other end."""
+        return self._scope.client.rpartition(":")[0].strip("[]") or None
+
     def pairs(self) -> Headers:
         """All headers."""
         return list(self._scope.headers.items())
