@@ -21,7 +21,7 @@ async def C1(env, given, made):
 @worker
 async def C2(env, given, made):
     stub = env.PROBE.getByName("C2")
-    return await asyncio.gather(*[stub.bump(300) for _ in range(20)])
+    return await asyncio.gather(*[stub.bump(700) for _ in range(20)])
 
 
 @worker

@@ -9,7 +9,7 @@ export const inWorker = {
   },
   async C2(env) {
     const stub = env.PROBE.getByName("C2");
-    return await Promise.all(Array.from({ length: 20 }, () => stub.bump(300)));
+    return await Promise.all(Array.from({ length: 20 }, () => stub.bump(700)));
   },
   async C3(env) {
     const response = await env.BLOCKING.getByName("C3 fetch").fetch("http://h/");

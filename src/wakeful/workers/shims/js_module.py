@@ -44,6 +44,12 @@ NOT_PROVIDED: Final = {
 }
 
 
+ERRORS: Final = (
+    *(JsException, JsTypeError, JsRangeError, JsSyntaxError),
+    *(JsReferenceError, JsEvalError, JsURIError),
+)
+
+
 def js_module(environment: Environment) -> ModuleType:
     """The module of one Worker."""
     module = ModuleType("js", __doc__)
@@ -51,13 +57,7 @@ def js_module(environment: Environment) -> ModuleType:
     vars(module).update(
         {
             "undefined": None,
-            "Error": JsException,
-            "TypeError": JsTypeError,
-            "RangeError": JsRangeError,
-            "SyntaxError": JsSyntaxError,
-            "ReferenceError": JsReferenceError,
-            "EvalError": JsEvalError,
-            "URIError": JsURIError,
+            **{error.js_name: error for error in ERRORS},
             "Object": objects.Object,
             "JSON": objects.JSON,
             "Map": objects.JsMap,
