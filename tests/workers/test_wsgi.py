@@ -24,7 +24,7 @@ async def test_what_an_application_is_told() -> None:
 
     def app(environ: dict[str, Any], start: Start) -> list[bytes]:
         told.update(environ, read=environ["wsgi.input"].read())
-        start("201 Created", [("X-One", "1"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
+        start("201 Created", [("X-One", "1"), ("Set-Cookie", " a=1"), ("Set-Cookie", "b=2")])
         return [b"", b"made", b" it"]
 
     headers = {"Content-Type": "text/x", "X-Forwarded-For": "me", "CF-Connecting-IP": "1.2.3.4"}
@@ -99,6 +99,12 @@ async def test_what_goes_wrong() -> None:
         start("500 Error", [], (ValueError, ValueError("x"), None))
         return [b"sorry"]
 
+    def split(environ: dict[str, Any], start: Start) -> list[bytes]:
+        start("200 OK", [("X", "a\r\nSet-Cookie: b=1")])
+        return []
+
+    with pytest.raises(TypeError, match="Invalid header value"):
+        await ask(split)
     with pytest.raises(RuntimeError, match="did not call start_response"):
         await ask(silent)
     with pytest.raises(RuntimeError, match="more than once"):

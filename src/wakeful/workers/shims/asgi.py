@@ -22,6 +22,7 @@ from wakeful.workers.shims.asgi_socket import converse
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.gateway import Options, entrypoint_class
 from wakeful.workers.shims.one_thread import on_one_thread
+from wakeful.workers.web.headers import Headers
 from wakeful.workers.web.requests import JsRequest, Request
 from wakeful.workers.web.responses import NO_BODY, JsResponse
 from wakeful.workers.web.streams import ReadableStream
@@ -124,10 +125,8 @@ class Exchange:
     async def response(self) -> JsResponse:
         """The response, as soon as its head is there."""
         head = await self._head
-        pairs = [
-            (name.decode("latin-1").lower(), value.decode("latin-1"))
-            for name, value in head["headers"]
-        ]
+        given = head["headers"]
+        pairs = Headers((k.decode("latin-1"), v.decode("latin-1")) for k, v in given).raw()
         status = head["status"]
         if status in NO_BODY:
             await self._pipe.aclose()

@@ -22,6 +22,7 @@ from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.timers import Timers
 from wakeful.workers.values import copied
 from wakeful.workers.web.blobs import JsBlob, JsFile
+from wakeful.workers.web.caches import CacheStorage
 from wakeful.workers.web.forms import JsFormData
 from wakeful.workers.web.headers import Headers
 from wakeful.workers.web.outgoing import abortable
@@ -70,6 +71,7 @@ def js_module(environment: Environment) -> ModuleType:
             "Date": objects.make_date(environment.now_ms),
             "console": objects.Console(environment.log),
             "crypto": Crypto(environment.random_bytes),
+            "caches": CacheStorage(environment.now_ms),
             "URL": URL,
             "URLSearchParams": URLSearchParams,
             "Headers": Headers,

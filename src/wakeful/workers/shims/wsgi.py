@@ -21,6 +21,7 @@ from wakeful.workers.entrypoints import WorkerEntrypoint
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.gateway import Options, entrypoint_class
 from wakeful.workers.stacks import Stacks
+from wakeful.workers.web.headers import Headers
 from wakeful.workers.web.requests import JsRequest, Request
 from wakeful.workers.web.responses import NO_BODY, JsResponse
 from wakeful.workers.web.streams import ReadableStream
@@ -107,7 +108,7 @@ class Answer:
         if self.status is not None and exc_info is not None and self.written:
             raise exc_info[1].with_traceback(exc_info[2])
         self.status = int(status.split(" ", 1)[0])
-        self.headers = [(name.lower(), value) for name, value in headers]
+        self.headers = Headers(headers).raw()
         return self.written.append
 
 

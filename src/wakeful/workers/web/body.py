@@ -42,12 +42,10 @@ def extract(body: object) -> tuple[Content, str | None]:
             return None, None
         case bytes() | bytearray() | memoryview():
             return bytes(body), None
-        case FormData():
-            return write_form(body.js_object)
+        case FormData() | Blob():
+            return extract(body.js_object)
         case JsFormData():
             return write_form(body)
-        case Blob():
-            return body.js_object.data, body.js_object.type or None
         case JsBlob():
             return body.data, body.type or None
         case URLSearchParams():
