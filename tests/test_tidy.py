@@ -12,6 +12,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -34,7 +35,7 @@ class Module:
     path: str  # below src/wakeful, with slashes: "core/gates.py"
     source: str
 
-    @property
+    @cached_property
     def tree(self) -> ast.Module:
         return ast.parse(self.source)
 
@@ -259,6 +260,7 @@ RULES: Final[tuple[Rule, ...]] = (
 # --- the source obeys ------------------------------------------------------------------------
 
 
+@cache
 def modules() -> list[Module]:
     """The source as it stands."""
     paths = sorted(PACKAGE.rglob("*.py"))
