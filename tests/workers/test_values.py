@@ -41,7 +41,7 @@ def refuse(value: Callable[..., object]) -> object:
         (Colour.RED, "red", str),
         (b"ab", b"ab", JsBytes),
         (memoryview(b"ab"), b"ab", JsBytes),
-        ([1, [2.0]], [1, [2]], list),
+        ([1, [2.0]], [1, [2]], JsArray),
         ({"a": {"b": 1}}, {"a": {"b": 1}}, JsDict),
         (OrderedDict(a=1), {"a": 1}, JsDict),
         ({1, "a"}, {1, "a"}, set),

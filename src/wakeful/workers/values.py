@@ -1,7 +1,7 @@
 """Values on their way to another object or into storage: copied by JavaScript's rules.
 
 Values:  None, bool, int, float, str, bytes, list, dict, set, datetime and exceptions, nested.
-         A copy has exact types: JsDict for a dict, JsBytes for bytes and memoryviews. Keys of a
+         A copy has exact types: JsDict for a dict, JsArray for a list, JsBytes for bytes and memoryviews. Keys of a
          dict become text, whole floats become ints, datetimes naive local time of milliseconds:
          all of it as Cloudflare's round trip through JavaScript leaves them.
 Errors:  TypeError for tuple, bytearray and awaitables; DataCloneError for what has no copy:
@@ -98,12 +98,8 @@ def _bytes(value: bytes | memoryview, export: Export | None) -> JsBytes:
     return JsBytes(value)
 
 
-def _list(value: list[object], export: Export | None) -> list[object]:
-    return [_copy_of(item, export) for item in value]
-
-
-def _array(value: JsArray, export: Export | None) -> JsArray:
-    return JsArray(_copy_of(item, export) for item in value)
+def _list(value: list[object], export: Export | None) -> JsArray:
+    return JsArray([_copy_of(item, export) for item in value])
 
 
 def _dict(value: Mapping[object, object], export: Export | None) -> JsDict:
@@ -143,7 +139,7 @@ _COPY: Final[Mapping[type, Callable[[Any, Export | None], Any]]] = {
     bytes: _bytes,
     memoryview: _bytes,
     JsByteArray: _bytes,
-    JsArray: _array,
+    JsArray: _list,
     list: _list,
     dict: _dict,
     set: _set,
