@@ -46,9 +46,10 @@ class Errors:
 
     def report(self, request: Request, error: WakefulError) -> None:
         """An error that is answered with."""
-        cause = error.__cause__ or error
         if error.http >= 500:
-            self.show(cause)
+            self.show(error.__cause__ or error)
+        else:
+            click.secho(f"  {_printable(str(error))}", fg="yellow", err=True)
 
     def show(self, error: BaseException) -> None:
         """Any error."""

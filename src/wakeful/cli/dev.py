@@ -21,6 +21,7 @@ import msgspec
 
 from wakeful.cli.calls import Errors, print_call
 from wakeful.cli.failures import EXIT_CODES, DataFailure, Failure, TargetFailure
+from wakeful.cli.mistakes import Holding, tell_of_unawaited
 from wakeful.cli.process import (
     Admission,
     Settings,
@@ -73,6 +74,7 @@ def command(targets: tuple[str, ...], **chosen: object) -> None:
     source = source_of(targets, options)
     errors = Errors(source.roots)
     _log_for_people(errors)
+    tell_of_unawaited(source.roots, warn)
     run(_develop(source, options, errors))
 
 
@@ -182,7 +184,7 @@ class Development:
                 await self._started.wait()
                 await self.reload({path for _, path in change})
         except (OSError, RuntimeError) as error:  # the system watches no more files, or none here
-            click.secho(f"warning: changes are not noticed: {error}", fg="yellow", err=True)
+            warn(f"changes are not noticed: {error}")
             await stop.wait()
 
     async def reload(self, paths: set[str]) -> None:
@@ -251,6 +253,7 @@ async def _develop(source: Source, chosen: Settings, errors: Errors) -> None:
         stack.push_async_callback(development.stop)
         stack.push_async_callback(server.close)
         server.start(switch)
+        stack.enter_context(Holding(asyncio.get_running_loop(), source.roots, warn))
         with announced(chosen, server, admission):
             runtime = development.runtime
             click.echo(f"wakeful is {serving_line(runtime, chosen, server)}")
@@ -258,6 +261,11 @@ async def _develop(source: Source, chosen: Settings, errors: Errors) -> None:
                 click.echo(line)
             click.echo(f"changes of {source.text} and its neighbours are reloaded; Ctrl-C stops")
             await _until_stopped_or_broken(watching, stop, server)
+
+
+def warn(text: str) -> None:
+    """Tell of something that goes on all the same."""
+    click.secho(f"warning: {text}", fg="yellow", err=True)
 
 
 async def _until_stopped_or_broken(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LIBRARIES: Final = frozenset({".venv", "venv", "site-packages", "dist-packages"})
 WAKEFUL: Final = Path(__file__).resolve().parents[1]
-CAUSES_MAX: Final = 8  # a chain of causes may be a circle
+CAUSES_MAX: Final = 8
 
 
 def is_user_file(filename: str, root: Path) -> bool:
@@ -42,8 +42,10 @@ def plain(error: BaseException) -> str:
         return str(error)
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    text, name = " ".join(str(error).split()), type(error).__name__
+    if text.startswith((f"{name}: ", f"{name.removeprefix('Js')}: ")):
+        return text  # as errors of JavaScript say it
+    return f"{name}: {text}" if text else name
 
 
 def place_of(error: BaseException, root: Path) -> str | None:
@@ -83,6 +85,7 @@ def readable(error: BaseException, roots: Sequence[Path]) -> RenderableType:
             parts.append(Text(f"  {shown(link.filename)}:{link.lineno}", style="cyan"))
             parts.append(_excerpt(link.filename, link.lineno))
         parts.append(Text(f"  {plain(link)}", style="bold red"))
+        parts.extend(Text(f"  {note}", style="bold") for note in getattr(link, "__notes__", ()))
     return Group(*parts)
 
 
@@ -91,7 +94,7 @@ def _chain(error: BaseException) -> list[BaseException]:
     while len(chain) < CAUSES_MAX:
         last = chain[-1]
         cause = last.__cause__ or (None if last.__suppress_context__ else last.__context__)
-        if cause is None:
+        if cause is None or any(cause is link for link in chain):
             break
         chain.append(cause)
     return chain

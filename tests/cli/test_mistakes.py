@@ -1,0 +1,145 @@
+"""What `wakeful dev` says where nothing raises, and how it shows what does."""
+
+import asyncio
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+from types import FrameType
+from typing import cast
+
+import pytest
+from rich.console import Console
+
+from wakeful.cli.calls import Errors
+from wakeful.cli.mistakes import Holding, tell_of_unawaited
+from wakeful.cli.tracebacks import plain, readable
+from wakeful.errors import UnknownMethod
+from wakeful.http.message import Request
+from wakeful.workers.proxies import DataCloneError, JsException, JsTypeError
+
+HERE = Path(__file__).parent
+
+
+Caught = list[warnings.WarningMessage]
+
+
+@pytest.fixture
+def others() -> Iterator[Caught]:
+    """Warnings that are shown as ever."""
+    with warnings.catch_warnings(record=True) as caught:
+        yield caught
+
+
+@pytest.fixture
+def told(others: Caught) -> Iterator[list[str]]:
+    """What is said about coroutines."""
+    lines: list[str] = []
+    before = sys.get_coroutine_origin_tracking_depth()
+    tell_of_unawaited([HERE], lines.append)
+    yield lines
+    sys.set_coroutine_origin_tracking_depth(before)
+
+
+def test_unawaited_call_is_told_with_its_line(told: list[str]) -> None:
+    async def put() -> None: ...
+
+    put()
+    [line] = told
+    place, _, text = line.partition(" in ")
+    assert place.endswith(f"test_mistakes.py:{sys._getframe().f_lineno - 3}")
+    name = "test_unawaited_call_is_told_with_its_line"
+    assert text == f"{name}: put(...) was not awaited, so it has not run: write `await` before it"
+
+
+def test_unawaited_call_is_told_each_time(told: list[str]) -> None:
+    async def put() -> None: ...
+
+    for _ in range(3):
+        put()
+    assert len(told) == 3
+
+
+def test_other_warnings_stay_as_they_are(told: list[str], others: Caught) -> None:
+    warnings.simplefilter("always")
+    warnings.warn("old", DeprecationWarning, stacklevel=1)
+    assert told == []
+    assert [str(warning.message) for warning in others] == ["old"]
+
+
+def hold(told: threading.Event) -> None:
+    told.wait(10.0)
+
+
+async def test_code_that_holds_the_loop_is_told_with_its_line() -> None:
+    told = threading.Event()
+    lines: list[str] = []
+
+    def tell(line: str) -> None:
+        lines.append(line)
+        told.set()
+
+    with Holding(asyncio.get_running_loop(), [HERE], tell, seconds=0.01):
+        hold(told)
+    [line] = lines
+    number = hold.__code__.co_firstlineno + 1
+    assert f"test_mistakes.py:{number} in hold holds the loop: nothing else runs" in line
+
+
+def test_code_being_imported_and_code_of_others_is_not_told() -> None:
+    def frame() -> FrameType:
+        return sys._getframe()
+
+    where = Holding.place
+    assert where(frame(), [HERE / "elsewhere"]) is None
+    assert where(frame(), [HERE]) is not None
+    code = compile("import sys; here = sys._getframe()", str(HERE / "x.py"), "exec")
+    names: dict[str, FrameType] = {}
+    exec(code, names)
+    assert where(names["here"], [HERE]) is None
+
+
+def shown(error: BaseException) -> str:
+    console = Console(file=StringIO(), width=200)
+    console.print(readable(error, [HERE]))
+    file = console.file
+    assert isinstance(file, StringIO)
+    return file.getvalue()
+
+
+def test_circle_of_causes_is_shown_once() -> None:
+    first, second = ValueError("one"), KeyError("two")
+    first.__cause__, second.__cause__ = second, first
+    assert shown(first).count("one") == 1
+    assert shown(first).count("two") == 1
+
+
+def test_notes_of_an_error_are_shown() -> None:
+    error = TypeError("takes no arguments")
+    error.add_note("Derive it from DurableObject")
+    assert "Derive it from DurableObject" in shown(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (JsTypeError("no such method"), "TypeError: no such method"),
+        (DataCloneError("no"), "DataCloneError: no"),
+        (JsException("missing", "KeyError"), "JsException: KeyError: missing"),
+        (JsException("no"), "JsException: Error: no"),
+        (ValueError("ValueErrors are bad"), "ValueError: ValueErrors are bad"),
+        (ValueError(), "ValueError"),
+    ],
+)
+def test_name_of_an_error_is_said_once(error: Exception, text: str) -> None:
+    assert plain(error) == text
+
+
+def test_refused_call_is_told_with_its_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    refused = UnknownMethod("Counter has no method 'x\x1b[1m'; its methods: increment")
+    Errors([HERE]).report(cast(Request, None), refused)
+    assert capsys.readouterr().err == (
+        "  Counter has no method 'x\\x1b[1m'; its methods: increment\n"
+    )
