@@ -16,7 +16,7 @@ from rich.console import Console
 from wakeful.cli.calls import Errors
 from wakeful.cli.mistakes import Holding, tell_of_unawaited
 from wakeful.cli.tracebacks import plain, readable
-from wakeful.errors import UnknownMethod
+from wakeful.errors import SqlError, UnknownMethod
 from wakeful.http.message import Request
 from wakeful.workers.proxies import DataCloneError, JsException, JsTypeError
 
@@ -114,6 +114,24 @@ def test_circle_of_causes_is_shown_once() -> None:
     first.__cause__, second.__cause__ = second, first
     assert shown(first).count("one") == 1
     assert shown(first).count("two") == 1
+
+
+def refused_by_sqlite(sql: str) -> None:
+    try:
+        raise OSError("no such table: x")
+    except OSError as error:
+        error.__traceback__ = None
+        raise SqlError(f"{error} at offset 3") from error
+
+
+def test_error_of_sql_is_shown_once_with_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SqlError) as caught:
+        refused_by_sqlite("SELECT * FROM x")
+    Errors([HERE]).report(cast(Request, None), caught.value)
+    said = capsys.readouterr().err
+    assert f"test_mistakes.py:{refused_by_sqlite.__code__.co_firstlineno + 5}" in said
+    assert "SqlError: no such table: x at offset 3" in said
+    assert "OSError" not in said.replace("except OSError", "").replace("raise OSError", "")
 
 
 def test_notes_of_an_error_are_shown() -> None:

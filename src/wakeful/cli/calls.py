@@ -9,7 +9,7 @@ from typing import Final, TextIO
 import click
 
 from wakeful.cli.tracebacks import readable
-from wakeful.errors import WakefulError
+from wakeful.errors import ActorRaised, WakefulError
 from wakeful.http.message import Request
 from wakeful.http.routes import ACTORS, actor_call
 
@@ -47,7 +47,7 @@ class Errors:
     def report(self, request: Request, error: WakefulError) -> None:
         """An error that is answered with."""
         if error.http >= 500:
-            self.show(error.__cause__ or error)
+            self.show(error.__cause__ or error if isinstance(error, ActorRaised) else error)
         else:
             click.secho(f"  {_printable(str(error))}", fg="yellow", err=True)
 

@@ -69,15 +69,22 @@ def full(error: BaseException) -> str:
 
 
 def readable(error: BaseException, roots: Sequence[Path]) -> RenderableType:
-    """The user's frames with the lines around them, and what went wrong; causes first."""
+    """The user's frames with the lines around them, and what went wrong; causes first.
+
+    A cause without lines of the user's is left out if what it led to says the same.
+    """
     from rich.console import Group
     from rich.text import Text
 
     parts: list[RenderableType] = []
-    for index, link in enumerate(reversed(_chain(error))):
-        if index:
+    chain = _chain(error)[::-1]
+    for index, link in enumerate(chain):
+        frames = user_frames(link.__traceback__, *roots)
+        if not frames and any(str(link) in str(later) for later in chain[index + 1 :]):
+            continue
+        if parts:
             parts.append(Text("which led to", style="dim"))
-        for frame in user_frames(link.__traceback__, *roots):
+        for frame in frames:
             where = f"{shown(frame.filename)}:{frame.lineno} in {frame.name}"
             parts.append(Text(f"  {where}", style="cyan"))
             parts.append(_excerpt(frame.filename, frame.lineno or 1))
