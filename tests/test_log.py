@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
 
+import wakeful
 from wakeful.log import logger
 
 
@@ -45,3 +47,11 @@ def test_configured_program_gets_its_own() -> None:
     with structlog.testing.capture_logs() as seen:
         logger().warning("look", n=1)
     assert seen == [{"event": "look", "n": 1, "log_level": "warning"}]
+
+
+def test_nothing_is_logged_past_it() -> None:
+    """structlog's own default shows local variables; the command line has configured it."""
+    package = Path(wakeful.__file__).parent
+    sources = [path for path in package.rglob("*.py") if "cli" not in path.parts]
+    past = [path.name for path in sources if "structlog.get_logger" in path.read_text()]
+    assert past == ["log.py"]

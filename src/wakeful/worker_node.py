@@ -16,8 +16,6 @@ from types import TracebackType
 from typing import Final, Self
 from urllib.parse import parse_qsl, quote
 
-import structlog
-
 from wakeful.config import Config
 from wakeful.errors import (
     ActorRaised,
@@ -29,6 +27,7 @@ from wakeful.errors import (
 from wakeful.http.bodies import Incoming
 from wakeful.http.message import Answer, ClientGone, Request, json_answer
 from wakeful.http.websocket import wants_upgrade
+from wakeful.log import logger
 from wakeful.node import Path, Runtime, SystemClock
 from wakeful.ports import Clock, Store, StoreInfo
 from wakeful.workers.failures import cause_of
@@ -165,7 +164,7 @@ class WorkerRuntime(Runtime):
         try:
             await self.worker.scheduled(controller)
         except Exception as error:
-            log = structlog.get_logger("wakeful")
+            log = logger("wakeful")
             log.error("scheduled failed", cron=controller.cron, exc_info=error)
             outcome, status = "exception", 500
         if given.get("format") == "json":

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
+import structlog
 
 from wakeful import (
     Actor,
@@ -240,6 +242,20 @@ def test_a_handler_that_fails_is_retried_after_two_then_four_seconds() -> None:
         ((late_ns, retries),) = await reminder.seen()
         assert retries == 2
         assert 6 * SECOND <= late_ns <= 7.6 * SECOND
+
+    run(work)
+
+
+def test_a_handler_that_fails_is_logged_with_its_lines() -> None:
+    async def work(rt: Runtime) -> None:
+        reminder = rt.get(Reminder, "r")
+        await reminder.fail(1)
+        await reminder.at(1)
+        with structlog.testing.capture_logs() as logs:
+            await asyncio.sleep(1 + 0.2)
+        [told] = logs
+        assert (told["event"], told["actor"]) == ("an alarm handler failed", "Reminder/r")
+        assert traceback.extract_tb(told["exc_info"].__traceback__)[-1].name == "alarm"
 
     run(work)
 

@@ -345,8 +345,12 @@ class Alarms:
 
     def _log(self, event: str, error: Exception | None, actor: ActorId | None = None) -> None:
         log = logger()
+        passing = isinstance(error, WakefulError) and _passing(error)
         log.warning(
-            event, actor=str(actor) if actor else None, error=repr(error) if error else None
+            event,
+            actor=str(actor) if actor else None,
+            error=repr(error) if error else None,
+            exc_info=None if passing else error,
         )
 
 

@@ -1,16 +1,24 @@
-"""`.dev.vars`: secrets for local development, a KEY=VALUE a line.
+"""`.dev.vars` and `.env`: secrets for local development, a KEY=VALUE a line.
 
 Values may be quoted with ', " or `, and then hold several lines; in double quotes \\n is a new
 line. `export` before a key is allowed, # starts a comment.
 
+Where there is a `.dev.vars`, it alone counts; otherwise all `.env` files, the most specific value.
+
 Errors:  ValueError with the line.
-Source:  Cloudflare docs on secrets: the file has dotenv's syntax.
+Source:  Cloudflare docs on environment variables and secrets: the files have dotenv's syntax.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Final
+
+import structlog
+
+from wakeful.errors import ConfigError
 
 ENTRY: Final = re.compile(
     r"""
@@ -25,6 +33,45 @@ ENTRY: Final = re.compile(
 )
 EMPTY: Final = re.compile(r"[ \t]*(?:#[^\n]*)?(?:\n|\Z)")
 ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\"}
+
+
+def read_secrets(
+    directory: Path, environment: str | None, required: Iterable[str] | None
+) -> dict[str, str]:
+    """The secrets of a Worker.
+
+    Args:
+        directory: where its wrangler file is.
+        environment: the environment that is used.
+        required: the only ones that it gets; one that is missing is logged. None: all there are.
+
+    Raises:
+        ConfigError: a file cannot be read.
+    """
+    found: dict[str, str] = {}
+    for file in _files(directory, environment):
+        try:
+            found.update(loads(file.read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise ConfigError(f"{file}: {error}. Write KEY=VALUE, a line each") from None
+    if required is None:
+        return found
+    for name in required:
+        if name not in found:
+            log = structlog.get_logger("wakeful")
+            log.warning("a secret is missing: write it to .dev.vars", name=name)
+    return {name: found[name] for name in required if name in found}
+
+
+def _files(directory: Path, environment: str | None) -> Iterator[Path]:
+    """The files that count; a later one counts before an earlier one."""
+    for name in (f".dev.vars.{environment}", ".dev.vars"):
+        if (directory / name).is_file():
+            yield directory / name
+            return
+    for name in (".env", f".env.{environment}", ".env.local", f".env.{environment}.local"):
+        if (directory / name).is_file():
+            yield directory / name
 
 
 def loads(text: str) -> dict[str, str]:

@@ -12,10 +12,9 @@ from asyncio import Future
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-import structlog
-
 from wakeful.errors import StorageError
 from wakeful.ids import ActorId, shard_of
+from wakeful.log import logger
 from wakeful.ports import CommitRecord, Store, StoreInfo
 from wakeful.workers import ledger
 from wakeful.workers.ledger import LEDGER, Ledger
@@ -50,11 +49,11 @@ async def migrate(
     plan = _plan(store, recorded, claims)
     agree(plan.ledger)
     for warning in plan.warnings:
-        _log().warning(warning)
+        logger().warning(warning)
     writer = _Writer(store, info)
     await writer.record(recorded, plan.ledger)
     for namespace in ledger.to_delete(plan.ledger):
-        _log().info("objects of a deleted class are removed", namespace=namespace)
+        logger().info("objects of a deleted class are removed", namespace=namespace)
         await writer.delete(namespace)
     done = ledger.deleted(plan.ledger)
     await writer.record(plan.ledger, done)
@@ -114,8 +113,3 @@ def _plan(store: Store, recorded: Ledger, claims: Sequence[Claim]) -> Plan:
         return bool(store.list(namespace, limit=1).actors)
 
     return planned(recorded, claims, has_objects)
-
-
-def _log() -> structlog.typing.FilteringBoundLogger:
-    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("wakeful")
-    return log

@@ -10,8 +10,7 @@ from asyncio import Task
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NoReturn
 
-import structlog
-
+from wakeful.log import logger
 from wakeful.runtime.gated import Gated, outside, section_of
 from wakeful.workers.calls import settled
 from wakeful.workers.entrypoints import DurableObjectAbort
@@ -91,7 +90,7 @@ class DurableObjectState(Hibernation):
         raise DurableObjectAbort(reset)
 
     def _say(self, what: str, error: Exception | None) -> None:
-        log = structlog.get_logger("wakeful")
+        log = logger("wakeful")
         log.error(f"{what}: the object is reset", object=self.id.toString(), exc_info=error)
 
     def _blocked(self) -> None:

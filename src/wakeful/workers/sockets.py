@@ -14,9 +14,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import structlog
-
 from wakeful.errors import Overloaded, SocketClosed
+from wakeful.log import logger
 from wakeful.runtime.gated import inside
 from wakeful.runtime.socket import ActorRoom, Event, Home, Room, Socket
 from wakeful.workers import calls
@@ -102,7 +101,7 @@ class HibernatableSocket(WorkerSocket):
         heard = calls.Event(self._id, run)
         await cast("WorkerObject", instance)._handle(heard)
         if heard.error is not None:
-            log = structlog.get_logger("wakeful")
+            log = logger("wakeful")
             what = f"{HANDLERS[event.hook]} failed"
             log.error(what, object=self._id.toString(), exc_info=heard.error)
 

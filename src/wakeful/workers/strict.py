@@ -20,9 +20,9 @@ from contextvars import ContextVar
 from typing import Any, Final
 
 import msgspec
-import structlog
 
 from wakeful.errors import ConfigError
+from wakeful.log import logger
 from wakeful.workers.proxies import JsException, JsRangeError
 from wakeful.workers.v8_writer import write
 
@@ -97,7 +97,7 @@ class Invocation:
         for task in late:
             task.cancel()
         if late:
-            structlog.get_logger("wakeful.worker").warning(CUT)
+            logger("wakeful.worker").warning(CUT)
 
 
 current: Final[ContextVar[Invocation | None]] = ContextVar("wakeful_invocation", default=None)

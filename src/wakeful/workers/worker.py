@@ -14,9 +14,9 @@ from typing import Any, Final, NoReturn
 
 import httpx2
 import msgspec
-import structlog
 
 from wakeful.facets.builder import ActorSpec
+from wakeful.log import logger
 from wakeful.runtime.gated import inside, outside
 from wakeful.runtime.host import Host
 from wakeful.workers import strict
@@ -364,11 +364,11 @@ async def _logged(work: Awaitable[object], failure: str) -> None:
     try:
         await work
     except Exception as error:
-        structlog.get_logger("wakeful").error(failure, exc_info=error)
+        logger("wakeful").error(failure, exc_info=error)
 
 
 def _log(level: str, text: str) -> None:
-    getattr(structlog.get_logger("wakeful.worker"), level)(text)
+    getattr(logger("wakeful.worker"), level)(text)
 
 
 def _no_outgoing(url: str, *_: object) -> NoReturn:

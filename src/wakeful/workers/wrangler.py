@@ -19,8 +19,9 @@ from typing import Any, Final
 import msgspec
 
 from wakeful.errors import ConfigError
-from wakeful.workers import dotvars, jsonc, resources
+from wakeful.workers import jsonc, resources
 from wakeful.workers.crons import CronExpression, read_crons
+from wakeful.workers.dotvars import read_secrets
 from wakeful.workers.migrations import Classes, Storage, read_classes
 from wakeful.workers.resources import Resources, read_resources
 from wakeful.workers.strict import Strict, strict_of
@@ -35,7 +36,10 @@ NOT_INHERITED: Final = frozenset(
         *("kv_namespaces", "d1_databases", "r2_buckets", "vectorize", "hyperdrive", "ai"),
         *("browser", "images", "version_metadata", "analytics_engine_datasets", "send_email"),
         *("mtls_certificates", "dispatch_namespaces", "pipelines", "secrets_store_secrets"),
-        *("unsafe", "ratelimits", "tail_consumers", "vpc_services", "worker_loaders"),
+        *("unsafe", "ratelimits", "tail_consumers", "vpc_services", "worker_loaders", "secrets"),
+        *("define", "containers", "cloudchamber", "media", "stream", "artifacts", "flagship"),
+        *("connect", "ai_search", "ai_search_namespaces", "agent_memory", "analytics", "k2"),
+        *("streaming_tail_consumers", "vpc_networks", "unsafe_hello_world"),
     }
 )
 
@@ -85,7 +89,8 @@ class WranglerConfig(msgspec.Struct, frozen=True):
         services: the bindings of Workers.
         classes: which classes exist, and where each keeps its data.
         vars: plain variables; tables and lists among them are allowed.
-        secrets: the contents of `.dev.vars`; they count before variables of the same name.
+        secrets: the contents of `.dev.vars`, or of `.env`; they count before variables of the same
+            name.
         crons: `triggers.crons`.
         resources: what is bound beside Durable Objects, and assets.
         rest: every other key of the file with its value.
@@ -186,7 +191,7 @@ def read_config(
         services=tuple(_service(entry) for entry in table.tables("services")),
         classes=read_classes(table),
         vars=_plain(table.table("vars").data),
-        secrets=_secrets(file.parent, environment),
+        secrets=read_secrets(file.parent, environment, _required_secrets(table)),
         crons=read_crons(table.table("triggers")),
         resources=read_resources(table),
         rest={key: value for key, value in table.data.items() if key not in READ},
@@ -203,7 +208,7 @@ NEEDS_CODE: Final = ("durable_objects", "migrations", "exports", "triggers")
 READ: Final = frozenset(
     {
         *("name", "main", "compatibility_date", "compatibility_flags", "durable_objects"),
-        *("migrations", "exports", "vars", "triggers", "env", "services"),
+        *("migrations", "exports", "vars", "triggers", "env", "services", "secrets"),
         *resources.READ,
     }
 )
@@ -309,17 +314,12 @@ def _service(entry: Table) -> ServiceBinding:
     )
 
 
-def _secrets(directory: Path, environment: str | None) -> dict[str, str]:
-    names = [f".dev.vars.{environment}"] if environment is not None else []
-    for name in [*names, ".dev.vars"]:
-        file = directory / name
-        if not file.is_file():
-            continue
-        try:
-            return dotvars.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ConfigError(f"{file}: {error}. Write KEY=VALUE, a line each") from None
-    return {}
+def _required_secrets(table: Table) -> tuple[str, ...] | None:
+    if "secrets" not in table.data:
+        return None
+    secrets = table.table("secrets")
+    secrets.only("required")
+    return secrets.texts("required")
 
 
 def _plain(value: Any) -> Any:

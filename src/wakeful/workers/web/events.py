@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-import structlog
-
+from wakeful.log import logger
 from wakeful.workers.proxies import JsProxy, JsTypeError, options_of
 
 KINDS: Final = {"message": "MessageEvent", "close": "CloseEvent", "error": "ErrorEvent"}
@@ -76,5 +75,5 @@ class EventTarget(JsProxy):
                 if isinstance(result, Awaitable):
                     begin(result)
             except Exception as error:
-                log = structlog.get_logger("wakeful.worker")
+                log = logger("wakeful.worker")
                 log.error(f"a listener to {event.type!r} failed", exc_info=error)
