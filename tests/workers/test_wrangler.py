@@ -120,6 +120,31 @@ def test_secrets(worker: Path, make: Make) -> None:
         make()
 
 
+def test_secrets_in_env_files(worker: Path, make: Make) -> None:
+    (worker / ".env").write_text("A=env\nB=env\nC=env")
+    (worker / ".env.local").write_text("B=local")
+    (worker / ".env.staging").write_text("B=staging\nC=staging")
+    assert make().secrets == {"A": "env", "B": "local", "C": "env"}
+    staging = {"env": {"staging": {}}}
+    assert make(staging, "staging").secrets == {"A": "env", "B": "local", "C": "staging"}
+    (worker / ".env.staging.local").write_text("B=both")
+    assert make(staging, "staging").secrets["B"] == "both"
+    (worker / ".dev.vars").write_text("B=vars")
+    assert make().secrets == {"B": "vars"}
+
+
+def test_secrets_that_are_required(
+    worker: Path, make: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (worker / ".dev.vars").write_text("A=1\nB=2")
+    assert make({"secrets": {"required": ["A"]}}).secrets == {"A": "1"}
+    assert capsys.readouterr().out == ""
+    assert make({"secrets": {"required": ["C", "B"]}}).secrets == {"B": "2"}
+    assert "name='C'" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="secrets"):
+        make({"secrets": {"needed": ["A"]}})
+
+
 def test_an_environment_inherits_no_bindings(make: Make) -> None:
     staging = {
         "compatibility_flags": ["python_workers", "x"],

@@ -124,7 +124,7 @@ class ActorSource:
 class WorkerSource:
     """Cloudflare Workers, by their wrangler files; the first one answers requests."""
 
-    files: tuple[str, ...] = (".py", ".toml", ".json", ".jsonc", ".vars")
+    files: tuple[str, ...] = (".py", ".toml", ".json", ".jsonc", ".vars", ".env", ".env.local")
 
     def __init__(self, text: str, files: Sequence[Path], chosen: Settings) -> None:
         self._files = files

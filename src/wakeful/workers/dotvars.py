@@ -65,13 +65,14 @@ def read_secrets(
 
 def _files(directory: Path, environment: str | None) -> Iterator[Path]:
     """The files that count; a later one counts before an earlier one."""
-    for name in (f".dev.vars.{environment}", ".dev.vars"):
-        if (directory / name).is_file():
-            yield directory / name
+    chosen = [""] if environment is None else ["", f".{environment}"]
+    for ending in reversed(chosen):
+        if (file := directory / f".dev.vars{ending}").is_file():
+            yield file
             return
-    for name in (".env", f".env.{environment}", ".env.local", f".env.{environment}.local"):
-        if (directory / name).is_file():
-            yield directory / name
+    for name in [f".env{ending}{local}" for local in ("", ".local") for ending in chosen]:
+        if (file := directory / name).is_file():
+            yield file
 
 
 def loads(text: str) -> dict[str, str]:

@@ -1,9 +1,9 @@
 """Values on their way to another object or into storage: copied by JavaScript's rules.
 
 Values:  None, bool, int, float, str, bytes, list, dict, set, datetime and exceptions, nested.
-         A copy has exact types: JsDict for a dict, JsArray for a list, JsBytes for bytes and memoryviews. Keys of a
-         dict become text, whole floats become ints, datetimes naive local time of milliseconds:
-         all of it as Cloudflare's round trip through JavaScript leaves them.
+         A copy has exact types: JsDict for a dict, JsArray for a list, JsBytes for bytes and
+         memoryviews. Keys of a dict become text, whole floats become ints, datetimes naive local
+         time of milliseconds: all of it as Cloudflare's round trip through JavaScript leaves them.
 Errors:  TypeError for tuple, bytearray and awaitables; DataCloneError for what has no copy:
          instances of classes, complex numbers, ranges, functions in storage.
 Source:  Cloudflare docs on Workers RPC; Pyodide's type translations; the Workers SDK.
