@@ -389,6 +389,7 @@ def the_lost_are_thrown_away_one_by_one(patch: pytest.MonkeyPatch) -> None:
             life.discard(activation, cause)
 
     patch.setattr(Life, "discard_lost", one_by_one)
+    patch.setattr("wakeful.testing.workload.GOSSIP", 1.0)
 
 
 # --- transactions and abort ----------------------------------------------------------------------

@@ -42,6 +42,7 @@ UNDONE: Final = (
 # Calls with commit points in the middle: another turn joins, or they ask or sync themselves.
 STEPWISE: Final = frozenset({"join", "add_twice", "transfer"})
 EXPECTED: Final = (WakefulError, Boom)
+GOSSIP: Final = 0.1
 NATIVE: Final = {"Ledger": Ledger, "Board": Board, "Teller": Teller, VAULT: Vault}
 
 
@@ -77,6 +78,9 @@ class Workload:
             *(random.choice((0.2, 1.0, 3.0)) for _ in vault),
             *(x * random.choice((0.2, 1.0, 3.0)) for x in [random.choice((0, 1, 4))] for _ in safe),
         ]
+        if random.random() < GOSSIP:  # actors that ask each other all the time
+            self._draws = [self._add, self._transfer, self._look]
+            self._weights = [1.0, 1.0, 3.0]
 
     def draw(self) -> Call:
         """The next call of some client."""

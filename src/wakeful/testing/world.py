@@ -53,6 +53,7 @@ from wakeful.workers.classes import ObjectClass
 LIVES_MAX: Final = 4
 # Far more than the longest timeout of any life: what takes longer will never happen.
 PATIENCE_S: Final = 600.0
+WARM: Final = 6
 ALARM_ROUNDS_MAX: Final = 60
 ALARM_SECONDS: Final = 3.0  # a handler that was thrown away twice is left alone for two
 BASE: Final = {"__wakeful_base__": True}
@@ -162,6 +163,7 @@ class Node:
         self._config = calm_config() if calm else draw_config(random)
         self._clients = random.randint(1, 8) if clients is None else clients
         self._calls = random.randint(3, 20)
+        self._warm = random.random() < 0.5
         self._visitors = random.choice((0, 1, 3)) if self._clients else 0
         self._clock = VirtualClock(
             world.loop,
@@ -291,6 +293,8 @@ class Node:
                 sockets=world.sockets,
                 tokens=world.workload.token,
             )
+            if self._warm:
+                await warm_up(runtime)
             async with asyncio.TaskGroup() as clients:
                 for _ in range(self._clients):
                     clients.create_task(self._client())
@@ -329,6 +333,12 @@ class Node:
 
     def _trouble(self, what: str) -> None:
         self._world.history.add(Trouble(f"{self.name}: {what}"))
+
+
+async def warm_up(runtime: Runtime) -> None:
+    """Leave tasks parked in which turns begin at once, as in a node that has run for a while."""
+    reads = [runtime.get(Ledger, f"warm{n}").read_slowly(0.001) for n in range(WARM)]
+    await asyncio.gather(*reads, return_exceptions=True)
 
 
 @cache
