@@ -110,6 +110,23 @@ async def test_an_application_hears_that_the_client_left(tmp_path: Path) -> None
     ]
 
 
+async def test_a_body_that_comes_at_once_is_no_stream() -> None:
+    async def whole(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200})
+            await send({"type": "http.response.body", "body": b"all"})
+
+    async def headless(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.body", "body": b"all"})
+
+    asgi = shim_modules(Recorded().environment)["asgi"]
+    response = await asgi.fetch(whole, JsRequest("http://h/"), None)
+    assert response.take() == b"all"
+    with pytest.raises(RuntimeError, match="before it began"):
+        await asgi.fetch(headless, JsRequest("http://h/"), None)
+
+
 def test_bindings_as_a_dependency_of_fastapi() -> None:
     asgi = shim_modules(Recorded().environment)["asgi"]
     with pytest.raises(ModuleNotFoundError, match="fastapi"):

@@ -333,6 +333,7 @@ async def test_asgi_failures(serve: Serve) -> None:
 
     async def halfway(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
         raise ValueError("later")
 
     async def unready(scope: Any, receive: Any, send: Any) -> None:

@@ -468,6 +468,24 @@ def test_parts_of_a_url() -> None:
     assert url.searchParams.get("y") == "2"
 
 
+def test_names_of_queries_and_forms_by_subscript() -> None:
+    for made in (URLSearchParams("a=1&b=2"), _form(a="1", b="2")):
+        assert dict(made) == {"a": "1", "b": "2"}
+        assert (made["a"], "b" in made, "c" in made, 1 in made) == ("1", True, False, False)
+        made["c"] = 3
+        del made["a"]
+        assert made["c"] == "3"
+        with pytest.raises(KeyError):
+            made["a"]
+
+
+def _form(**values: str) -> JsFormData:
+    form = JsFormData()
+    for name, value in values.items():
+        form.append(name, value)
+    return form
+
+
 def test_parts_of_a_url_can_be_set() -> None:
     url = URL("http://u@h:81/a?x=1#f")
     url.pathname = "b c/../d?e"

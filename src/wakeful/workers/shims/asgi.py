@@ -97,7 +97,10 @@ class Exchange:
         self._env = env
         self._request = request
         self._incoming = _chunks(request)
-        self._head: Future[Message] = asyncio.get_running_loop().create_future()
+        self._start: Message | None = None
+        # The head, and the body if it came at once.
+        self._begun: Future[tuple[Message, bytes | None]]
+        self._begun = asyncio.get_running_loop().create_future()
         self._pipe = Pipe()
         self._over = asyncio.Event()
 
@@ -110,28 +113,29 @@ class Exchange:
             with on_one_thread():
                 scope = _scope(self._request, self._env, state)
                 await self._app(scope, self._receive, self._send)
-            if not self._head.done():
+            if not self._begun.done():
                 raise RuntimeError("The application returned without a response.")
         except Exception as error:
-            if self._head.done():
+            if self._begun.done():
                 await self._pipe.put(error)
                 raise
-            self._head.set_exception(error)
+            self._begun.set_exception(error)
         finally:
             self._over.set()
             await self._pipe.put(None)
             await lifespan.stop()
 
     async def response(self) -> JsResponse:
-        """The response, as soon as its head is there."""
-        head = await self._head
+        """The response, as soon as its body begins: one that comes in pieces is a stream."""
+        head, whole = await self._begun
         given = head["headers"]
         pairs = Headers((k.decode("latin-1"), v.decode("latin-1")) for k, v in given).raw()
         status = head["status"]
         if status in NO_BODY:
             await self._pipe.aclose()
             return JsResponse.received(status, pairs, None)
-        return JsResponse.received(status, pairs, ReadableStream(self._pipe))
+        content = ReadableStream(self._pipe) if whole is None else whole
+        return JsResponse.received(status, pairs, content)
 
     async def _receive(self) -> Message:
         chunk = await anext(self._incoming, None)
@@ -143,13 +147,23 @@ class Exchange:
 
     async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._head.set_result({"headers": (), **message})
+            self._start = {"headers": (), **message}
         elif message["type"] == "http.response.body":
-            if data := message.get("body"):
-                await self._pipe.put(bytes(data))
-            if not message.get("more_body"):
-                self._over.set()
-                await self._pipe.put(None)
+            await self._body(bytes(message.get("body") or b""), more=bool(message.get("more_body")))
+
+    async def _body(self, data: bytes, *, more: bool) -> None:
+        if not more:
+            self._over.set()
+        if not self._begun.done():
+            if self._start is None:
+                raise RuntimeError("The application sent a body before it began its response.")
+            self._begun.set_result((self._start, None if more else data))
+            if not more:
+                return
+        if data:
+            await self._pipe.put(data)
+        if not more:
+            await self._pipe.put(None)
 
 
 def _scope(request: JsRequest, env: Any, state: dict[str, Any]) -> dict[str, Any]:

@@ -67,6 +67,21 @@ class JsFormData(JsProxy):
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries())
 
+    def __getitem__(self, name: str) -> str | JsFile:
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __setitem__(self, name: str, value: object) -> None:
+        self.set(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        self.delete(name)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.has(name)
+
     def __wakeful_transfer__(self) -> FormData:
         return FormData(self).__wakeful_transfer__()
 
