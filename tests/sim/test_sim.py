@@ -45,7 +45,7 @@ REGRESSIONS: Final = {
     467: "the same as 191",
     13870: "a stop given up while its actor was waking held the actor up for ever",
 }
-FRESH_SECONDS: Final = 6.0
+FRESH_SECONDS: Final = 5.0
 
 known = cache(run_seed)  # the tests below look at the same seeds
 
@@ -83,7 +83,7 @@ def test_another_seed_gives_another_trace() -> None:
 def test_seed_gives_the_same_trace_in_another_process() -> None:
     """Nothing depends on hashes, addresses or the real clock."""
     code = "from wakeful.testing.sim import run_seed\n"
-    code += "for seed in range(4): print(*run_seed(seed).trace, sep='\\n')"
+    code += "for seed in (4, 9): print(*run_seed(seed).trace, sep='\\n')"
     traces = [
         subprocess.run(
             [sys.executable, "-c", code],
