@@ -5,8 +5,9 @@ Everything but /_wakeful/ is the Worker's own, who may call included, as on Clou
 
 from __future__ import annotations
 
+import re
 import secrets
-from asyncio import CancelledError
+from asyncio import CancelledError, current_task
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from os import PathLike
@@ -26,6 +27,7 @@ from wakeful.errors import (
 )
 from wakeful.http.bodies import Incoming
 from wakeful.http.message import Answer, ClientGone, Request, json_answer
+from wakeful.http.problems import raised
 from wakeful.http.websocket import wants_upgrade
 from wakeful.log import logger
 from wakeful.node import Path, Runtime, SystemClock
@@ -44,6 +46,9 @@ from wakeful.workers.wrangler import WranglerConfig
 
 SCHEDULED: Final = "/cdn-cgi/handler/scheduled"  # where wrangler has it
 TOO_LONG: Final = b"URI Too Long"
+CANCELLED: Final = "the handler was cancelled from inside"
+# Of what else could stand there, a part would be taken for user, path or query.
+HOST: Final = re.compile(r"(?:[\w.~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?", re.ASCII)
 PATH_SAFE: Final = "/:@!$&'()*+,;=~-._[]|"  # what WHATWG's URL parser leaves as it is in a path
 # Said by the connection: the server's to say.
 CONNECTION: Final = frozenset(
@@ -186,13 +191,17 @@ class WorkerRuntime(Runtime):
             if self.host.sockets.full() and wants_upgrade(request):
                 limit = self.config.limits.sockets
                 raise RuntimeOverloaded(f"{limit} WebSockets are open (limits.sockets)")
-            return answer_of(asked, await self.worker.respond(asked))
-        except WakefulError:
+            with request.until_left():
+                return answer_of(asked, await self.worker.respond(asked))
+        except (WakefulError, ClientGone):
             raise
-        except CancelledError:
-            raise
+        except CancelledError as error:
+            task = current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise ActorRaised("CancelledError", CANCELLED) from error
         except BaseException as error:
-            raise cause_of(error) or ActorRaised(type(error).__name__, str(error)) from error
+            raise cause_of(error) or raised(error) from error
 
 
 def _check_apart(data: Path | Store, workers: Sequence[WranglerConfig]) -> None:
@@ -209,9 +218,15 @@ def _check_apart(data: Path | Store, workers: Sequence[WranglerConfig]) -> None:
 
 
 def request_of(request: Request, body: Incoming) -> JsRequest:
-    """A request from outside, as the Worker sees it."""
+    """A request from outside, as the Worker sees it.
+
+    Raises:
+        MalformedRequest: its Host header is none.
+    """
     content = ReadableStream(_received(body)) if isinstance(body, AsyncGenerator) else body
     host = request.header("host") or "localhost"
+    if not HOST.fullmatch(host):
+        raise MalformedRequest("the Host header is no host with a port")
     path = quote(request.path, safe=PATH_SAFE)
     query = f"?{request.query}" if request.query else ""
     url = f"http://{host}{path}{query}"
@@ -247,5 +262,11 @@ async def _chunks(stream: ReadableStream) -> AsyncGenerator[bytes, None]:
     try:
         async for chunk in stream:
             yield bytes(chunk)
+    except (CancelledError, GeneratorExit):
+        raise
+    except BaseException as error:
+        log = logger()
+        log.error("a response broke off", exc_info=error)
+        raise
     finally:
         await stream.cancel()

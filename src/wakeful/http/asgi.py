@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    aclosing,
+    nullcontext,
+)
 from typing import Any, Final, TypeAlias
 
 from wakeful.core.hibernation import CUT, INTERNAL_ERROR, LOST, NO_CODE, TOO_BIG
@@ -62,6 +67,10 @@ class AsgiRequest:
         """All headers."""
         headers: list[tuple[bytes, bytes]] = self._scope["headers"]
         return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
+
+    def until_left(self) -> AbstractContextManager[None]:
+        """Nothing: ASGI tells that a client has left in place of its body."""
+        return nullcontext()
 
     async def body(self, limit: int) -> bytes:
         """The whole body."""

@@ -142,6 +142,8 @@ class Gateway:
             return SWITCHING, [], await self._doors.open(request, path)
         except WakefulError as error:
             return self._count(self._problem(request, error))
+        except ClientGone:
+            raise
         except Exception as error:
             log = logger()
             log.exception("an upgrade failed", path=request.path, error=str(error))

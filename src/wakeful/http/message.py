@@ -9,6 +9,7 @@ Errors:  PayloadTooLarge when a body is over its limit, ClientGone when its send
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager
 from typing import Final, Protocol, TypeAlias
 
 from wakeful.codec import to_json
@@ -47,6 +48,12 @@ class Request(Protocol):
 
     def pairs(self) -> Headers:
         """All headers, names in lower case."""
+
+    def until_left(self) -> AbstractContextManager[None]:
+        """What runs inside is cancelled when the client leaves, and raises ClientGone then.
+
+        Some time later, and only where the server can tell.
+        """
 
     async def body(self, limit: int) -> bytes:
         """The whole body; to be called once, and not at all without need.

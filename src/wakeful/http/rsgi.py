@@ -6,14 +6,15 @@ Source: the RSGI specification 1.4. In granian's implementation each use of `hea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from contextlib import AbstractContextManager, aclosing
 from functools import partial
 from typing import Final, Protocol
 
 from wakeful.errors import MalformedRequest, WakefulError
 from wakeful.http.bodies import too_large
 from wakeful.http.connection import Connection, lost
+from wakeful.http.leaving import Leaving
 from wakeful.http.message import SWITCHING, Answer, Answering, ClientGone, Content, Headers
 from wakeful.http.problems import problem
 from wakeful.http.refusals import InternalError, UpgradeRequired
@@ -63,6 +64,9 @@ class RsgiProtocol(Protocol):
     def __aiter__(self) -> AsyncIterator[bytes]:
         """The body as it comes."""
 
+    def client_disconnect(self) -> Awaitable[None]:
+        """Return when the client has gone."""
+
     def response_bytes(self, status: int, headers: Headers, body: bytes) -> None:
         """Answer."""
 
@@ -76,11 +80,12 @@ class RsgiProtocol(Protocol):
 class RsgiRequest:
     """A request over RSGI."""
 
-    __slots__ = ("_proto", "_read", "_scope", "handed_on", "header", "method", "path")
+    __slots__ = ("_leaving", "_proto", "_read", "_scope", "handed_on", "header", "method", "path")
 
-    def __init__(self, scope: RsgiScope, proto: RsgiProtocol) -> None:
+    def __init__(self, scope: RsgiScope, proto: RsgiProtocol, leaving: Leaving) -> None:
         self._scope = scope
         self._proto = proto
+        self._leaving = leaving
         self._read = False
         self.handed_on = False  # its body, as it comes
         self.method = scope.method
@@ -100,6 +105,10 @@ class RsgiRequest:
     def pairs(self) -> Headers:
         """All headers."""
         return list(self._scope.headers.items())
+
+    def until_left(self) -> AbstractContextManager[None]:
+        """What runs inside is cancelled when the client leaves, and raises ClientGone then."""
+        return self._leaving.until_left(self._proto)
 
     async def body(self, limit: int) -> bytes:
         """The whole body."""
@@ -177,10 +186,11 @@ class RsgiApplication:
         self._handle = gateway.handle
         self._connect = gateway.connect
         self._takeover = Takeover(port)
+        self._leaving = Leaving()
 
     async def __rsgi__(self, scope: RsgiScope, proto: RsgiProtocol) -> None:
         """Answer one request."""
-        request = RsgiRequest(scope, proto)
+        request = RsgiRequest(scope, proto, self._leaving)
         try:
             status, headers, body = await self._handle(request)
         except ClientGone:
@@ -196,21 +206,25 @@ class RsgiApplication:
         elif status == SWITCHING:
             await self._switch(request, scope, proto, headers, body)
         else:
-            await _stream(proto.response_stream(status, headers), body)
+            await self._stream(scope, proto, (status, headers, body))
 
     async def _upgrade(self, request: RsgiRequest, scope: RsgiScope, proto: RsgiProtocol) -> None:
         """Make the connection a WebSocket, if its actor accepts it."""
         try:
             headers, taken = self._take(request, scope)
         except WakefulError as error:
-            await _answer(proto, problem(error))
+            await self._answer(scope, proto, problem(error))
             return
-        status, others, body = await self._connect(request)
+        try:
+            status, others, body = await self._connect(request)
+        except ClientGone:
+            taken.socket.close()
+            return
         if status == SWITCHING:
             await _become(proto, taken, [*headers, *others], body)
             return
         taken.socket.close()
-        await _answer(proto, (status, others, body))
+        await self._answer(scope, proto, (status, others, body))
 
     async def _switch(
         self,
@@ -225,9 +239,36 @@ class RsgiApplication:
             own, taken = self._take(request, scope)
         except WakefulError as error:
             lost(body)
-            await _answer(proto, problem(error))
+            await self._answer(scope, proto, problem(error))
             return
         await _become(proto, taken, [*own, *headers], body)
+
+    async def _answer(self, scope: RsgiScope, proto: RsgiProtocol, answer: Answer) -> None:
+        status, headers, body = answer
+        if isinstance(body, bytes):
+            proto.response_bytes(status, headers, body)
+        else:
+            await self._stream(scope, proto, answer)
+
+    async def _stream(self, scope: RsgiScope, proto: RsgiProtocol, answer: Answer) -> None:
+        """Send a body as it comes; one that fails cuts the connection, or it would look complete.
+
+        Raises:
+            BaseException: whatever the body raised.
+        """
+        status, headers, body = answer
+        assert isinstance(body, AsyncGenerator)
+        transport = proto.response_stream(status, headers)
+        try:
+            with self._leaving.until_left(proto):
+                await _send(transport, body)
+        except ClientGone:
+            return
+        except BaseException:
+            self._takeover.cut(scope.client)
+            raise
+        finally:
+            del transport  # which ends the answer: an error that somebody keeps has this frame
 
     def _take(self, request: RsgiRequest, scope: RsgiScope) -> tuple[Headers, Taken]:
         """The headers of the answer, and the connection.
@@ -255,19 +296,13 @@ async def _become(proto: RsgiProtocol, taken: Taken, headers: Headers, body: Con
         lost(body)
 
 
-async def _answer(proto: RsgiProtocol, answer: Answer) -> None:
-    status, headers, body = answer
-    if isinstance(body, bytes):
-        proto.response_bytes(status, headers, body)
-    else:
-        await _stream(proto.response_stream(status, headers), body)
-
-
-async def _stream(transport: RsgiTransport, body: Content) -> None:
-    assert isinstance(body, AsyncGenerator)
-    async with aclosing(body):
-        async for chunk in body:
-            try:
-                await transport.send_bytes(chunk)
-            except RuntimeError:  # granian's: the client has left
-                return
+async def _send(transport: RsgiTransport, body: AsyncGenerator[bytes, None]) -> None:
+    try:
+        async with aclosing(body):
+            async for chunk in body:
+                try:
+                    await transport.send_bytes(chunk)
+                except RuntimeError:  # granian's: the client has left
+                    return
+    finally:
+        del transport

@@ -15,6 +15,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 LIKELY_MAX: Final = 64
@@ -69,6 +70,14 @@ class Takeover:
             if self._is(fd, peer):
                 return self._duplicate(fd, peer)
         return None
+
+    def cut(self, client: str) -> None:
+        """End a connection in the middle of what is being sent."""
+        taken = self.take(client)
+        if taken is not None:
+            with suppress(OSError):  # it has gone already
+                taken.socket.shutdown(socket.SHUT_RDWR)
+            taken.socket.close()
 
     def _candidates(self) -> Iterator[int]:
         likely = list(reversed(self._likely))

@@ -392,9 +392,9 @@ class Gated:
         """Throw the object away, with what its running step has written."""
         outside().run(self._host.discard, self._activation, cause)
 
-    def keep_awake(self, work: Awaitable[object]) -> None:
+    def keep_awake(self, work: Awaitable[object]) -> Task[None]:
         """The object stays awake until work has ended; how it ends is only logged."""
-        self._loop.create_task(self._kept(work), context=self._own_context())
+        return self._loop.create_task(self._kept(work), context=self._own_context())
 
     async def _kept(self, work: Awaitable[object]) -> None:
         try:

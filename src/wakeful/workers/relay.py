@@ -2,12 +2,14 @@
 
 The chunks are made by the object's own code, in a task of the object: what it writes meanwhile is
 committed, and each chunk leaves only when that is durable. A reader that falls behind makes the
-object wait; one that goes away ends it.
+object wait; one that goes away ends it, also where it waits for something else.
 """
 
 from __future__ import annotations
 
-from asyncio import CancelledError, Queue
+from asyncio import CancelledError, Queue, Task, get_running_loop
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from wakeful.errors import ActivationAborted
@@ -22,9 +24,10 @@ CHUNKS_WAITING_MAX: Final = 16
 class _Channel:
     """Chunks between the two sides."""
 
-    __slots__ = ("closed", "queue")
+    __slots__ = ("_cancel", "closed", "queue")
 
     def __init__(self) -> None:
+        self._cancel: Callable[[], object] = _nothing
         self.closed = False
         self.queue: Queue[bytes | JsException | None] = Queue(CHUNKS_WAITING_MAX)
 
@@ -37,6 +40,19 @@ class _Channel:
         """Nothing more comes, for this reason."""
         self.clear()
         self.queue.put_nowait(error)
+
+    def filled_by(self, work: Task[None]) -> None:
+        """Who makes the chunks, until nobody wants them any more."""
+        loop = get_running_loop()
+        self._cancel = lambda: loop.call_soon_threadsafe(work.cancel)
+
+    def leave(self) -> None:
+        """Nobody reads any more; in whichever thread that is found."""
+        if not self.closed:
+            self.closed = True
+            self.clear()
+            with suppress(RuntimeError):  # the loop has been closed
+                self._cancel()
 
 
 class _Reader:
@@ -52,25 +68,23 @@ class _Reader:
         chunk = None if self._channel.closed else await self._channel.queue.get()
         if isinstance(chunk, bytes):
             return chunk
-        await self.aclose()
+        self._channel.closed = True
         if chunk is None:
             raise StopAsyncIteration
         raise chunk
 
     async def aclose(self) -> None:
         """Take no more."""
-        self._channel.closed = True
-        self._channel.clear()
+        self._channel.leave()
 
     def __del__(self) -> None:
-        self._channel.closed = True
-        self._channel.clear()
+        self._channel.leave()
 
 
 def relayed(gated: Gated, content: ReadableStream) -> ReadableStream:
     """The same body, for somebody outside of the object that makes it."""
     channel = _Channel()
-    gated.keep_awake(_relay(gated, content, channel))
+    channel.filled_by(gated.keep_awake(_relay(gated, content, channel)))
     return ReadableStream(_Reader(channel))
 
 
@@ -85,6 +99,9 @@ async def _relay(gated: Gated, content: ReadableStream, channel: _Channel) -> No
             await channel.queue.put(None)
     except (ActivationAborted, CancelledError):
         cause = gated.activation.life.cause
+        if channel.closed and cause is None:
+            content.locked = False
+            await content.cancel()
         gone = JsException("Network connection lost.")
         channel.fail(undelivered(cause) if cause is not None else gone)
         raise
@@ -93,3 +110,7 @@ async def _relay(gated: Gated, content: ReadableStream, channel: _Channel) -> No
     finally:
         content.locked = False
     await content.cancel()
+
+
+def _nothing() -> None:
+    """Nobody makes chunks yet."""

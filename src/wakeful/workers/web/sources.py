@@ -24,6 +24,21 @@ NO_BYTES: Final = (
 )
 
 
+def as_bytes(chunk: object) -> bytes:
+    """A chunk that code has made.
+
+    Raises:
+        JsTypeError: it is no bytes.
+    """
+    if isinstance(chunk, bytes):
+        return chunk
+    if isinstance(chunk, str):
+        return utf8(chunk)
+    if isinstance(chunk, bytearray | memoryview):
+        return bytes(chunk)
+    raise JsTypeError(NO_BYTES)
+
+
 class Channel:
     """Chunks on their way from who makes them to who reads them."""
 
@@ -42,12 +57,7 @@ class Channel:
         """
         if self.over:
             raise JsTypeError("This stream has been closed.")
-        if isinstance(chunk, str):
-            data = utf8(chunk)
-        elif isinstance(chunk, bytes | bytearray | memoryview):
-            data = bytes(chunk)
-        else:
-            raise JsTypeError(NO_BYTES)
+        data = as_bytes(chunk)
         if data and not self.left:
             self.chunks.append(data)
         self.wake()

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from wakeful.workers.proxies import JsBytes, JsDict, JsProxy, JsTypeError, options_of, unwrapped
-from wakeful.workers.web.sources import filled_by
+from wakeful.workers.web.sources import as_bytes, filled_by
 
 
 class ReadableStream(JsProxy):
@@ -86,7 +86,8 @@ class ReadableStream(JsProxy):
     async def next_chunk(self) -> bytes | None:
         """The next chunk; None at the end."""
         self.disturbed = True
-        return await anext(self._chunks, None)
+        chunk: object = await anext(self._chunks, None)
+        return None if chunk is None else as_bytes(chunk)
 
     async def __aiter__(self) -> AsyncIterator[JsBytes]:
         self._lock()
