@@ -27,6 +27,7 @@ import msgspec
 
 from wakeful.codec import Typed, typed
 from wakeful.errors import ConfigError, StateInvalid
+from wakeful.undeclared import refuse_undeclared
 
 Migrate = Callable[[int, dict[str, object]], dict[str, object]]
 
@@ -120,6 +121,7 @@ def declaration_of(actor: type, base: type | None) -> Declaration:
         raise ConfigError(f'{actor.__name__}.removed_fields is {rule!r}: use "keep" or "drop"')
     framework = _framework(actor, base)
     annotations = dict(_annotations(actor, framework))
+    _refuse_undeclared(actor, framework)
     return Declaration(
         name=actor.__name__,
         version=version,
@@ -138,6 +140,14 @@ def volatile_declaration_of(actor: type, base: type | None) -> Declaration:
     """What a class declares if nothing of it is kept: every attribute is memory only."""
     names = dict(_annotations(actor, _framework(actor, base)))
     return Declaration(actor.__name__, 1, False, None, (), tuple(_memory(actor, list(names))))
+
+
+def _refuse_undeclared(actor: type, framework: frozenset[type]) -> None:
+    """Look at the classes that were written as actors; what they mix in has rules of its own."""
+    bases = tuple(framework - {object, typing.Generic})
+    own = [cls for cls in actor.__mro__ if cls not in framework and issubclass(cls, bases)]
+    declared = {name for cls in actor.__mro__ for name in inspect.get_annotations(cls)}
+    refuse_undeclared(actor, own, declared)
 
 
 def _framework(actor: type, base: type | None) -> frozenset[type]:

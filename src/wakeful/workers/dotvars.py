@@ -16,9 +16,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-import structlog
-
 from wakeful.errors import ConfigError
+from wakeful.log import logger
 
 ENTRY: Final = re.compile(
     r"""
@@ -58,7 +57,7 @@ def read_secrets(
         return found
     for name in required:
         if name not in found:
-            log = structlog.get_logger("wakeful")
+            log = logger()
             log.warning("a secret is missing: write it to .dev.vars", name=name)
     return {name: found[name] for name in required if name in found}
 
