@@ -36,8 +36,20 @@ class Thing(DurableObject):
             await forever()
         return Response(ReadableStream.new(chunks()))
 
-    async def wait(self):
-        await forever()
+    async def next(self, n):
+        return await self.env.THING.getByName(str(n)).next(n + 1)
+
+    async def alarm(self):
+        await self.env.THING.getByName("other").touch()
+        lives.append("alarm")
+        if len(lives) <= 300:
+            await self.ctx.storage.setAlarm(1)
+
+    async def touch(self):
+        pass
+
+    async def begin(self):
+        await self.ctx.storage.setAlarm(1)
 
 class Default(WorkerEntrypoint):
     async def fetch(self, request):
@@ -45,8 +57,12 @@ class Default(WorkerEntrypoint):
         thing = self.env.THING.getByName("a")
         if path == "/wait":
             await forever()
-        elif path == "/thing/wait":
-            await thing.wait()
+        elif path == "/objects":
+            await thing.next(0)
+        elif path == "/workers":
+            return await self.env.SELF.fetch(request)
+        elif path == "/alarms":
+            await thing.begin()
         elif path == "/thing/stream":
             return await thing.fetch(request)
         elif path == "/cancelled":
@@ -71,6 +87,7 @@ main = "src/entry.py"
 compatibility_date = "2026-03-01"
 durable_objects.bindings = [{name = "THING", class_name = "Thing"}]
 migrations = [{tag = "v1", new_sqlite_classes = ["Thing"]}]
+services = [{binding = "SELF", service = "app"}]
 """
 PATIENCE = 10
 
@@ -146,3 +163,13 @@ async def test_a_host_is_nothing_but_a_host(served: Served) -> None:
     for host in ("a/admin?", "a@b", "a#b", "a b", "a\\b", "a:b:c", "[::1", "a,b@c", "a:123456"):
         answer = await served.asks("/p", host=host)
         assert answer.startswith(b"HTTP/1.1 400"), host
+
+
+@pytest.mark.parametrize("path", ["/objects", "/workers"])
+async def test_calls_that_lead_to_calls_without_end_are_refused(served: Served, path: str) -> None:
+    assert b"recursed through Workers too many times" in await served.asks(path)
+
+
+async def test_alarms_that_set_alarms_may_go_on(served: Served) -> None:
+    await served.asks("/alarms")
+    await served.until(*["alarm"] * 301)

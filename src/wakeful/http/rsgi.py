@@ -300,9 +300,16 @@ async def _send(transport: RsgiTransport, body: AsyncGenerator[bytes, None]) -> 
     try:
         async with aclosing(body):
             async for chunk in body:
-                try:
-                    await transport.send_bytes(chunk)
-                except RuntimeError:  # granian's: the client has left
+                if not await _sent(transport, chunk):
                     return
     finally:
         del transport
+
+
+async def _sent(transport: RsgiTransport, chunk: bytes) -> bool:
+    """Send a chunk; whether the client is still there."""
+    try:
+        await transport.send_bytes(chunk)
+    except RuntimeError:  # granian's
+        return False
+    return True

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import ContextVar
 from typing import Any, Final
 
 from wakeful.errors import WakefulError
 from wakeful.runtime.gated import inside, outside
 from wakeful.workers import strict, values
-from wakeful.workers.failures import ObjectReset, thrown, undelivered
+from wakeful.workers.failures import ENDS, ObjectReset, is_cancelled, thrown, undelivered
 from wakeful.workers.ids import DurableObjectId
 from wakeful.workers.proxies import JsException, JsProxy
 
@@ -18,6 +19,14 @@ Run = Callable[[Any], Coroutine[Any, Any, Any]]  # of an object's Instance, or o
 Post = Callable[["Event"], Future[object]]
 
 GONE: Final = "RPC stub used after being disposed."
+DEPTH_MAX: Final = 256  # Cloudflare has a limit too, and does not say which
+TOO_DEEP: Final = (
+    "Subrequest depth limit exceeded. This request recursed through Workers too many times. This "
+    "can happen e.g. if you have a Worker or Durable Object that calls other Workers or objects "
+    "recursively."
+)
+
+depth: Final[ContextVar[int]] = ContextVar("wakeful_depth", default=0)
 
 
 class Event:
@@ -28,15 +37,17 @@ class Event:
         run: makes the coroutine that does it.
         answer: what it returned; on its way to somebody else already.
         error: what it raised, as the caller is to hear of it.
+        depth: how many calls have led to it, each made while handling the one before.
     """
 
-    __slots__ = ("answer", "error", "id", "run")
+    __slots__ = ("answer", "depth", "error", "id", "run")
 
     def __init__(self, id: DurableObjectId | None, run: Run | None = None) -> None:
         self.id = id
         self.run = run
         self.answer: Any = None
         self.error: JsException | None = None
+        self.depth = 0
 
 
 class Pending:
@@ -73,8 +84,11 @@ class Pending:
 
 def call(event: Event, post: Post) -> Pending:
     """Send an event: at once, or, from inside an object, once what it may reveal is durable."""
+    event.depth = depth.get() + 1
     try:
         strict.check_subrequest()
+        if event.depth > DEPTH_MAX:
+            raise JsException(TOO_DEEP)
     except JsException as error:
         return failed(error)
     gated = inside.get()
@@ -153,10 +167,15 @@ def _export_stateless(function: Callable[..., object]) -> RemoteFunction:
 
 async def answered(event: Event, function: Callable[[], object]) -> None:
     """Call a function and put what comes of it into an event."""
+    depth.set(event.depth)
     try:
         event.answer = values.sent(await settled(function()), exporter())
-    except Exception as error:
+    except ENDS:
+        raise
+    except BaseException as error:
         event.error = thrown(error)
+        if is_cancelled(error):
+            raise
 
 
 async def settled(value: Any) -> Any:

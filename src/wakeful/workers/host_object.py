@@ -17,7 +17,7 @@ from wakeful.errors import ActivationAborted, ActorAborted
 from wakeful.ports import NAME_KEY
 from wakeful.runtime.gated import Gated, GatedPlan, gates_of
 from wakeful.workers import strict, values
-from wakeful.workers.calls import GONE, Event, RemoteFunction, answered, settled
+from wakeful.workers.calls import GONE, Event, RemoteFunction, answered, depth, settled
 from wakeful.workers.entrypoints import Exported
 from wakeful.workers.failures import reset_by, thrown
 from wakeful.workers.ids import DurableObjectId
@@ -59,6 +59,7 @@ class WorkerObject(Actor):
             instance.gated = gates_of(self.ctx, instance)
         gated = instance.gated
         gated.enter()
+        depth.set(event.depth)
         if self._class.storage.strict is not None:
             strict.begin(self._class.storage.strict)
         if instance.target is None:
@@ -194,6 +195,7 @@ class Instance:
 
 
 def response_of(result: object, request: JsRequest) -> Response:
+            run.depth = event.depth
     """What a fetch handler has returned, on its way to who asked.
 
     Raises:

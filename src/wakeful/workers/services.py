@@ -16,8 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 from wakeful.runtime.gated import outside
 from wakeful.workers import strict, values
-from wakeful.workers.calls import Event, Pending, Run, call, exporter, sent_arguments, settled
-from wakeful.workers.failures import thrown
+from wakeful.workers.calls import (
+    Event,
+    Pending,
+    Run,
+    call,
+    depth,
+    exporter,
+    sent_arguments,
+    settled,
+)
+from wakeful.workers.failures import ENDS, is_cancelled, thrown
 from wakeful.workers.proxies import JsDict, options_of
 from wakeful.workers.web.outgoing import make_request
 from wakeful.workers.web.requests import JsRequest
@@ -118,10 +127,15 @@ class Entered:
 
 async def _handled(entered: Entered, event: Event) -> None:
     assert event.run is not None
+    depth.set(event.depth)
     try:
         event.answer = await event.run(entered)
-    except Exception as error:
+    except ENDS:
+        raise
+    except BaseException as error:
         event.error = thrown(error)
+        if is_cancelled(error):
+            raise
 
 
 async def _apart(content: ReadableStream) -> AsyncGenerator[bytes, None]:
