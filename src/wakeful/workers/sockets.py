@@ -156,8 +156,16 @@ class StandardSocket(WorkerSocket):
                 self.heard_close = bool(clean)  # readyState first becomes what it is after a cut
                 self._tell("close", code=code, reason=reason, wasClean=clean)
                 self.heard_close = True
+            case "on_open", _:
+                self._tell("open")
             case "on_error", (error,):
                 self._tell("error", message=str(error), error=JsException(str(error)))
+
+    def opened(self, protocol: str) -> None:
+        """The connection that the code has opened is there."""
+        if isinstance(self._face, Outgoing):
+            self._face.protocol = protocol
+        self._home.offer(Event(self, "on_open"))
 
     def closed(self, code: int, reason: str, *, clean: bool) -> None:
         """The other side has closed, or is lost."""
@@ -185,6 +193,42 @@ class StandardSocket(WorkerSocket):
         if not isinstance(message, bytes):
             return message
         return JsBlob([message]) if self._face.binaryType == "blob" else JsBytes(message)
+
+
+class Outgoing(JsWebSocket):
+    """The end of code that has opened a connection to the outside.
+
+    Attributes:
+        url: where to.
+        protocol: what the server has chosen of the protocols offered.
+        connecting: the connection is not there yet.
+    """
+
+    def __init__(self, end: End, home: Lobby, binary_type: str, url: str) -> None:
+        super().__init__(end, home, binary_type)
+        self.url = url
+        self.connecting = True
+
+    @property
+    def readyState(self) -> int:
+        """CONNECTING first; then as every other socket."""
+        return self.CONNECTING if self.connecting else super().readyState
+
+    def send(self, message: object) -> None:
+        """Send a text or bytes.
+
+        Raises:
+            JsException: the connection is not there yet.
+            JsTypeError: it is closed.
+        """
+        if self.connecting:
+            raise JsException("WebSocket is not open yet: send on 'open'.", "InvalidStateError")
+        super().send(message)
+
+    def tell(self, event: JsEvent, begin: Callable[[Awaitable[object]], None]) -> None:
+        """Call all who listen; the first that they hear of is that it is no longer connecting."""
+        self.connecting = False
+        super().tell(event, begin)
 
 
 class Lobby:
@@ -228,11 +272,34 @@ class Lobby:
         Raises:
             JsException: the Worker is not running yet.
         """
+        one, other = self._ends()
+        return self.face(one), self.face(other)
+
+    def outgoing(self, url: str) -> tuple[Outgoing, JsWebSocket]:
+        """The end of code that opens a connection, and the one that the connection talks for.
+
+        Raises:
+            JsException: the Worker is not running yet.
+        """
+        near, far = self._ends()
+        return Outgoing(near, self, self._binary_type, url), self.face(far)
+
+    def check_room(self) -> None:
+        """Refuse one connection too many.
+
+        Raises:
+            JsException: there are as many as the process may have.
+        """
+        if self._host is not None and self._host.sockets.full():
+            limit = self.limits.sockets
+            raise JsException(f"{limit} WebSockets are open (limits.sockets)")
+
+    def _ends(self) -> tuple[End, End]:
         if self._host is None:
             raise JsException(NOT_HERE)
         one, other = (End(self.soon, self.limits.socket_message_bytes) for _ in range(2))
         one.other, other.other = other, one
-        return self.face(one), self.face(other)
+        return one, other
 
     def face(self, end: End) -> JsWebSocket:
         """What code sees of an end."""

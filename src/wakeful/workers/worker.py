@@ -10,7 +10,7 @@ from asyncio import Future, Task
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from contextvars import Context
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import httpx2
 import msgspec
@@ -28,6 +28,7 @@ from wakeful.workers.env import make_env
 from wakeful.workers.host_object import response_of
 from wakeful.workers.ids import unique_key
 from wakeful.workers.loader import LoadedWorker
+from wakeful.workers.outward import Outward
 from wakeful.workers.proxies import JsDict, JsException, JsProxy, JsTypeError
 from wakeful.workers.reconcile import Claim
 from wakeful.workers.schedule import Schedule, ScheduledController
@@ -113,6 +114,7 @@ class Worker:
             answers_close=config.enabled(ANSWERS_CLOSE, since="2026-04-07", off=LEAVES_CLOSE),
             binary_type="blob" if standard else "arraybuffer",
         )
+        self._outward = Outward(self._lobby)
         environment = Environment(
             env=self.env,
             fetch=self._fetch,
@@ -122,7 +124,7 @@ class Worker:
             log=_log,
             stacks=self._stacks,
             web_socket_pair=self._lobby.pair,
-            web_socket=_no_outgoing,
+            web_socket=self._outward.open,
         )
         self._worker: LoadedWorker | None = None
         if config.main is not None:
@@ -190,6 +192,7 @@ class Worker:
     async def finish(self, seconds: float) -> None:
         """Let what it has begun beside its events end, for so long; then end it."""
         self._schedule.close()
+        self._outward.close()
         self._lobby.close()
         if self._kept:
             await asyncio.wait(self._kept, timeout=seconds)
@@ -322,6 +325,8 @@ class Worker:
     async def _sent(self, request: JsRequest) -> JsResponse:
         if self._fetcher is not None:
             return await self._fetcher(request)
+        if (request.headers.get("upgrade") or "").lower() == "websocket":
+            return await self._outward.fetch(request)
         if self._client is None:
             self._client = httpx2.AsyncClient(timeout=FETCH_SECONDS)
         return await HttpFetch(self._client)(request)
@@ -363,16 +368,9 @@ async def _handled(handler: Callable[..., Any], given: tuple[Any, ...]) -> Any:
 async def _logged(work: Awaitable[object], failure: str) -> None:
     try:
         await work
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         logger("wakeful").error(failure, exc_info=error)
 
 
 def _log(level: str, text: str) -> None:
     getattr(logger("wakeful.worker"), level)(text)
-
-
-def _no_outgoing(url: str, *_: object) -> NoReturn:
-    raise JsException(
-        f"WebSocket.new({url!r}): wakeful opens no WebSockets to the outside. To an object of "
-        'yours: stub.fetch(url, headers={"Upgrade": "websocket"}), then response.web_socket.'
-    )

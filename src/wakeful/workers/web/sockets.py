@@ -59,8 +59,8 @@ class JsWebSocket(EventTarget):
     OPEN: Final = 1
     CLOSING: Final = 2
     CLOSED: Final = 3
-    url: Final = None
-    protocol: Final = ""
+    url: str | None = None
+    protocol: str = ""
     extensions: Final = ""
 
     def __init__(self, end: End, home: Accepting, binary_type: str) -> None:
