@@ -399,7 +399,7 @@ class Gated:
     async def _kept(self, work: Awaitable[object]) -> None:
         try:
             await work
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             log = logger()
             log.error("waitUntil failed", actor=str(self._activation.id), exc_info=error)
 
@@ -442,6 +442,8 @@ class Gated:
             return await self.steps(work)
         except ActivationAborted:
             raise CancelledError from None
+        except SystemExit as error:  # asyncio would let it end the loop, and all other actors
+            raise RuntimeError(f"{error!r} was raised in a task") from error
         finally:
             turn.ended = True
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import wraps
+from functools import partialmethod, singledispatchmethod, wraps
 from typing import Any, Final
 
 from wakeful.errors import ActivationAborted
@@ -85,7 +85,7 @@ class Exported:
         found = _functions(cls)
         events = WORKER_HANDLERS if issubclass(cls, WorkerEntrypoint) else OBJECT_HANDLERS
         self.handlers = {
-            name: arguments_taken(getattr(cls, name), bound=not isinstance(raw, staticmethod))
+            name: arguments_taken(getattr(cls, name), bound=_takes_self(raw))
             for name, raw in found.items()
             if name in events
         }
@@ -140,9 +140,10 @@ def arguments_taken(function: Callable[..., Any], *, bound: bool = False) -> int
         function: what is called.
         bound: it has a first parameter, `self`, that callers do not give.
     """
-    parameters = inspect.signature(function).parameters.values()
+    parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
     if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
-        return None
+        inner = getattr(function, "__wrapped__", None)  # where a decorator hands them on to
+        return None if inner is None else arguments_taken(inner, bound=bound)
     positional = sum(
         parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
         for parameter in parameters
@@ -173,10 +174,22 @@ def _functions(cls: type) -> dict[str, object]:
                 continue
             # A class may also take away what it inherits: `method = None`.
             found.pop(name, None)
-            target = raw.__func__ if isinstance(raw, staticmethod | classmethod) else raw
-            if callable(target) and not isinstance(target, type):
+            if _is_function(raw):
                 found[name] = raw
     return found
+
+
+def _is_function(raw: object) -> bool:
+    if isinstance(raw, staticmethod | classmethod):
+        return callable(raw.__func__)
+    if isinstance(raw, partialmethod | singledispatchmethod):
+        return True
+    return callable(raw) and not isinstance(raw, type)
+
+
+def _takes_self(raw: object) -> bool:
+    """Whether what the class has is asked with the instance first."""
+    return hasattr(type(raw), "__get__") and not isinstance(raw, staticmethod | classmethod)
 
 
 def _bound(instance: object, cls: type, name: str) -> Callable[..., Any]:

@@ -11,9 +11,11 @@ Source:     Cloudflare docs on error handling of Durable Objects; workerd's text
 
 from __future__ import annotations
 
+from asyncio import CancelledError, current_task
 from typing import Final
 
 from wakeful.errors import (
+    ActivationAborted,
     ActorAborted,
     CallError,
     Overloaded,
@@ -31,6 +33,7 @@ from wakeful.workers.proxies import (
 )
 
 KINDS: Final = (JsTypeError, JsRangeError, JsSyntaxError, DataCloneError)
+ENDS: Final = (ActivationAborted, GeneratorExit, KeyboardInterrupt)  # of code, whatever it does
 TOO_MANY: Final = "Durable Object is overloaded. Too many requests queued."
 ABORTED: Final = "Application called abort() to reset Durable Object."
 VIOLATED: Final = (
@@ -57,6 +60,12 @@ def reset_by(error: BaseException, *, overloaded: bool = False) -> ObjectReset:
     told.durableObjectReset = True
     told.overloaded = overloaded
     return ObjectReset(told)
+
+
+def is_cancelled(error: BaseException) -> bool:
+    """Whether somebody has cancelled the running task, and code has not just raised the like."""
+    task = current_task() if isinstance(error, CancelledError) else None
+    return task is not None and task.cancelling() > 0
 
 
 def thrown(error: BaseException) -> JsException:
@@ -93,13 +102,21 @@ def twin(error: BaseException) -> JsException:
         kind, name = JsTypeError, JsTypeError.js_name
     elif isinstance(error, ValueError):
         kind, name = JsRangeError, JsRangeError.js_name
-    text = error.message if isinstance(error, JsException) else str(error)
-    told = kind(text, name)
+    told = kind(_text(error), name)
     if isinstance(error, JsException):
         told.remote, told.retryable = error.remote, error.retryable
         told.overloaded, told.durableObjectReset = error.overloaded, error.durableObjectReset
     told.__cause__ = error if error.__traceback__ is not None else error.__cause__
     return told
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, JsException):
+        return error.message
+    try:
+        return str(error)
+    except Exception:  # by its __str__, which is code of the Worker
+        return ""
 
 
 def cause_of(error: BaseException | None) -> WakefulError | None:

@@ -19,7 +19,7 @@ from wakeful.runtime.gated import Gated, GatedPlan, gates_of
 from wakeful.workers import strict, values
 from wakeful.workers.calls import GONE, Event, RemoteFunction, answered, depth, settled
 from wakeful.workers.entrypoints import Exported
-from wakeful.workers.failures import reset_by, thrown
+from wakeful.workers.failures import ENDS, reset_by, thrown
 from wakeful.workers.ids import DurableObjectId
 from wakeful.workers.object_state import DurableObjectState
 from wakeful.workers.proxies import JsDict, JsException, JsTypeError
@@ -67,7 +67,11 @@ class WorkerObject(Actor):
         assert event.run is not None
         try:
             event.answer = await gated.steps(self._class.stacks.around(event.run(instance)))
-        except Exception as error:
+        except ENDS:
+            raise
+        except BaseException as error:
+            if gated.activation.life.cause is not None:
+                raise
             event.error = thrown(error)
         gated.used()
 
@@ -110,7 +114,9 @@ class Instance:
         id = self._known(event)
         try:
             self.target = self.gated.construct(partial(self._make, id))
-        except Exception as error:
+        except ENDS:
+            raise
+        except BaseException as error:
             reset = reset_by(error)
             self.gated.reset(reset)
             raise ActivationAborted(reset) from error
@@ -189,13 +195,13 @@ class Instance:
                 raise ActorAborted(GONE)
             call = partial(function, *args)
             run = Event(None, lambda target: target.called(self, call, event))
+            run.depth = event.depth
             return self._class.deliver(self.gated.activation.id.name, run)
 
         return RemoteFunction(post)
 
 
 def response_of(result: object, request: JsRequest) -> Response:
-            run.depth = event.depth
     """What a fetch handler has returned, on its way to who asked.
 
     Raises:
