@@ -122,7 +122,7 @@ class ActorNotFound(CallError):
 
 
 class MethodNotAllowed(CallError):
-    """GET reached a method that is not marked @readonly."""
+    """The method is called with POST, or with GET if it is marked @readonly."""
 
     code = "method_not_allowed"
     http = 405
@@ -180,9 +180,9 @@ class ActorError(WakefulError):
 
 
 class ActorRaised(ActorError):
-    """User code raised, seen from outside the process.
+    """The actor's own code raised.
 
-    Inside the process the caller gets the exception itself.
+    That is how callers outside of the process see it; inside, the caller gets the exception itself.
 
     Attributes:
         type_name: the class name of the remote exception.
@@ -256,7 +256,7 @@ class StateError(WakefulError):
 
 
 class StateInvalid(StateError):
-    """A durable attribute holds a value that does not fit its annotation; the turn is undone."""
+    """A durable attribute, a stored value or a result does not fit; the turn is undone."""
 
     code = "state_invalid"
 

@@ -158,7 +158,11 @@ def test_no_actors_shows_what_one_looks_like(launch: Launch, app: Path) -> None:
         (("app.py", "--host", "no.such.host.invalid"), 5, "is no address of this machine"),
         (("app.py", "--idle-timeout", "0"), 2, "--idle-timeout must be more than 0 seconds"),
         (("app.py", "--max-active", "0"), 2, "--max-active must be more than 0"),
-        (("twice.py", "--port", "0"), 3, "two actor types are named 'Counter'"),
+        (
+            ("twice.py", "--port", "0"),
+            3,
+            "named 'Counter', app.Counter and twice.Counter: rename one",
+        ),
     ],
 )
 def test_other_starts_that_fail(

@@ -122,7 +122,7 @@ def test_no_actors_shows_what_one_looks_like(write: Write) -> None:
         ("src/nowhere", "there is no file src/nowhere", 2),
         ("no-such thing", "'no-such thing' names neither a file nor a module", 2),
         ("shop.py:", "no name follows the colon", 2),
-        ("folder", "folder is a directory: name a file in it, such as folder/app.py", 2),
+        ("folder", "is a directory: name a file with actors in it, such as folder/app.py", 2),
         ("notes.txt", "notes.txt is not a Python file", 2),
         ("no.such", "there is no module 'no.such' here", 3),
         ("shop.py:Three", "shop.py: Three is not there; its actors: One, Two", 3),

@@ -114,10 +114,17 @@ class ActorSource:
                     return
 
     def _build(self, served: tuple[Served, ...]) -> Runtime:
-        names = [actor.name if isinstance(actor, ActorSpec) else actor.__name__ for actor in served]
-        for name in names:
-            if names.count(name) > 1:
-                raise ConfigError(f"two actor types are named {name!r}: rename one")
+        homes: dict[str, str] = {}
+        for actor in served:
+            name, cls = (
+                (actor.name, actor.cls) if isinstance(actor, ActorSpec) else (actor.__name__, actor)
+            )
+            home = f"{cls.__module__}.{cls.__qualname__}"
+            if name in homes:
+                raise ConfigError(
+                    f"two actor types are named {name!r}, {homes[name]} and {home}: rename one"
+                )
+            homes[name] = home
         return Runtime(self._chosen.data, served, config=self._chosen.config)
 
 

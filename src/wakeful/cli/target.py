@@ -159,10 +159,13 @@ def _file(path: Path) -> Path:
     if path.is_dir():
         inside = sorted(file.name for file in path.glob("*.py"))
         name = "app.py" if "app.py" in inside or not inside else inside[0]
-        message = f"{path} is a directory: name a file in it, such as {path / name}"
+        message = (
+            f"{path} is a directory: name a file with actors in it, such as {path / name}. For a "
+            "Worker, it needs a wrangler.toml, .json or .jsonc"
+        )
         raise WrongUsage(message)
     if not path.exists():
-        raise WrongUsage(f"there is no file {path}")
+        raise WrongUsage(f"there is no file {path} (looked in {Path.cwd()})")
     if path.suffix != ".py":
         raise WrongUsage(f"{path} is not a Python file")
     return path.resolve()

@@ -178,7 +178,10 @@ def from_json(plan: MethodPlan, body: bytes) -> Arguments:
     try:
         value = _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MalformedRequest(f"the body is not JSON: {error}") from error
+        why = str(error).removeprefix("JSON is malformed: ")
+        raise MalformedRequest(
+            f'the body is not JSON: {why}. Send arguments as {{"name": value}} or [value]'
+        ) from error
     except RecursionError:
         raise MalformedRequest("the body is nested too deeply") from None
     if isinstance(value, dict):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from wakeful import codec
 from wakeful.actor import Log, Sql, WebSocket
-from wakeful.errors import ActivationAborted, ActorAborted, InvalidArguments
+from wakeful.errors import ActivationAborted, ActorAborted, InvalidArguments, StateInvalid
 from wakeful.ids import ActorId
 from wakeful.log import logger
 from wakeful.ports import KV_PREFIX
@@ -45,9 +45,17 @@ class StorageFace:
         return default if stored is None else codec.decode(stored)
 
     async def put(self, key: str, value: object) -> None:
-        """Set a value (a copy is kept)."""
+        """Set a value (a copy is kept).
+
+        Raises:
+            StateInvalid: the value cannot be stored.
+        """
         self._check_durable()
-        self._activation.writes().put(_cell(key), codec.encode(value))
+        try:
+            packed = codec.encode(value)
+        except StateInvalid as error:
+            raise StateInvalid(f"storage.put({key!r}): {error}") from None
+        self._activation.writes().put(_cell(key), packed)
 
     async def delete(self, key: str) -> bool:
         """Remove a value; whether there was one."""

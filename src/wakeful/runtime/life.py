@@ -96,7 +96,7 @@ class Life:
             if args is None:
                 raise ActorNotFound(
                     f"{actor} is not running, and {actor_type.name} does not wake by itself: "
-                    "spawn it, or attach a VirtualActorFacet"
+                    "derive it from DurableObject or attach a VirtualActorFacet, or spawn it first"
                 )
             return self.wake(actor_type, actor, args)
         return self.wake(actor_type, actor)
