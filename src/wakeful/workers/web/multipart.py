@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 from hashlib import sha256
 from typing import Final, NoReturn
-from urllib.parse import parse_qsl
 
 from wakeful.workers.proxies import JsTypeError
 from wakeful.workers.values import utf8
 from wakeful.workers.web.blobs import JsFile
 from wakeful.workers.web.forms import Entry, JsFormData
+from wakeful.workers.web.urls import form_pairs
 
 PARTS_MAX: Final = 1000  # as in werkzeug and python-multipart, against bodies of empty parts
 HEAD_BYTES_MAX: Final = 8192
@@ -25,7 +25,7 @@ BOUNDARY_CHARS_MAX: Final = 70  # RFC 2046
 MULTIPART: Final = "multipart/form-data"
 URLENCODED: Final = "application/x-www-form-urlencoded"
 PARAMETER: Final = re.compile(r';\s*([\w*-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))')
-FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*([^\r\n]*)")
+FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:([^\r\n]*)")
 
 
 def parse_form(body: bytes, content_type: str) -> JsFormData:
@@ -50,14 +50,10 @@ def parse_form(body: bytes, content_type: str) -> JsFormData:
 
 
 def _urlencoded(body: bytes) -> JsFormData:
-    form = JsFormData()
-    try:
-        pairs = parse_qsl(
-            body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=PARTS_MAX
-        )
-    except ValueError:
+    if body.count(b"&") >= PARTS_MAX:
         _refuse(f"The form has more than {PARTS_MAX} fields.")
-    form.pairs = list(pairs)
+    form = JsFormData()
+    form.pairs = [*form_pairs(body)]
     return form
 
 

@@ -7,9 +7,10 @@ Source:  URL standard, sections 3 (hosts), 4.4 (parsing), 5 (application/x-www-f
 from __future__ import annotations
 
 import re
+from binascii import a2b_qp
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qsl, quote, unquote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from wakeful.workers.proxies import JsArray, JsProxy, JsTypeError
 from wakeful.workers.values import js_string, utf8
@@ -19,6 +20,8 @@ ABSOLUTE: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL | re.A
 PARTS: Final = re.compile(r"([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
 AUTHORITY: Final = re.compile(r"[/\\]*([^/\\?#]*)(.*)", re.DOTALL)
 HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([0-9]*))?", re.ASCII)
+HOST_CHARS_MAX: Final = 253  # of a name that is not ASCII: what DNS has room for
+NO_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 FORBIDDEN_IN_HOST: Final = re.compile(r"[\0-\x20#%/:<>?@\[\\\]^|\x7f]")
 
 # What stays as it is in each part; everything outside ASCII is percent-encoded as UTF-8.
@@ -117,7 +120,7 @@ def _authority(text: str, scheme: str, given: str) -> tuple[str, str, str, str]:
     if match is None:
         raise JsTypeError(f"Invalid URL: {given}")
     port = (match[2] or "").lstrip("0") or ("0" if match[2] else "")
-    if port and int(port) > 65535:
+    if len(port) > 5 or int(port or 0) > 65535:
         raise JsTypeError(f"Invalid URL: {given}")
     host = _host(match[1], given)
     shown_port = "" if port == PORTS[scheme] else port
@@ -128,6 +131,8 @@ def _host(text: str, given: str) -> str:
     if text.startswith("["):
         return text.lower()
     host = unquote(text)
+    if len(host) > HOST_CHARS_MAX and not host.isascii():  # which takes long to encode
+        raise JsTypeError(f"Invalid URL: {given}")
     try:
         host = host.lower() if host.isascii() else host.encode("idna").decode().lower()
     except UnicodeError:
@@ -157,6 +162,21 @@ def _encoded(text: str, safe: str) -> str:
     return quote(utf8(text), safe=safe)
 
 
+def form_pairs(data: bytes) -> list[tuple[str, str]]:
+    """The names and values of application/x-www-form-urlencoded, as of a query."""
+    parts = [part.partition(b"=") for part in data.split(b"&") if part]
+    return [(_unescaped(name), _unescaped(value)) for name, _, value in parts]
+
+
+def _unescaped(data: bytes) -> str:
+    """What is percent-encoded, by C code: a body can have millions of escapes."""
+    data = data.replace(b"+", b" ")
+    if b"%" in data:
+        data = NO_ESCAPE.sub(b"%25", data)
+        data = a2b_qp(data.replace(b"=", b"%3D").replace(b"%", b"="))  # quoted-printable has =41
+    return data.decode("utf-8", "replace")
+
+
 class URLSearchParams(JsProxy):
     """The names and values of a query."""
 
@@ -166,7 +186,7 @@ class URLSearchParams(JsProxy):
     def __init__(self, init: Any = "") -> None:
         self._changed: Callable[[], None] = _nobody  # the URL that these are the query of
         if isinstance(init, str):
-            self._pairs = parse_qsl(init.removeprefix("?"), keep_blank_values=True)
+            self._pairs = form_pairs(utf8(init.removeprefix("?")))
         else:
             pairs = init.items() if hasattr(init, "items") else init
             self._pairs = [(js_string(name), js_string(value)) for name, value in pairs]
