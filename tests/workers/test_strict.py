@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import timedelta
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -136,6 +137,9 @@ class Asked:
 
     def pairs(self) -> list[tuple[str, str]]:
         return []
+
+    def until_left(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     async def body(self, limit: int) -> bytes:
         return b""
