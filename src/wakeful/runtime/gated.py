@@ -349,15 +349,23 @@ class Gated:
 
     # --- sections ----------------------------------------------------------------------------
 
-    def in_section(self, work: Callable[[], Awaitable[V]]) -> Task[V]:
+    def in_section(
+        self, work: Callable[[], Awaitable[V]], ended: Callable[[Task[V]], object] | None = None
+    ) -> Task[V]:
         """Run work in a critical section, a task of it.
 
         It is open from now on; or, where code beside this one has one open, right after that.
+
+        Args:
+            work: makes what is awaited there.
+            ended: is told of the task, before anybody who waits for the section.
         """
         opening = _Opening(section_of.get())
         self._openings.append(opening)
         self._open_next()
         task = self._loop.create_task(_run(work), context=opening.context)
+        if ended is not None:
+            task.add_done_callback(ended, context=outside())
         task.add_done_callback(lambda _: self._leave(opening), context=outside())
         return task
 

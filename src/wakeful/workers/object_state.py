@@ -6,15 +6,17 @@ Source:  Cloudflare docs on DurableObjectState.
 
 from __future__ import annotations
 
-from asyncio import Task
+import asyncio
+from asyncio import Future, Task, TimerHandle
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final, NoReturn
 
 from wakeful.log import logger
 from wakeful.runtime.gated import Gated, outside, section_of
 from wakeful.workers.calls import settled
 from wakeful.workers.entrypoints import DurableObjectAbort
-from wakeful.workers.failures import ABORTED, BLOCKED_TOO_LONG, ObjectReset, reset_by
+from wakeful.workers.failures import ABORTED, BLOCKED_TOO_LONG, ENDS, ObjectReset, reset_by
 from wakeful.workers.hibernation import Hibernation
 from wakeful.workers.ids import DurableObjectId
 from wakeful.workers.proxies import JsDict, JsException, JsTypeError
@@ -46,11 +48,11 @@ class DurableObjectState(Hibernation):
 
     wait_until = waitUntil
 
-    def blockConcurrencyWhile(self, callback: Callable[[], Any]) -> Task[Any]:
+    def blockConcurrencyWhile(self, callback: Callable[[], Any]) -> Future[Any]:
         """Deliver nothing else until the callback has ended; its result.
 
-        It begins at once, awaited or not. If it raises, or takes longer than 30 seconds, the
-        object is reset.
+        It begins at once, awaited or not, and goes on if who awaits it gives up. If it raises, or
+        takes longer than 30 seconds, the object is reset.
 
         Raises:
             JsTypeError: it is not a function.
@@ -68,15 +70,18 @@ class DurableObjectState(Hibernation):
         async def run() -> Any:
             try:
                 return await settled(callback())
-            except Exception as error:
+            except ENDS:
+                raise
+            except BaseException as error:
                 self._say("blockConcurrencyWhile failed", error)
                 gated.reset(reset_by(error))
                 raise
 
-        task = gated.in_section(run)
-        timer = task.get_loop().call_later(BLOCK_SECONDS_MAX, self._blocked, context=outside())
-        task.add_done_callback(lambda _: timer.cancel())
-        return task
+        loop = asyncio.get_running_loop()
+        result: Future[Any] = loop.create_future()
+        timer = loop.call_later(BLOCK_SECONDS_MAX, self._blocked, context=outside())
+        gated.in_section(run, partial(_tell, result, timer))
+        return result
 
     def abort(self, reason: object = None, options: object = None) -> NoReturn:
         """Throw the object away, with what was written since its code last waited.
@@ -89,7 +94,7 @@ class DurableObjectState(Hibernation):
         self._gated.reset(reset)
         raise DurableObjectAbort(reset)
 
-    def _say(self, what: str, error: Exception | None) -> None:
+    def _say(self, what: str, error: BaseException | None) -> None:
         log = logger("wakeful")
         log.error(f"{what}: the object is reset", object=self.id.toString(), exc_info=error)
 
@@ -97,6 +102,21 @@ class DurableObjectState(Hibernation):
         self._say("blockConcurrencyWhile took too long", None)
         reset: ObjectReset = reset_by(JsException(BLOCKED_TOO_LONG), overloaded=True)
         self._gated.reset(reset)
+
+
+def _tell(result: Future[Any], timer: TimerHandle, task: Task[Any]) -> None:
+    """A section has ended: who waits for it hears how."""
+    timer.cancel()
+    error = None if task.cancelled() else task.exception()
+    if result.done():
+        return
+    if task.cancelled():
+        result.cancel()
+    elif error is not None:
+        result.set_exception(error)
+        result.exception()  # the log has it, whether somebody waits or not
+    else:
+        result.set_result(task.result())
 
 
 def _text(reason: object) -> str:
