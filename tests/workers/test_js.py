@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import math
 from collections.abc import Awaitable
 from typing import Any
 
@@ -333,6 +334,27 @@ async def _signed(subtle: Any) -> Awaitable[Any]:
 async def _exported(subtle: Any) -> Awaitable[Any]:
     result: Any = await subtle.exportKey("raw", await _key(subtle))
     return result
+
+
+def test_members_of_objects(js: Any) -> None:
+    modules = shim_modules(Recorded(NAME="v").environment)
+    own, env = modules["js"], modules["workers"].env
+    assert own.Object.keys(env) == ["NAME"]
+    assert own.Object.entries(env) == [["NAME", "v"]]
+    made = js.JSON.parse('{"a": 1, "b": [2]}')
+    assert (made.object_keys(), made.object_values()) == (["a", "b"], [1, [2]])
+    assert made.object_entries() == [["a", 1], ["b", [2]]]
+    assert (made.as_object_map()["a"], js.Object.values(made)) == (1, [1, [2]])
+    array = js.Array.of(3)
+    assert (array.object_values(), js.Object.values(array)) == ([3], [3])
+
+
+def test_numbers(js: Any) -> None:
+    assert (js.Math.floor(1.5), js.Math.round(2.5), js.Math.round(-2.5)) == (1, 3, -2)
+    assert (js.Math.max(1, 3), js.Math.min(), js.Math.abs(-1)) == (3, math.inf, 1)
+    assert 0 <= js.Math.random() < 1
+    assert js.performance.now() == 0
+    assert js.navigator.userAgent == "Cloudflare-Workers"
 
 
 def test_what_is_not_provided_says_so(js: Any) -> None:

@@ -171,6 +171,22 @@ class JsDict(dict[Any, Any]):
         except KeyError:
             raise AttributeError(name) from None
 
+    def object_keys(self) -> JsArray:
+        """The names of its members, as Pyodide calls them."""
+        return JsArray(self)
+
+    def object_values(self) -> JsArray:
+        """Their values."""
+        return JsArray(self.values())
+
+    def object_entries(self) -> JsArray:
+        """Names and values."""
+        return JsArray(JsArray(pair) for pair in self.items())
+
+    def as_object_map(self, **_: object) -> JsDict:
+        """Itself: its members are had by subscript already."""
+        return self
+
     def to_py(self, **_: object) -> dict[Any, Any]:
         """A plain dict, all the way down."""
         return {key: plain(value) for key, value in self.items()}
@@ -183,6 +199,10 @@ class JsArray(list[Any]):
     def length(self) -> int:
         """The number of items."""
         return len(self)
+
+    def object_values(self) -> JsArray:
+        """Its items, as Pyodide calls them."""
+        return JsArray(self)
 
     def push(self, *items: object) -> int:
         """Append; the new length."""

@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from wakeful.workers.proxies import (
+    JsDict,
     JsEvalError,
     JsException,
     JsProxy,
@@ -16,9 +17,10 @@ from wakeful.workers.proxies import (
     JsURIError,
     options_of,
 )
-from wakeful.workers.shims import codecs, objects
+from wakeful.workers.shims import codecs, numbers, objects
 from wakeful.workers.shims.crypto import Crypto
 from wakeful.workers.shims.environment import Environment
+from wakeful.workers.shims.promises import Promise
 from wakeful.workers.shims.timers import Timers
 from wakeful.workers.values import copied
 from wakeful.workers.web.blobs import JsBlob, JsFile
@@ -63,11 +65,14 @@ def js_module(environment: Environment) -> ModuleType:
             "JSON": objects.JSON,
             "Map": objects.JsMap,
             "Set": objects.JsSet,
-            "Promise": objects.Promise,
+            "Promise": Promise,
             "Array": objects.Array,
             "ArrayBuffer": objects.Buffer,
             "Uint8Array": objects.Buffer,
-            "Number": objects.Number,
+            "Number": numbers.Number,
+            "Math": numbers.Math(environment.random_bytes),
+            "performance": numbers.Performance(environment.now_ms),
+            "navigator": JsDict(userAgent="Cloudflare-Workers"),
             "Date": objects.make_date(environment.now_ms),
             "console": objects.Console(environment.log),
             "crypto": Crypto(environment.random_bytes),

@@ -1,14 +1,13 @@
-"""The plain objects of the module `js`: Object, JSON, Date, Map, Set, Promise, console.
+"""The plain objects of the module `js`: Object, JSON, Date, Map, Set, console.
 
 Source:  ECMAScript standard, as far as Workers written in Python use it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
@@ -40,19 +39,19 @@ class Object(JsProxy):
         return JsDict((js_string(name), value) for name, value in pairs)
 
     @staticmethod
-    def keys(value: dict[str, Any]) -> JsArray:
+    def keys(value: Any) -> JsArray:
         """The names of an object's members."""
-        return JsArray(value)
+        return JsArray(_members(value))
 
     @staticmethod
     def values(value: Any) -> JsArray:
         """The values of an object's members."""
-        return JsArray(value.object_values() if isinstance(value, Pair) else value.values())
+        return JsArray(value if isinstance(value, Pair | list) else _members(value).values())
 
     @staticmethod
-    def entries(value: dict[str, Any]) -> JsArray:
+    def entries(value: Any) -> JsArray:
         """Names and values of an object's members."""
-        return JsArray(JsArray(pair) for pair in value.items())
+        return JsArray(JsArray(pair) for pair in _members(value).items())
 
     @staticmethod
     def assign(target: dict[str, Any], *sources: dict[str, Any]) -> dict[str, Any]:
@@ -60,6 +59,11 @@ class Object(JsProxy):
         for source in sources:
             target.update(source)
         return target
+
+
+def _members(value: Any) -> Any:
+    """The members of an object: of `env`, too, which is none of the dicts."""
+    return value if hasattr(value, "items") else vars(value)
 
 
 class Pair(JsProxy):
@@ -203,67 +207,6 @@ class Buffer(JsProxy):
 
 
 setattr(Buffer, "from", staticmethod(Buffer.from_))
-
-
-class Promise(JsProxy):
-    """`js.Promise`: what waits for several awaitables."""
-
-    @staticmethod
-    def resolve(value: Any = None) -> Awaitable[Any]:
-        """The value, to be awaited."""
-        return asyncio.ensure_future(_settled(value))
-
-    @staticmethod
-    def all(values: Iterable[Any]) -> Awaitable[JsArray]:
-        """What all of them give; the first error of one is raised."""
-
-        async def gathered() -> JsArray:
-            return JsArray(await asyncio.gather(*map(_settled, values)))
-
-        return asyncio.ensure_future(gathered())
-
-    @staticmethod
-    def allSettled(values: Iterable[Any]) -> Awaitable[JsArray]:
-        """What all of them give or raise: `status`, and `value` or `reason`."""
-
-        async def gathered() -> JsArray:
-            outcomes = await asyncio.gather(*map(_settled, values), return_exceptions=True)
-            return JsArray(map(_outcome, outcomes))
-
-        return asyncio.ensure_future(gathered())
-
-    @staticmethod
-    def race(values: Iterable[Any]) -> Awaitable[Any]:
-        """What the first of them gives or raises; the others go on."""
-
-        async def first() -> Any:
-            tasks = [asyncio.ensure_future(_settled(value)) for value in values]
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            return next(task for task in tasks if task in done).result()
-
-        return asyncio.ensure_future(first())
-
-
-async def _settled(value: Any) -> Any:
-    return await value if isinstance(value, Awaitable) else value
-
-
-def _outcome(outcome: Any) -> JsDict:
-    if isinstance(outcome, Exception):
-        return JsDict(status="rejected", reason=outcome)
-    return JsDict(status="fulfilled", value=outcome)
-
-
-class Number(JsProxy):
-    """`js.Number`."""
-
-    @classmethod
-    def new(cls, value: Any = 0, *_: Any, **__: Any) -> Any:
-        """The number that a value is."""
-        try:
-            return copied(float(value))
-        except (TypeError, ValueError):
-            return math.nan
 
 
 class JsDate(datetime):

@@ -74,6 +74,10 @@ def destroy_proxies(proxies: Iterable[Any], /) -> None:
     """Do nothing: Python's garbage collector looks after them."""
 
 
+class ConversionError(Exception):
+    """A value that cannot be converted: none, here."""
+
+
 def pyodide_modules(environment: Environment) -> dict[str, ModuleType]:
     """The modules of one Worker, by name."""
     ffi = _module(
@@ -92,6 +96,13 @@ def pyodide_modules(environment: Environment) -> dict[str, ModuleType]:
         JsMap=JsMap,
         JsCallable=JsProxy,
         JsPromise=JsProxy,
+        JsDoubleProxy=PyProxy,
+        JsIterable=JsProxy,
+        JsAsyncIterable=JsProxy,
+        JsMutableMap=JsMap,
+        JsTypedArray=JsBytes,
+        ConversionError=ConversionError,
+        IN_BROWSER=False,
     )
     vars(ffi)["__getattr__"] = partial(_asked_for, environment.stacks)
     http = _module(

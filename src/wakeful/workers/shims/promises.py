@@ -1,0 +1,61 @@
+"""`js.Promise`: what waits for several awaitables.
+
+Source:  ECMAScript standard, section Promise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from typing import Any
+
+from wakeful.workers.proxies import JsArray, JsDict, JsProxy
+
+
+class Promise(JsProxy):
+    """`js.Promise`: what waits for several awaitables."""
+
+    @staticmethod
+    def resolve(value: Any = None) -> Awaitable[Any]:
+        """The value, to be awaited."""
+        return asyncio.ensure_future(_settled(value))
+
+    @staticmethod
+    def all(values: Iterable[Any]) -> Awaitable[JsArray]:
+        """What all of them give; the first error of one is raised."""
+
+        async def gathered() -> JsArray:
+            return JsArray(await asyncio.gather(*map(_settled, values)))
+
+        return asyncio.ensure_future(gathered())
+
+    @staticmethod
+    def allSettled(values: Iterable[Any]) -> Awaitable[JsArray]:
+        """What all of them give or raise: `status`, and `value` or `reason`."""
+
+        async def gathered() -> JsArray:
+            outcomes = await asyncio.gather(*map(_settled, values), return_exceptions=True)
+            return JsArray(map(_outcome, outcomes))
+
+        return asyncio.ensure_future(gathered())
+
+    @staticmethod
+    def race(values: Iterable[Any]) -> Awaitable[Any]:
+        """What the first of them gives or raises; the others go on."""
+
+        async def first() -> Any:
+            tasks = [asyncio.ensure_future(_settled(value)) for value in values]
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return next(task for task in tasks if task in done).result()
+
+        return asyncio.ensure_future(first())
+
+
+async def _settled(value: Any) -> Any:
+    return await value if isinstance(value, Awaitable) else value
+
+
+def _outcome(outcome: Any) -> JsDict:
+    if isinstance(outcome, Exception):
+        return JsDict(status="rejected", reason=outcome)
+    return JsDict(status="fulfilled", value=outcome)
