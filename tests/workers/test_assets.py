@@ -1,15 +1,19 @@
 """Static assets: which file answers a path, headers, routing, and hostile clients."""
 
 import os
+import re
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.workers.running import DEFAULT, methods, running, virtual
 
 from wakeful.errors import ConfigError
 from wakeful.workers.asset_rules import Found, Redirect, Rules
-from wakeful.workers.assets import AssetServer
+from wakeful.workers.assets import AssetServer, matches
 from wakeful.workers.resources import Assets
 from wakeful.workers.web.requests import JsRequest
 from wakeful.workers.web.responses import JsResponse
@@ -199,6 +203,21 @@ async def test_hostile_paths_lead_nowhere(public: Path) -> None:
                 answer = await got(server, path)
                 assert (answer.status, answer.body) == (404, None), path
                 assert not server.comes_first(asked(path)), path
+
+
+def test_long_paths_take_no_longer_than_their_length(public: Path) -> None:
+    rules = ("/*b*b*b*b*c", "/*/*/*/*/*/*.js")
+    server = serve(public, not_found_handling="404-page", to_worker=rules, to_assets=rules)
+    began = time.thread_time()
+    for path in ("/a" * 30_000, "/b" * 30_000, "/" * 60_000, "/a.." * 15_000, "/%61" * 15_000):
+        server.comes_first(asked(path, sec_fetch_mode="navigate"))
+    assert time.thread_time() - began < 2.0  # it was more than a minute for each
+
+
+@given(st.text("a/*", max_size=8), st.text("a/b", max_size=12))
+def test_rules_are_matched_as_patterns_are(rule: str, path: str) -> None:
+    pattern = ".*".join(map(re.escape, rule.split("*")))
+    assert matches(rule.split("*"), path) == bool(re.fullmatch(pattern, path))
 
 
 @virtual

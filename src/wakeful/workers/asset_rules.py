@@ -12,6 +12,7 @@ import msgspec
 
 Exists = Callable[[str], bool]
 
+PATH_CHARS_MAX: Final = 4096  # longer ones no file has
 OK: Final = 200
 NOT_FOUND: Final = 404
 TEMPORARY: Final = 307
@@ -128,6 +129,7 @@ class Rules(msgspec.Struct, frozen=True):
         if self.not_found_handling == "single-page-application" and exists("/index.html"):
             return Found("/index.html")
         if self.not_found_handling == "404-page":
+            path = path[:PATH_CHARS_MAX]
             while path:
                 path = path.rpartition("/")[0]
                 if exists(f"{path}/404.html"):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 from hashlib import blake2b
 from io import BufferedReader
 from mimetypes import MimeTypes
@@ -23,7 +23,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from wakeful.workers.asset_rules import TEMPORARY, Found, Redirect, Rules
+from wakeful.workers.asset_rules import PATH_CHARS_MAX, TEMPORARY, Found, Redirect, Rules
 from wakeful.workers.proxies import JsProxy, options_of
 from wakeful.workers.resources import META_FILES, Assets
 from wakeful.workers.web.body import Content
@@ -86,8 +86,8 @@ class AssetServer:
         self._bare = Rules(assets.html_handling, "none")
         self._navigation = navigation
         self._worker_first = assets.worker_first
-        self._to_worker = _patterns(assets.to_worker)
-        self._to_assets = _patterns(assets.to_assets)
+        self._to_worker = [tuple(rule.split("*")) for rule in assets.to_worker]
+        self._to_assets = [tuple(rule.split("*")) for rule in assets.to_assets]
         self._types = MimeTypes()
         for ending, kind in MEDIA_TYPES.items():
             self._types.add_type(kind, ending)
@@ -95,9 +95,9 @@ class AssetServer:
     def comes_first(self, request: JsRequest) -> bool:
         """Whether a request is answered here, and the Worker is not asked."""
         pathname, _ = _split(request.url)
-        if any(pattern.fullmatch(pathname) for pattern in self._to_assets):
+        if any(matches(rule, pathname) for rule in self._to_assets):
             return True
-        if self._worker_first or any(pattern.fullmatch(pathname) for pattern in self._to_worker):
+        if self._worker_first or any(matches(rule, pathname) for rule in self._to_worker):
             return False
         navigates = self._navigation and request.headers.get("sec-fetch-mode") == "navigate"
         rules = self._rules if navigates else self._bare
@@ -148,12 +148,9 @@ class AssetServer:
 
     def _file(self, path: str) -> File | None:
         """The file of a path, if it is one that may be sent."""
-        first, *parts = path.split("/")
-        if first or path[1:] in META_FILES:
+        if len(path) > PATH_CHARS_MAX or path[1:] in META_FILES or not _is_plain(path):
             return None
-        if any(part in ("", ".", "..") or not SEPARATORS.isdisjoint(part) for part in parts):
-            return None
-        full = os.path.join(self._root, *parts)
+        full = self._root.rstrip("/") + path
         try:
             status = os.stat(full)  # most paths end here: they are for the Worker
             real = os.path.realpath(full, strict=True)
@@ -182,15 +179,36 @@ class AssetsBinding(JsProxy):
         return (await self._server.fetch(request)).__wakeful_transfer__()
 
 
-def _patterns(rules: Iterable[str]) -> list[re.Pattern[str]]:
-    """Patterns of paths: a star is anything."""
-    return [re.compile(".*".join(map(re.escape, rule.split("*"))), re.DOTALL) for rule in rules]
+def matches(rule: Sequence[str], path: str) -> bool:
+    """Whether a path is the parts of a rule, with anything in between.
+
+    The leftmost place for each part is as good as any other, so it takes one pass.
+    """
+    first, *rest = rule
+    if not rest:
+        return path == first
+    if not path.startswith(first):
+        return False
+    *middle, last = rest
+    at = len(first)
+    for part in middle:
+        at = path.find(part, at) + len(part)
+        if at < len(part):
+            return False
+    return path.endswith(last) and at + len(last) <= len(path)
 
 
 def _split(url: str) -> tuple[str, str]:
     """Path and query of a URL; one from outside is as its sender has written it."""
     rest, sign, query = url.partition("://")[2].partition("?")
     return f"/{rest.partition('/')[2]}", sign + query
+
+
+def _is_plain(path: str) -> bool:
+    """Whether a path begins at the root, and each of its parts is a name."""
+    whole = f"{path}/"
+    odd = any(part in whole for part in ("//", "/./", "/../", *SEPARATORS))
+    return path.startswith("/") and not odd
 
 
 def _decoded(pathname: str) -> str:
