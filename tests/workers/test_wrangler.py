@@ -272,6 +272,7 @@ RENAMED = {"type": "durable-object", "state": "renamed", "renamed_to": "B"}
         ({"name": ""}, r"name: empty"),
         ({"name": "My Worker"}, r"name: 'My Worker': a Worker's name has lower-case"),
         ({"main": None}, r"main: missing"),
+        ({"main": None, "mian": "x.py"}, r"main: missing \(is it mian\?\). Add main"),
         ({"main": 5}, r"main: expected text, got 5. Write it in quotes"),
         ({"main": "src/index.js"}, r"main: 'src/index.js' is not a Python file"),
         ({"main": "src/none.py"}, r"main: there is no file .*/src/none.py"),
@@ -291,8 +292,8 @@ RENAMED = {"type": "durable-object", "state": "renamed", "renamed_to": "B"}
             r"class_name: 'B-C' cannot be the name of a class",
         ),
         (
-            {"durable_objects": {"bindings": [BINDING | {"class": "x"}]}},
-            r"bindings\[0\].class: unknown key. Remove it; known here: name, class_name",
+            {"durable_objects": {"bindings": [BINDING | {"clas_name": "x"}]}},
+            r"bindings\[0\].clas_name: unknown key \(is it class_name\?\). Remove it; known",
         ),
         (
             {"durable_objects": {"bindings": [BINDING | {"environment": "x"}]}},
@@ -404,7 +405,8 @@ def test_malformed_files(worker: Path, name: str, content: bytes, message: str) 
         ({"queues": {"consumers": [{"queue": "q"}]}}, "queues.consumers 'q'"),
         ({"ai": {"binding": "AI"}}, "ai binding 'AI'"),
         ({"wasm_modules": {"X": "x.wasm"}}, "wasm_modules: wakeful does not provide WASM modules"),
-        ({"durable_object": {}, "x": 1}, "x: wakeful does not know this key"),
+        ({"durable_object": {}, "x": 1}, "x: wakeful does not know this key. Correct"),
+        ({"migration": [1]}, "migration: wakeful does not know this key (is it migrations?)"),
     ],
 )
 def test_what_is_not_provided_is_said(make: Make, changes: dict[str, Any], message: str) -> None:

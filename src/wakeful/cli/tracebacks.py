@@ -80,7 +80,8 @@ def readable(error: BaseException, roots: Sequence[Path]) -> RenderableType:
     chain = _chain(error)[::-1]
     for index, link in enumerate(chain):
         frames = user_frames(link.__traceback__, *roots)
-        if not frames and any(str(link) in str(later) for later in chain[index + 1 :]):
+        repeated = any(str(link) in str(later) for later in chain[index + 1 :])
+        if repeated and not frames and not hasattr(link, "__notes__"):
             continue
         if parts:
             parts.append(Text("which led to", style="dim"))

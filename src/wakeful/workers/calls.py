@@ -65,6 +65,9 @@ class Pending:
         self.reply = reply
         self.remote = False
 
+    def __repr__(self) -> str:
+        return "<the answer to a call: await it>"
+
     def __await__(self) -> Generator[Any, None, Any]:
         try:
             yield from self.reply

@@ -42,11 +42,28 @@ class DurableObjectAbort(ActivationAborted):
     """Raised by `ctx.abort()`; `except Exception` does not catch it."""
 
 
+class _Given:
+    """An attribute that the constructor of a base class sets; says so where it has not run."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        if instance is None:
+            return self
+        raise AttributeError(
+            f"{owner.__name__!r} object has no attribute {self._name!r}: its __init__ must call "
+            "super().__init__(ctx, env)",
+            name=self._name,
+            obj=instance,
+        )
+
+
 class DurableObject:
     """Base of the classes whose objects live once, by id."""
 
-    ctx: Any
-    env: Any
+    ctx: Any = _Given("ctx")
+    env: Any = _Given("env")
 
     def __init__(self, ctx: Any, env: Any) -> None:
         self.ctx = ctx
@@ -56,8 +73,8 @@ class DurableObject:
 class WorkerEntrypoint:
     """Base of the classes that handle a Worker's own events; `Default` is the one by default."""
 
-    ctx: Any
-    env: Any
+    ctx: Any = _Given("ctx")
+    env: Any = _Given("env")
 
     def __init__(self, ctx: Any, env: Any) -> None:
         self.ctx = ctx

@@ -27,6 +27,14 @@ class Env:
             vars(self).clear()
             vars(self).update(before)
 
+    def __getattr__(self, name: str) -> Any:
+        there = ", ".join(sorted(vars(self))) or "nothing"
+        raise AttributeError(
+            f"env has no {name!r}: the configuration of the Worker binds {there}",
+            name=name,
+            obj=self,
+        )
+
     def __repr__(self) -> str:
         return f"Env({', '.join(sorted(vars(self)))})"
 

@@ -59,7 +59,9 @@ def reset_by(error: BaseException, *, overloaded: bool = False) -> ObjectReset:
     told = twin(error)
     told.durableObjectReset = True
     told.overloaded = overloaded
-    return ObjectReset(told)
+    reset = ObjectReset(told)
+    reset.__cause__ = error
+    return reset
 
 
 def is_cancelled(error: BaseException) -> bool:

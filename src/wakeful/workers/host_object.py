@@ -39,6 +39,10 @@ NOT_ASKED_FOR: Final = (
     "Worker tried to return WebSocket in a response to a request which did not contain the header "
     '"Upgrade: websocket".'
 )
+NOT_MADE: Final = (
+    "A class of objects derives from workers.DurableObject; if it has a constructor, that is "
+    "`def __init__(self, ctx, env)` and begins with `super().__init__(ctx, env)`"
+)
 NO_RESPONSE: Final = "Incorrect type for Promise: the Promise did not resolve to 'Response'."
 
 
@@ -138,7 +142,12 @@ class Instance:
     def _make(self, id: DurableObjectId) -> Any:
         own = self._class
         self.state = DurableObjectState(self.gated, id, own.exports, own.storage)
-        return own.exported.cls(self.state, own.env)
+        try:
+            return own.exported.cls(self.state, own.env)
+        except TypeError as error:
+            if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+                error.add_note(NOT_MADE)  # it did not come to the constructor
+            raise
 
     async def fetch(self, request: JsRequest) -> Response:
         """Let it handle a request."""
@@ -214,7 +223,9 @@ def _checked(result: object, request: JsRequest) -> JsResponse:
     if isinstance(result, FetchResponse):
         result = result.js_object
     if not isinstance(result, JsResponse):
-        raise JsTypeError(NO_RESPONSE)
+        error = JsTypeError(NO_RESPONSE)
+        error.add_note(f"fetch has returned {type(result).__name__}: return a Response")
+        raise error
     if result.webSocket is not None:
         asked = request.headers.get("upgrade")
         if asked is None or asked.lower() != "websocket":

@@ -59,8 +59,11 @@ NO_BOOKMARKS: Final = (
 MS_NS: Final = 1_000_000
 
 
-class Settled(Generic[V]):
-    """The result of a call that has happened: to be awaited, once, often or never."""
+class Promise(Generic[V]):
+    """The result of a call that has happened: to be awaited, once, often or never.
+
+    Its name is what Python says of code that forgets to: 'Promise' and 'int' cannot be added.
+    """
 
     __slots__ = ("_value",)
 
@@ -203,21 +206,21 @@ class KeyValues(JsProxy):
         """Whether what leaves the object waits for a write."""
         return not self._check(operation, given, named).get("allowUnconfirmed", False)
 
-    def get(self, key: object, options: object = None, **named: Any) -> Settled[Any]:
+    def get(self, key: object, options: object = None, **named: Any) -> Promise[Any]:
         """The value of a key, or the values of a list of keys by key, in order."""
         self._check("get", options, named)
         if isinstance(key, list | tuple | set):
             self._cells.check(key)
             keys = sorted({text(item) for item in key}, key=str.encode)
-            return Settled(
+            return Promise(
                 JsDict((item, self._cells.get(item)) for item in keys if item in self._cells)
             )
         self._cells.check([key])
-        return Settled(self._cells.get(key))
+        return Promise(self._cells.get(key))
 
     def put(
         self, key: object, value: object = MISSING, options: object = None, **named: Any
-    ) -> Settled[None]:
+    ) -> Promise[None]:
         """Set a value, or all values of a dict.
 
         Raises:
@@ -233,18 +236,18 @@ class KeyValues(JsProxy):
             raise JsTypeError("put() called with undefined value.")
         else:
             self._cells.put([(key, value)], confirmed=self._confirmed("put", options, named))
-        return Settled(None)
+        return Promise(None)
 
-    def delete(self, key: object, options: object = None, **named: Any) -> Settled[Any]:
+    def delete(self, key: object, options: object = None, **named: Any) -> Promise[Any]:
         """Remove a value: was there one? Or those of a list of keys: how many were there?"""
         confirmed = self._confirmed("delete", options, named)
         if isinstance(key, list | tuple | set):
             self._cells.check(key)
-            return Settled(self._cells.delete(key, confirmed=confirmed))
+            return Promise(self._cells.delete(key, confirmed=confirmed))
         self._cells.check([key])
-        return Settled(self._cells.delete([key], confirmed=confirmed) == 1)
+        return Promise(self._cells.delete([key], confirmed=confirmed) == 1)
 
-    def list(self, options: object = None, **named: Any) -> Settled[JsDict]:
+    def list(self, options: object = None, **named: Any) -> Promise[JsDict]:
         """Values by key, in the order of the keys' UTF-8 bytes.
 
         Args:
@@ -253,9 +256,9 @@ class KeyValues(JsProxy):
             **named: the same.
         """
         found = self._cells.list(self._check("list", options, named))
-        return Settled(JsDict((key, stored.unpack(cell)) for key, cell in found.items()))
+        return Promise(JsDict((key, stored.unpack(cell)) for key, cell in found.items()))
 
-    def setAlarm(self, when: object, options: object = None, **named: Any) -> Settled[None]:
+    def setAlarm(self, when: object, options: object = None, **named: Any) -> Promise[None]:
         """Let `alarm()` be called at a time, in place of the one that was set; a past one is now.
 
         Raises:
@@ -271,20 +274,20 @@ class KeyValues(JsProxy):
             )
         gated.alarm.set(min(ms * MS_NS, EVER_NS))
         gated.touch(confirmed=confirmed)
-        return Settled(None)
+        return Promise(None)
 
-    def getAlarm(self, options: object = None, **named: Any) -> Settled[int | None]:
+    def getAlarm(self, options: object = None, **named: Any) -> Promise[int | None]:
         """When `alarm()` will be called, in milliseconds since 1970; None while it runs."""
         self._check("getAlarm", options, named)
         due_ns = self._cells.gated.alarm.get()
-        return Settled(None if due_ns is None else due_ns // MS_NS)
+        return Promise(None if due_ns is None else due_ns // MS_NS)
 
-    def deleteAlarm(self, options: object = None, **named: Any) -> Settled[None]:
+    def deleteAlarm(self, options: object = None, **named: Any) -> Promise[None]:
         """Take the alarm back; an `alarm()` that runs goes on, and is not called again."""
         confirmed = self._confirmed("deleteAlarm", options, named)
         self._cells.gated.alarm.delete()
         self._cells.gated.touch(confirmed=confirmed)
-        return Settled(None)
+        return Promise(None)
 
 
 class StorageKind(msgspec.Struct, frozen=True, kw_only=True):
@@ -339,7 +342,7 @@ class Storage(KeyValues):
             raise JsException(NO_SQL)
         return self._sql
 
-    def deleteAll(self, options: object = None, **named: Any) -> Settled[None]:
+    def deleteAll(self, options: object = None, **named: Any) -> Promise[None]:
         """Remove everything the object has stored.
 
         Raises:
@@ -354,7 +357,7 @@ class Storage(KeyValues):
         if self._kind.delete_all_deletes_alarm:
             self._cells.gated.alarm.delete()
         self._cells.gated.wiped()
-        return Settled(None)
+        return Promise(None)
 
     async def sync(self) -> None:
         """Return when everything written before is durable."""
@@ -411,7 +414,7 @@ class TransactionFace(KeyValues):
         """
         self._state.roll_back()
 
-    def deleteAll(self, *_: object, **__: object) -> Settled[None]:
+    def deleteAll(self, *_: object, **__: object) -> Promise[None]:
         """Refuse.
 
         Raises:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from wakeful.workers.wrangler import WranglerConfig
+from wakeful.workers.tables import meant
+from wakeful.workers.wrangler import READ, WranglerConfig
 
 # What each section provides, and the key that names a binding in it.
 SECTIONS: Final[dict[str, tuple[str, str]]] = {
@@ -96,7 +97,8 @@ def _section(key: str, value: Any) -> Iterator[str]:
             yield from _section(f"queues.{part}", entries)
         return
     if key not in SECTIONS:
-        yield f"{key}: wakeful does not know this key. Correct it, or remove it"
+        near = meant(key, [*READ, *SECTIONS, *DEPLOYING])
+        yield f"{key}: wakeful does not know this key{near}. Correct it, or remove it"
         return
     what, names = SECTIONS[key]
     for entry in value if isinstance(value, list) else [value]:

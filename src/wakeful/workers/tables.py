@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -41,7 +42,7 @@ class Table:
         """A text that must be there and is not empty."""
         value = self.optional_text(key)
         if value is None:
-            self.refuse(key, f'missing. Add {key} = "..."')
+            self.refuse(key, f'missing{meant(key, self.data)}. Add {key} = "..."')
         return value
 
     def optional_text(self, key: str) -> str | None:
@@ -93,7 +94,14 @@ class Table:
         """
         for key in self.data:
             if key not in known:
-                self.refuse(key, f"unknown key. Remove it; known here: {', '.join(known)}")
+                near = meant(key, known)
+                self.refuse(key, f"unknown key{near}. Remove it; known here: {', '.join(known)}")
+
+
+def meant(key: str, others: Iterable[str]) -> str:
+    """A hint at the name that a mistyped one is near to, if there is one."""
+    near = get_close_matches(key, others, 1, 0.75)
+    return f" (is it {near[0]}?)" if near else ""
 
 
 def shown(value: object) -> str:
