@@ -89,6 +89,14 @@ def test_a_deleted_class_is_retired_and_its_objects_are_to_go() -> None:
     assert (empty.retired, empty.deleting) == (["w-A"], [])
 
 
+def test_a_class_that_the_code_does_not_have_is_a_warning() -> None:
+    said = claim({"tag": "v1", "new_sqlite_classes": ["Conter"]}, present="Counter")
+    assert plan({}, said).warnings == (
+        f"{said.file}: the migrations make a class Conter (is it Counter?), and the code of w has "
+        "none of that name",
+    )
+
+
 def test_the_plan_changes_nothing_that_was_recorded() -> None:
     first = after(claim(V1))
     before = {name: owned.copy() for name, owned in first.items()}

@@ -407,7 +407,7 @@ async def test_two_of_one_name(here: list[Path], tmp_path: Path) -> None:
 async def test_code_of_another_that_cannot_be_imported(here: list[Path]) -> None:
     write(here[1], B_TOML, "import nothing_like_it")
     with pytest.raises(
-        ConfigError, match=r"b/src/entry.py cannot be imported: .*entry.py:6: Module"
+        ConfigError, match=r"b/src/entry.py:6: ModuleNotFoundError: No module named"
     ):
         async with together(*here):
             raise AssertionError

@@ -238,21 +238,21 @@ def imported(config: WranglerConfig, real_name: str) -> ModuleType:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # user code: SystemExit and the like included
-        where = _line_of(error, config.entry.parent)
-        raise ConfigError(
-            f"{config.entry} cannot be imported: {where}{type(error).__name__}: {error}"
-        ) from error
+        where = _line_of(error, config.entry.parent) or config.entry
+        said = error.msg if isinstance(error, SyntaxError) else error
+        raise ConfigError(f"{where}: {type(error).__name__}: {said}") from error
 
 
 def _line_of(error: BaseException, directory: Path) -> str:
+    """`file:line` of what is wrong in the Worker's own code."""
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{error.filename}:{error.lineno}: "
+        return f"{error.filename}:{error.lineno}"
     where = ""
     trace = error.__traceback__
     while trace is not None:
         file = Path(trace.tb_frame.f_code.co_filename)
         if file.is_relative_to(directory):
-            where = f"{file}:{trace.tb_lineno}: "
+            where = f"{file}:{trace.tb_lineno}"
         trace = trace.tb_next
     return where
 

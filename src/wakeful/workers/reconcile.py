@@ -24,6 +24,7 @@ from wakeful.errors import ConfigError
 from wakeful.workers.ids import unique_key
 from wakeful.workers.ledger import Ledger, Owned
 from wakeful.workers.migrations import Classes, Gift, Migration, Rename, Transfer
+from wakeful.workers.tables import meant
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -120,6 +121,11 @@ class _Work:
                     f"{claim.file}: the class {name} has stored objects, and {claim.name} has no "
                     f"such class any more. To delete them, {_deletion(claim, name)}; to keep them "
                     "under another name, rename the class there; or put the class back"
+                )
+            if name not in claim.present and name in claim.classes.storage:
+                self.warnings.append(
+                    f"{claim.file}: the migrations make a class {name}{meant(name, claim.present)},"
+                    f" and the code of {claim.name} has none of that name"
                 )
 
     # --- what was applied, and what comes first --------------------------------------------------
