@@ -117,6 +117,13 @@ SYNC = methods(
     def fetch(self, request):
         return Response(run_sync(request.text()).upper())
     """,
+    """
+    def section(self):
+        def work():
+            run_sync(asyncio.sleep(1))
+            return "done"
+        return run_sync(self.ctx.blockConcurrencyWhile(work))
+    """,
 )
 DEFAULT = """
 class Default(WorkerEntrypoint):
@@ -134,6 +141,7 @@ async def test_handlers_and_methods_of_a_worker(tmp_path: Path) -> None:
     async with running(tmp_path, source, default=DEFAULT) as worker:
         assert await worker.fetch("/") == (200, "[1, 2]")
         assert await worker.fetch("/", method="POST", body="loud") == (200, "LOUD")
+        assert await worker.stub().section() == "done"
         started = asyncio.get_running_loop().time()
         stub = worker.stub()
         assert await asyncio.gather(stub.put(3), stub.put(4)) == [3, 4]

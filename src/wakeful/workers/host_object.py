@@ -141,7 +141,7 @@ class Instance:
 
     def _make(self, id: DurableObjectId) -> Any:
         own = self._class
-        self.state = DurableObjectState(self.gated, id, own.exports, own.storage)
+        self.state = DurableObjectState(self.gated, id, own.exports, own.storage, stacks=own.stacks)
         try:
             return own.exported.cls(self.state, own.env)
         except TypeError as error:

@@ -20,6 +20,7 @@ from wakeful.workers.failures import ABORTED, BLOCKED_TOO_LONG, ENDS, ObjectRese
 from wakeful.workers.hibernation import Hibernation
 from wakeful.workers.ids import DurableObjectId
 from wakeful.workers.proxies import JsDict, JsException, JsTypeError
+from wakeful.workers.stacks import Stacks
 from wakeful.workers.storage import Storage, StorageKind
 from wakeful.workers.values import js_string
 
@@ -33,13 +34,20 @@ class DurableObjectState(Hibernation):
     js_name = "DurableObjectState"
 
     def __init__(
-        self, gated: Gated, id: DurableObjectId, exports: JsDict, storage: StorageKind
+        self,
+        gated: Gated,
+        id: DurableObjectId,
+        exports: JsDict,
+        storage: StorageKind,
+        *,
+        stacks: Stacks,
     ) -> None:
         super().__init__(gated, id)
         self.id = id.seen_inside()
         self.storage = Storage(gated, storage)
         self.exports = exports
         self.props = JsDict()
+        self._stacks = stacks
         self.container = None
 
     def waitUntil(self, work: Awaitable[object]) -> None:
@@ -69,7 +77,7 @@ class DurableObjectState(Hibernation):
 
         async def run() -> Any:
             try:
-                return await settled(callback())
+                return await self._stacks.around(_called(callback))
             except ENDS:
                 raise
             except BaseException as error:
@@ -117,6 +125,10 @@ def _tell(result: Future[Any], timer: TimerHandle, task: Task[Any]) -> None:
         result.exception()  # the log has it, whether somebody waits or not
     else:
         result.set_result(task.result())
+
+
+async def _called(callback: Callable[[], Any]) -> Any:
+    return await settled(callback())
 
 
 def _text(reason: object) -> str:
