@@ -4,9 +4,11 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.workers.running import Running, methods, raised, running, virtual
 
 from wakeful.store.memory import MemoryDisk, MemoryStore
+from wakeful.workers import d1_store
 from wakeful.workers.proxies import JsException, JsTypeError
 
 D1 = '[[d1_databases]]\nbinding = "DB"\ndatabase_name = "shop"\ndatabase_id = "d1"\n'
@@ -138,6 +140,27 @@ async def test_what_is_refused(tmp_path: Path) -> None:
         assert "did not contain a statement" in await said("-- nothing")
         error = await raised(db.prepare("SELECT id FROM t").first("name"))
         assert error.message == "D1_COLUMN_NOTFOUND: Column not found (name)"
+
+
+@virtual
+async def test_rows_without_end_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(d1_store, "ROWS_BYTES_MAX", 10_000)
+    endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c"
+    async with d1(tmp_path) as worker:
+        db = await filled(worker)
+        for work in (
+            lambda: db.prepare(endless).all(),
+            lambda: db.prepare("SELECT zeroblob(10000)").first(),
+            lambda: db.batch([db.prepare("SELECT zeroblob(4000)")] * 3),
+            lambda: db.exec("INSERT INTO t(name) VALUES ('c')\n" + endless),
+        ):
+            error = await raised(work())
+            assert "have more than" in error.message
+            assert "LIMIT" in error.message
+        assert await db.prepare("SELECT count(*) FROM t").first("count(*)") == 2
+        assert len((await db.prepare(f"{endless} LIMIT 100").all()).results) == 100
 
 
 @virtual

@@ -6,10 +6,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.workers.running import Running, methods, raised, running, virtual
 
 from wakeful.store.memory import MemoryDisk, MemoryStore
 from wakeful.testing.clock import WALL_START_NS
+from wakeful.workers import kv_store
+from wakeful.workers.kv_store import KvStore
 from wakeful.workers.proxies import JsException, JsSyntaxError, JsTypeError
 from wakeful.workers.web.streams import ReadableStream
 
@@ -129,12 +132,36 @@ async def test_what_expires_is_not_seen_and_then_gone(tmp_path: Path) -> None:
 
 async def rows(worker: Running) -> list[object]:
     """The keys that the namespace's actor keeps, expired ones included."""
-    from wakeful.workers.kv_store import KvStore
-
     activation = worker.runtime.host.get(KvStore, "a1")
-    await activation.get(())
+    await activation.get((), 0)
     database = activation._activation.instance.ctx.storage.sql  # type: ignore[attr-defined]
     return [key for (key,) in database.exec("SELECT key FROM entries ORDER BY key").raw()]
+
+
+@virtual
+async def test_large_values_that_expire_are_removed_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kv_store, "REMOVED_BYTES_MAX", 10)
+    async with kv(tmp_path) as worker:
+        for name in "abcde":
+            await cache(worker).put(name, "x" * 9, expirationTtl=60)
+        left = []
+        for _ in range(200):
+            await asyncio.sleep(0.5)
+            if (kept := len(await rows(worker))) not in left:
+                left.append(kept)
+        assert (left[:2], left[-1]) == ([5, 3], 0)
+
+
+@virtual
+async def test_no_more_is_read_than_may_be_answered(tmp_path: Path) -> None:
+    async with kv(tmp_path) as worker:
+        for name in "abc":
+            await cache(worker).put(name, name * 6)
+        store = worker.runtime.host.get(KvStore, "a1")
+        read = await store.get((b"a", b"x", b"b", b"c"), 10)
+        assert [entry and entry.value for entry in read] == [b"aaaaaa", None, b"bbbbbb"]
 
 
 @virtual

@@ -8,8 +8,15 @@ import msgspec
 
 from wakeful.actor import DurableObject
 from wakeful.errors import SqlError
+from wakeful.ports import SqlValue
 
 MS_NS: Final = 1_000_000
+ROWS_BYTES_MAX: Final = 64 * 1024 * 1024  # of one call, about: they are in memory together
+VALUE_BYTES: Final = 64  # of any value, beside what it is long
+TOO_MANY: Final = (
+    f"the rows of a query, or of a batch, have more than {ROWS_BYTES_MAX} bytes: ask for fewer "
+    "columns, or for some rows after the other with LIMIT"
+)
 CHANGES: Final = "SELECT total_changes(), last_insert_rowid()"
 
 
@@ -59,6 +66,27 @@ class State(NamedTuple):
     size: int
 
 
+class _Room:
+    """What is left for the rows of one call."""
+
+    def __init__(self) -> None:
+        self._bytes = ROWS_BYTES_MAX
+
+    def take(self, row: tuple[SqlValue, ...]) -> tuple[SqlValue, ...]:
+        """The row, if there is room for it.
+
+        Raises:
+            SqlError: there is none.
+        """
+        self._bytes -= VALUE_BYTES * len(row)
+        for value in row:
+            if isinstance(value, str | bytes):
+                self._bytes -= len(value)
+        if self._bytes < 0:
+            raise SqlError(TOO_MANY, "SQLITE_TOOBIG")
+        return row
+
+
 class D1Store(DurableObject):
     """One database."""
 
@@ -66,11 +94,11 @@ class D1Store(DurableObject):
         """Run statements, all of them or none.
 
         Raises:
-            SqlError: one is refused.
+            SqlError: one is refused, or there are too many rows.
         """
-        before, results = self._state(), []
+        before, results, room = self._state(), [], _Room()
         for statement in statements:
-            result, before = self._run(statement, before)
+            result, before = self._run(statement, before, room)
             results.append(result)
         return tuple(results)
 
@@ -80,10 +108,10 @@ class D1Store(DurableObject):
         Raises:
             SqlError: one is refused; its text has number and line.
         """
-        before, results = self._state(), []
+        before, results, room = self._state(), [], _Room()
         for number, line in lines:
             try:
-                result, before = self._run(Statement(line), before)
+                result, before = self._run(Statement(line), before, room)
             except SqlError as error:
                 raise _placed(f"Error in line {number}: {line}", error) from error
             results.append(result)
@@ -114,11 +142,11 @@ class D1Store(DurableObject):
             sql.exec(f"INSERT INTO {name_of}(name) VALUES (?)", name)
         return tuple([name for name, _ in due])
 
-    def _run(self, statement: Statement, before: State) -> tuple[Result, State]:
+    def _run(self, statement: Statement, before: State, room: _Room) -> tuple[Result, State]:
         """Run a statement; what came of it, and the state after it."""
         began_ns = self.ctx.now_ns()
         found = self.ctx.storage.sql.exec(statement.sql, *statement.params)
-        rows = tuple(found.raw())
+        rows = tuple(map(room.take, found.raw()))
         after = self._state()
         result = Result(
             columns=tuple(found.columns),

@@ -150,7 +150,7 @@ class KVNamespace(JsProxy):
             _check_sum(entries)
             return JsMap(zip(keys, map(made, entries), strict=True))
 
-        return self._ask(operation, lambda store: store.get(names), read)
+        return self._ask(operation, lambda store: store.get(names, VALUE_BYTES_MAX), read)
 
     def _put(
         self, name: bytes, value: bytes, metadata: str | None, expires: int | None

@@ -13,6 +13,7 @@ from wakeful.actor import AlarmInfo, DurableObject, Sql
 
 SECOND_NS: Final = 1_000_000_000
 REMOVED_MAX: Final = 1_000  # in one turn
+REMOVED_BYTES_MAX: Final = 64 * 1024 * 1024  # about, and one value at least
 ALL: Final = b"\xff"  # comes after all UTF-8
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS entries(
@@ -31,11 +32,11 @@ LIST: Final = (
     "SELECT key AS name, metadata, expires FROM entries"
     f" WHERE key > ? AND key >= ? AND key < ? AND {ALIVE} ORDER BY key LIMIT ?"
 )
-REMOVE: Final = (
-    "DELETE FROM entries WHERE key IN (SELECT key FROM entries WHERE expires <= ?"
-    f" ORDER BY expires LIMIT {REMOVED_MAX})"
+EXPIRED: Final = (
+    "SELECT key, length(value) FROM entries WHERE expires <= ? ORDER BY expires"
+    f" LIMIT {REMOVED_MAX}"
 )
-
+REMOVE: Final = "DELETE FROM entries WHERE key = ?"
 NEXT: Final = "SELECT expires FROM entries WHERE expires IS NOT NULL ORDER BY expires LIMIT 1"
 
 
@@ -72,10 +73,19 @@ class KvStore(DurableObject):
         """Make the table, in a commit of its own."""
         self._sql.exec(SCHEMA)
 
-    async def get(self, keys: tuple[bytes, ...]) -> tuple[Entry | None, ...]:
-        """What keys have, in their order; None where there is nothing."""
-        sql, now = self._sql, self._now()
-        return tuple([sql.exec(GET, key, now, into=Entry).first() for key in keys])
+    async def get(self, keys: tuple[bytes, ...], bytes_max: int) -> tuple[Entry | None, ...]:
+        """What keys have, in their order; None where there is nothing.
+
+        The last one is that with which they are more than so many bytes.
+        """
+        sql, now, entries = self._sql, self._now(), list[Entry | None]()
+        for key in keys:
+            entry = sql.exec(GET, key, now, into=Entry).first()
+            entries.append(entry)
+            bytes_max -= len(entry.value) if entry is not None else 0
+            if bytes_max < 0:
+                break
+        return tuple(entries)
 
     async def put(
         self, key: bytes, value: bytes, metadata: str | None, expires: int | None
@@ -87,7 +97,7 @@ class KvStore(DurableObject):
 
     async def delete(self, key: bytes) -> None:
         """Remove a key, if it is there."""
-        self._sql.exec("DELETE FROM entries WHERE key = ?", key)
+        self._sql.exec(REMOVE, key)
 
     async def list(self, prefix: bytes, after: bytes, limit: int) -> tuple[Key, ...]:
         """Keys that start with a prefix and come after another one, in order."""
@@ -96,8 +106,13 @@ class KvStore(DurableObject):
 
     async def alarm(self, info: AlarmInfo) -> None:
         """Remove what has expired."""
-        sql = self._sql
-        sql.exec(REMOVE, self._now())
+        sql, room = self._sql, REMOVED_BYTES_MAX
+        for key, size in list(sql.exec(EXPIRED, self._now()).raw()):
+            assert isinstance(size, int)
+            sql.exec(REMOVE, key)
+            room -= size
+            if room <= 0:
+                break
         for (expires,) in sql.exec(NEXT).raw():
             assert isinstance(expires, int)
             self.ctx.alarm.set(expires * SECOND_NS)
