@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from wakeful import Actor, ConfigError, DurableObject
+from wakeful import Actor, ConfigError, DurableObject, readonly
 from wakeful.state import StateSchema
 
 
@@ -65,6 +65,18 @@ def test_inherited_method_is_looked_at() -> None:
         pass
 
     assert "Box.note sets self.noted" in refusal(Box)
+
+
+def test_method_marked_readonly_sets_nothing() -> None:
+    class Box(DurableObject):
+        seen: int = 0
+
+        @readonly
+        async def get(self) -> int:
+            self.seen += 1
+            return self.seen
+
+    assert "Box.get is marked @readonly and sets self.seen: a GET would change" in refusal(Box)
 
 
 def test_container_without_annotation_is_refused() -> None:

@@ -6,7 +6,7 @@
 
 Rules:   told from the class, when it is registered. A method is known to set what its own code
          assigns to its first parameter: `self.count = 1`, `self.count += 1`. What the constructor
-         and on_activate set is set again at each waking.
+         and on_activate set is set again at each waking. A method marked @readonly sets nothing.
 Errors:  ConfigError, naming file, line and attribute and saying what to write instead.
 """
 
@@ -54,15 +54,21 @@ def refuse_undeclared(actor: type, own: Iterable[type], declared: Container[str]
 
 def _check_function(actor: type, function: FunctionType, declared: Container[str]) -> None:
     for name, line in _assigned(function):
-        if name.startswith("_") or name in declared or _is_descriptor(actor, name):
+        if name.startswith("_") or _is_descriptor(actor, name):
+            continue
+        place = f"{function.__code__.co_filename}:{line}: {actor.__name__}.{function.__name__}"
+        if getattr(function, "__wakeful_readonly__", False):
+            raise ConfigError(
+                f"{place} is marked @readonly and sets self.{name}: a GET would change the actor. "
+                "Take the mark away"
+            )
+        if name in declared:
             continue
         value = getattr(actor, name, 0)
-        place = f"{function.__code__.co_filename}:{line}"
         raise ConfigError(
-            f"{place}: {actor.__name__}.{function.__name__} sets self.{name}, which the class does "
-            f"not declare: it would be lost when the actor sleeps. Write "
-            f"`{name}: {type(value).__name__} = {value!r:.40}` in the class, or call it _{name} to "
-            "keep it in memory only"
+            f"{place} sets self.{name}, which the class does not declare: it would be lost when "
+            f"the actor sleeps. Write `{name}: {type(value).__name__} = {value!r:.40}` in the "
+            f"class, or call it _{name} to keep it in memory only"
         )
 
 
