@@ -25,7 +25,7 @@ from wakeful.errors import (
     RuntimeOverloaded,
     WakefulError,
 )
-from wakeful.http.bodies import Incoming
+from wakeful.http.bodies import Coming, Incoming
 from wakeful.http.message import Answer, ClientGone, Request, json_answer
 from wakeful.http.problems import raised
 from wakeful.http.websocket import wants_upgrade
@@ -202,6 +202,9 @@ class WorkerRuntime(Runtime):
             raise ActorRaised("CancelledError", CANCELLED) from error
         except BaseException as error:
             raise cause_of(error) or raised(error) from error
+        finally:
+            if isinstance(body, Coming):
+                body.release()
 
 
 def _check_apart(data: Path | Store, workers: Sequence[WranglerConfig]) -> None:
@@ -223,7 +226,7 @@ def request_of(request: Request, body: Incoming) -> JsRequest:
     Raises:
         MalformedRequest: its Host header is none.
     """
-    content = ReadableStream(_received(body)) if isinstance(body, AsyncGenerator) else body
+    content = Received(body) if isinstance(body, Coming) else body
     host = request.header("host") or "localhost"
     if not HOST.fullmatch(host):
         raise MalformedRequest("the Host header is no host with a port")
@@ -247,6 +250,36 @@ def answer_of(request: JsRequest, response: JsResponse) -> Answer:
     if isinstance(content, bytes):
         return response.status, headers, content
     return response.status, headers, _chunks(content)
+
+
+class Received(ReadableStream):
+    """The body of a request from outside; what code keeps of it, whole, takes room."""
+
+    def __init__(self, body: Coming) -> None:
+        super().__init__(_received(body.chunks))
+        self._keep = body.keep
+        self._is_kept = False
+
+    async def read_all(self) -> bytes:
+        """All that is left.
+
+        Raises:
+            RuntimeOverloaded: there is no room for it beside others.
+        """
+        self._is_kept = True
+        return await super().read_all()
+
+    def tee(self) -> tuple[ReadableStream, ReadableStream]:
+        """Two streams of the same chunks, which are kept until both have read them."""
+        self._is_kept = True
+        return super().tee()
+
+    async def next_chunk(self) -> bytes | None:
+        """The next chunk; None at the end."""
+        chunk = await super().next_chunk()
+        if self._is_kept and chunk is not None:
+            self._keep(len(chunk))
+        return chunk
 
 
 async def _received(body: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

@@ -8,6 +8,7 @@ import pytest
 
 from wakeful import Config, Limits
 from wakeful.http.server import HttpServer
+from wakeful.http.settings import HttpSettings
 from wakeful.store.memory import MemoryStore
 from wakeful.worker_node import WorkerRuntime
 from wakeful.workers.wrangler import read_config
@@ -30,13 +31,23 @@ class Box(DurableObject):
             raise
         return Response(str(sum(sizes)))
 
+    async def note(self, size):
+        self.ctx.storage.kv.put("sizes", [size])
+
 class Default(WorkerEntrypoint):
     async def fetch(self, request):
         if "/unread" in request.url:
             return Response("unread")
         if "/whole" in request.url:
             return Response(str(len(await request.text())))
-        return await self.env.BOX.getByName("a").fetch(request)
+        box, size = self.env.BOX.getByName("a"), 0
+        if "/twice" in request.url:
+            one, other = request.body.tee()
+            async for chunk in one:
+                size += len(chunk)
+                await box.note(size)
+            return Response(str(len(await Response(other).text())))
+        return await box.fetch(request)
 """
 TOML = """
 name = "app"
@@ -46,6 +57,7 @@ durable_objects.bindings = [{name = "BOX", class_name = "Box"}]
 migrations = [{tag = "v1", new_sqlite_classes = ["Box"]}]
 """
 LARGE = 300_000
+ALL_KEPT = 400_000
 PATIENCE = 10
 
 
@@ -56,7 +68,7 @@ async def server(tmp_path: Path) -> AsyncIterator[HttpServer]:
     (tmp_path / "wrangler.toml").write_text(TOML)
     config = Config(limits=Limits(request_bytes=1000, stream_bytes=LARGE, request_seconds=5))
     async with WorkerRuntime(MemoryStore(), read_config(tmp_path), config=config) as runtime:
-        yield runtime.serve(port=0)
+        yield runtime.serve(port=0, settings=HttpSettings(body_bytes=ALL_KEPT))
 
 
 class Client:
@@ -135,6 +147,24 @@ async def test_a_body_over_the_limit_is_413(server: HttpServer, path: str) -> No
     await client.sends(b"x")
     status, body = await client.answer()
     assert (status, "limits.stream_bytes" in body) == (413, True)
+
+
+async def upload(server: HttpServer, path: str) -> int:
+    """The status of a large body."""
+    client = await Client.to(server, f"{path} content-length: {LARGE}")
+    client.writer.write(b"x" * LARGE)
+    return (await client.answer())[0]
+
+
+async def test_what_is_read_whole_has_a_limit_together(server: HttpServer) -> None:
+    slow = await Client.to(server, "/twice transfer-encoding: chunked")
+    await slow.sends(b"x" * (LARGE - 1))
+    await until_seen(server, f"[{LARGE - 1}]")
+    assert await upload(server, "/whole") == 503
+    assert await upload(server, "/") == 200  # not kept
+    await slow.sends(b"")
+    assert await slow.answer() == (200, str(LARGE - 1))
+    assert await upload(server, "/whole") == 200
 
 
 @pytest.mark.parametrize("how", ["transfer-encoding: chunked", "content-length: 200000"])

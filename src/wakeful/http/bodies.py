@@ -1,7 +1,8 @@
 """Bodies of requests: received whole, within limits, or handed on as they come.
 
 Invariants: a large body, or one of unknown length, is received whole only if there is room for it
-            beside the others; one that is handed on takes no more memory than its reader makes it.
+            beside the others; one that is handed on takes no more memory than its reader makes it,
+            and the reader says what it keeps.
 """
 
 from __future__ import annotations
@@ -15,10 +16,67 @@ from wakeful.http.deadline import Deadlines
 from wakeful.http.message import Request
 from wakeful.http.refusals import RequestTimeout
 
-Incoming: TypeAlias = bytes | AsyncGenerator[bytes, None] | None
-
 LENGTH_DIGITS_MAX: Final = 15  # the server has seen to it that it is a number
 SMALL_BODY_BYTES: Final = 16 * 1024
+
+
+class Room:
+    """The memory that large bodies may have together.
+
+    Args:
+        bytes_max: how much that is.
+    """
+
+    def __init__(self, bytes_max: int) -> None:
+        self._bytes_max = bytes_max
+        self._bytes = 0
+
+    def take(self, size: int, *, has: int = 0) -> None:
+        """Take some of it, beside what one has; a body that is alone gets what it needs.
+
+        Raises:
+            RuntimeOverloaded: there is none.
+        """
+        if self._bytes > has and self._bytes + size > self._bytes_max:
+            raise RuntimeOverloaded("too many large bodies are being received (http.body_bytes)")
+        self._bytes += size
+
+    def give_back(self, size: int) -> None:
+        """So much of it is free again."""
+        self._bytes -= size
+
+
+class Coming:
+    """A body that is handed on as it comes.
+
+    Args:
+        chunks: bytes that are not empty.
+        room: what is kept of it takes room of this.
+    """
+
+    __slots__ = ("_kept_bytes", "_room", "chunks")
+
+    def __init__(self, chunks: AsyncGenerator[bytes, None], room: Room) -> None:
+        self.chunks = chunks
+        self._room = room
+        self._kept_bytes = 0
+
+    def keep(self, size: int) -> None:
+        """So much more of it is kept in memory, until `release`.
+
+        Raises:
+            RuntimeOverloaded: there is no room for it beside the others.
+        """
+        self._room.take(size, has=self._kept_bytes)
+        self._kept_bytes += size
+
+    def release(self) -> None:
+        """It is answered: nothing of it should be kept any more."""
+        self._room.give_back(self._kept_bytes)
+        self._kept_bytes = 0
+
+
+Incoming: TypeAlias = bytes | Coming | None
 
 
 class Bodies:
@@ -34,8 +92,7 @@ class Bodies:
         self._whole_bytes_max = limits.request_bytes
         self._stream_bytes_max = limits.stream_bytes
         self._deadlines = deadlines
-        self._bytes_max = bytes_max
-        self._bytes = 0
+        self._room = Room(bytes_max)
 
     def expected(self, request: Request) -> bool:
         """Whether there is a body.
@@ -60,13 +117,11 @@ class Bodies:
         size = self._whole_bytes_max if length is None else int(length)
         if size <= SMALL_BODY_BYTES:
             return await self._deadlines.watch(request.body(size), _slow)
-        if self._bytes and self._bytes + size > self._bytes_max:
-            raise RuntimeOverloaded("too many large bodies are being received (http.body_bytes)")
-        self._bytes += size
+        self._room.take(size)
         try:
             return await self._deadlines.watch(request.body(self._whole_bytes_max), _slow)
         finally:
-            self._bytes -= size
+            self._room.give_back(size)
 
     async def incoming(self, request: Request) -> Incoming:
         """The body for whoever can take it as it comes; a small one whole, None if there is none.
@@ -78,12 +133,12 @@ class Bodies:
         length = request.header("content-length")
         if length is None:
             chunked = request.header("transfer-encoding") is not None
-            return self._handed_on(request) if chunked else None
+            return Coming(self._handed_on(request), self._room) if chunked else None
         if len(length) > LENGTH_DIGITS_MAX or int(length) > self._stream_bytes_max:
             raise too_large(self._stream_bytes_max, "stream_bytes")
         size = int(length)
         if size > SMALL_BODY_BYTES:
-            return self._handed_on(request)
+            return Coming(self._handed_on(request), self._room)
         return await self._deadlines.watch(request.body(size), _slow) if size else None
 
     async def _handed_on(self, request: Request) -> AsyncGenerator[bytes, None]:

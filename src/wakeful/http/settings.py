@@ -27,7 +27,8 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             connection may be idle between two (nginx: client_header_timeout 60 s).
         header_bytes: the largest head of a request (431); there are at most 100 headers.
         body_bytes: bodies of more than 16 KiB being received, together; one more is refused (503),
-            so that many large ones at once cannot fill the memory.
+            so that many large ones at once cannot fill the memory. Of those that a Worker gets
+            chunk by chunk, what it has read whole counts until it has answered.
         close_seconds: how long `close` waits for requests under way.
     """
 
