@@ -253,29 +253,24 @@ def answer_of(request: JsRequest, response: JsResponse) -> Answer:
 
 
 class Received(ReadableStream):
-    """The body of a request from outside; what code keeps of it, whole, takes room."""
+    """The body of a request from outside; what its reader keeps of it takes room."""
 
     def __init__(self, body: Coming) -> None:
         super().__init__(_received(body.chunks))
         self._keep = body.keep
         self._is_kept = False
 
-    async def read_all(self) -> bytes:
-        """All that is left.
-
-        Raises:
-            RuntimeOverloaded: there is no room for it beside others.
-        """
+    def kept(self) -> ReadableStream:
+        """The same; there has to be room beside others for what is read from now on."""
         self._is_kept = True
-        return await super().read_all()
-
-    def tee(self) -> tuple[ReadableStream, ReadableStream]:
-        """Two streams of the same chunks, which are kept until both have read them."""
-        self._is_kept = True
-        return super().tee()
+        return self
 
     async def next_chunk(self) -> bytes | None:
-        """The next chunk; None at the end."""
+        """The next chunk; None at the end.
+
+        Raises:
+            RuntimeOverloaded: there is no room for it.
+        """
         chunk = await super().next_chunk()
         if self._is_kept and chunk is not None:
             self._keep(len(chunk))

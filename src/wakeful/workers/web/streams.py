@@ -57,7 +57,7 @@ class ReadableStream(JsProxy):
     def tee(self) -> tuple[ReadableStream, ReadableStream]:
         """Two streams of the same chunks; this one is read by them alone."""
         self._lock()
-        source = _Shared(self)
+        source = _Shared(self.kept())
         return ReadableStream(source.branch(0)), ReadableStream(source.branch(1))
 
     async def pipeTo(self, destination: Any, *_: Any, **__: Any) -> None:
@@ -73,7 +73,11 @@ class ReadableStream(JsProxy):
 
     async def read_all(self) -> bytes:
         """All that is left."""
-        return b"".join([chunk async for chunk in self])
+        return b"".join([chunk async for chunk in self.kept()])
+
+    def kept(self) -> ReadableStream:
+        """The same, for a reader who keeps what was read, as far as one can tell."""
+        return self
 
     async def cancel(self, reason: object = None) -> None:
         """Read no further; what the chunks come from may close."""
