@@ -15,7 +15,7 @@ PYTEST := $(BIN)/python -m pytest -q
 # Paths that exist: a checkout may not have all of them.
 TYPED := $(wildcard src tests/typing)
 
-.PHONY: help setup run test fmt lint types sim crash big conformance browser bench docs
+.PHONY: help setup run test fmt map lint types sim crash big conformance browser bench docs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,7 +56,10 @@ core: setup
 	@$(BIN)/coverage run --source=wakeful.core -m pytest -q tests/core
 	@$(BIN)/coverage report --fail-under=100
 
-fmt: setup ## format the code and apply the safe lint fixes
+map: setup ## write the tables of modules in ARCHITECTURE.md from their docstrings
+	@$(BIN)/python -m tests.module_map
+
+fmt: setup map ## format the code, apply the safe lint fixes, write the map
 	@$(BIN)/ruff check -q --fix-only .
 	@$(BIN)/ruff format .
 

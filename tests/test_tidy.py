@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
+from tests import module_map
 
 ROOT: Final = Path(__file__).parents[1]
 PACKAGE: Final = ROOT / "src" / "wakeful"
@@ -295,24 +296,10 @@ def test_ratchet_names_rules_only() -> None:
     assert {rule for rule, _ in RATCHET} <= {rule.__name__ for rule in RULES}
 
 
-def unmentioned(text: str, paths: list[str]) -> list[str]:
-    """Modules of which no paragraph says the names, package and module: `core/ mailbox · gates`."""
-    paragraphs = [set(re.findall(r"\w+", paragraph)) for paragraph in re.split(r"\n\s*\n", text)]
-    missing = []
-    for path in paths:
-        words = set(path.removesuffix(".py").removesuffix("/__init__").split("/"))
-        if not any(words <= paragraph for paragraph in paragraphs):
-            missing.append(path)
-    return missing
-
-
-def test_architecture_mentions_every_module() -> None:
-    """A reader of ARCHITECTURE.md has heard of every module."""
-    document = ROOT / "ARCHITECTURE.md"
-    if not document.exists():
-        pytest.skip("there is no ARCHITECTURE.md yet")
-    paths = [m.path for m in modules() if m.path not in ("__init__.py", "__main__.py")]
-    assert unmentioned(document.read_text(), paths) == []
+def test_architecture_has_a_row_for_every_module() -> None:
+    """A reader of ARCHITECTURE.md has heard of every module, in its own words: `make map`."""
+    text = module_map.DOCUMENT.read_text()
+    assert text == module_map.written(text, module_map.summaries(PACKAGE)), "run `make map`"
 
 
 def public_order(name: str) -> tuple[int, str]:
@@ -419,10 +406,38 @@ def test_ratchet_entry_that_is_met_must_go() -> None:
     assert found == ["x.py: within the limit now: remove the ratchet entry"]
 
 
-def test_architecture_check_finds_a_missing_module() -> None:
-    text = "core/  mailbox · gates\n\nnode.py builds it, the commit rule is below"
-    paths = ["core/__init__.py", "core/gates.py", "node.py", "core/commit.py"]
-    assert unmentioned(text, paths) == ["core/commit.py"]
+MAP: Final = """\
+### wakeful.core: machines
+
+| module | |
+|---|---|
+| `gone` | It was here once |
+| `gates` | What it said before |
+
+### wakeful.core: more
+
+| module | |
+|---|---|
+| `lease` | Epochs |
+
+## Something else
+
+| `gates` | no row of the map |
+"""
+
+
+def test_map_of_modules_follows_their_docstrings() -> None:
+    modules = {"gates": "Two gates", "commit": "Batches", "lease": "Epochs", "waits": "Cycles"}
+    text = module_map.written(MAP, {f"wakeful.core.{name}": it for name, it in modules.items()})
+    expected = MAP.replace("| `gone` | It was here once |\n", "")
+    expected = expected.replace("What it said before", "Two gates")
+    more = "| `commit` | Batches |\n| `waits` | Cycles |"
+    assert text == expected.replace("| `lease` | Epochs |", f"| `lease` | Epochs |\n{more}")
+
+
+def test_map_of_modules_needs_a_table_for_each_package() -> None:
+    with pytest.raises(ValueError, match=r"no table below a heading ### wakeful\.store"):
+        module_map.written(MAP, {"wakeful.store.lock": "One owner"})
 
 
 def test_public_order_is_constants_then_classes_then_the_rest() -> None:
