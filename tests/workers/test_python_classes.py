@@ -148,6 +148,70 @@ async def test_arguments_that_do_not_fit_are_a_type_error(tmp_path: Path) -> Non
         assert await stub.add_one() == 1
 
 
+FETCHES = {
+    "self": ("-", "-", "-"),
+    "self, request": ("GET", "-", "-"),
+    "self, request, env": ("GET", "Env", "-"),
+    "self, request, env, ctx": ("GET", "Env", "ctx"),
+    "self, request, env=None, ctx=None": ("GET", "NoneType", "NoneType"),
+    "self, request, /, *rest": ("GET", "-", "-"),
+    "self, *given": ("1", "-", "-"),
+}
+FETCH = """
+    async def fetch({0}):
+        seen = vars() if "given" not in vars() else dict(request=given)
+        def name(what):
+            return type(seen[what]).__name__ if what in seen else "-"
+        request = seen.get("request")
+        asked = getattr(request, "method", "-") if not isinstance(request, tuple) else len(request)
+        ctx = "ctx" if "Context" in name("ctx") or "State" in name("ctx") else name("ctx")
+        return Response(" ".join([str(asked), name("env"), ctx]))
+"""
+
+
+@pytest.mark.parametrize(("takes", "told"), FETCHES.items(), ids=FETCHES)
+def test_fetch_takes_what_it_likes(takes: str, told: tuple[str, ...], tmp_path: Path) -> None:
+    """I9: also `env` and `ctx`, which old code asks for."""
+
+    @virtual
+    async def test() -> None:
+        fetch = FETCH.format(takes)
+        default = f"class Default(WorkerEntrypoint):{fetch}"
+        async with running(
+            tmp_path, f"class Thing(DurableObject):{fetch}", default=default
+        ) as worker:
+            response = await worker.stub().fetch("http://h/")
+            assert await response.text() == " ".join(told)
+            assert await worker.fetch("/") == (200, " ".join(told))
+
+    test()
+
+
+ALARMS = {
+    "self": [],
+    "self, info": ["info"],
+    "self, info=None": ["info"],
+    "self, *rest": ["rest"],
+    "self, info, more=5": ["info", "more"],
+}
+
+
+@pytest.mark.parametrize(("takes", "told"), ALARMS.items(), ids=ALARMS)
+def test_alarm_takes_what_it_likes(takes: str, told: list[str], tmp_path: Path) -> None:
+    """I10."""
+
+    @virtual
+    async def test() -> None:
+        alarm = f"def alarm({takes}):\n    log.append(sorted(set(vars()) - {{'self'}}))"
+        put = "async def put(self):\n    await self.ctx.storage.setAlarm(1)"
+        async with running(tmp_path, methods(alarm, put)) as worker:
+            await worker.stub().put()
+            await asyncio.sleep(1)
+            assert worker.log == [told]
+
+    test()
+
+
 class Handlers(DurableObject):
     """Handlers that are no plain functions."""
 

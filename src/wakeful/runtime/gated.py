@@ -10,8 +10,7 @@ waits for something outside, other events may run. What holds instead:
     step has written;
     what leaves the object waits until all that its steps have written is durable.
 
-So that tasks of user code keep to this, the loop has a task factory while gated actors are served.
-It touches only tasks that are made in the context of a gated turn.
+So that tasks of user code keep to this, the loop has a task factory: `gated_tasks`.
 
 Invariants: a section is a member of the one its work was opened in; a task belongs to the sections
             of the code that made it; calls leave an object in the order they were made.
@@ -22,10 +21,9 @@ from __future__ import annotations
 
 import asyncio
 import types
-from asyncio import AbstractEventLoop, CancelledError, Future, Task
+from asyncio import CancelledError, Future, Task
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -480,29 +478,3 @@ def outside() -> Context:
     context.run(inside.set, None)
     context.run(section_of.set, None)
     return context
-
-
-@contextmanager
-def gated_tasks(loop: AbstractEventLoop) -> Iterator[None]:
-    """Make tasks that code of gated actors makes keep to their gates."""
-    before: Any = loop.get_task_factory()
-
-    def make(loop: AbstractEventLoop, work: Any, **options: Any) -> Any:
-        context: Context | None = options.get("context")
-        gated = inside.get() if context is None else context.get(inside)
-        if gated is None or not asyncio.iscoroutine(work):
-            return _task(loop, work, options)
-        task = _task(loop, gated.adopt(work), options)
-        gated.own(task, work)
-        return task
-
-    def _task(loop: AbstractEventLoop, work: Any, options: dict[str, Any]) -> Any:
-        if before is not None:
-            return before(loop, work, **options)
-        return Task(work, loop=loop, **options)
-
-    loop.set_task_factory(make)
-    try:
-        yield
-    finally:
-        loop.set_task_factory(before)

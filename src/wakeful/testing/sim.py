@@ -26,7 +26,7 @@ import click
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from wakeful.runtime.gated import gated_tasks
+from wakeful.runtime.gated_tasks import gated_tasks
 from wakeful.testing.checkers import violations
 from wakeful.testing.history import Trouble
 from wakeful.testing.loop import Process, VirtualLoop

@@ -25,6 +25,7 @@ OBJECT_HANDLERS: Final = frozenset(
 WORKER_HANDLERS: Final = frozenset(
     {"fetch", "scheduled", "queue", "email", "tail", "trace", "test"}
 )
+MOST: Final = {"fetch": 1}  # where others (env and ctx) are there for old code only
 RESERVED: Final = frozenset(
     {
         *("fetch", "connect", "alarm", "dup", "constructor"),
@@ -102,7 +103,7 @@ class Exported:
         found = _functions(cls)
         events = WORKER_HANDLERS if issubclass(cls, WorkerEntrypoint) else OBJECT_HANDLERS
         self.handlers = {
-            name: arguments_taken(getattr(cls, name), bound=_takes_self(raw))
+            name: arguments_taken(getattr(cls, name), bound=_takes_self(raw), most=MOST.get(name))
             for name, raw in found.items()
             if name in events
         }
@@ -150,22 +151,30 @@ class Exported:
         return f"Exported({self.cls.__name__})"
 
 
-def arguments_taken(function: Callable[..., Any], *, bound: bool = False) -> int | None:
+def arguments_taken(
+    function: Callable[..., Any], *, bound: bool = False, most: int | None = None
+) -> int | None:
     """How many positional arguments a function takes; None: any number.
 
     Args:
         function: what is called.
         bound: it has a first parameter, `self`, that callers do not give.
+        most: it gets no more than so many, unless it does not do with less.
     """
     parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
-    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
-        inner = getattr(function, "__wrapped__", None)  # where a decorator hands them on to
-        return None if inner is None else arguments_taken(inner, bound=bound)
-    positional = sum(
-        parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    any_number = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
+    inner = getattr(function, "__wrapped__", None)
+    if any_number and inner is not None:  # a decorator, which hands them on
+        return arguments_taken(inner, bound=bound, most=most)
+    taken = [
+        parameter
         for parameter in parameters
-    )
-    return positional - 1 if bound and positional else positional
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ][int(bound) :]
+    if most is None:
+        return None if any_number else len(taken)
+    needed = sum(parameter.default is parameter.empty for parameter in taken)
+    return max(needed, most if any_number else min(most, len(taken)))
 
 
 def handler(function: Callable[..., Any]) -> Callable[..., Any]:

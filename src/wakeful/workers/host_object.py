@@ -152,7 +152,7 @@ class Instance:
     async def fetch(self, request: JsRequest) -> Response:
         """Let it handle a request."""
         handler = self._class.exported.handler(self.target, "fetch")
-        given: tuple[Any, ...] = (Request(request),)
+        given: tuple[Any, ...] = (Request(request), self._class.env, self.state)
         if handler is None:  # as objects had it before the SDK
             handler = self._class.exported.handler(self.target, "on_fetch")
             given = (request, self._class.env, self.state)

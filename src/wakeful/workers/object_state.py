@@ -50,9 +50,13 @@ class DurableObjectState(Hibernation):
         self._stacks = stacks
         self.container = None
 
-    def waitUntil(self, work: Awaitable[object]) -> None:
-        """Let work go on after the answer; the object stays in memory until it ends."""
-        self._gated.keep_awake(work)
+    def waitUntil(self, work: Awaitable[object] | None) -> None:
+        """Let work go on after the answer; the object stays in memory until it ends.
+
+        None is work that has ended: what a function that is not async returns.
+        """
+        if work is not None:
+            self._gated.keep_awake(work)
 
     wait_until = waitUntil
 

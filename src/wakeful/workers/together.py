@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 
 from wakeful.errors import ConfigError
 from wakeful.facets.builder import ActorSpec
-from wakeful.runtime.gated import gated_tasks
+from wakeful.runtime.gated_tasks import gated_tasks
 from wakeful.runtime.host import Host
 from wakeful.workers.beside import loaded_beside
 from wakeful.workers.classes import Namespaces

@@ -238,7 +238,8 @@ class Worker:
         handler = self._handler("fetch", context, exported)
         if handler is None:
             raise JsException("Handler does not export a fetch() function.")
-        given = (request, self.env, context) if exported is None else (Request(request),)
+        asked = request if exported is None else Request(request)
+        given = (asked, self.env, context)
         result = await self._stacks.around(_handled(handler, given))
         return response_of(result, request).js_object
 
@@ -294,8 +295,10 @@ class Worker:
         taken = arguments_taken(function)
         return lambda *given: function(*given[:taken])
 
-    def wait_until(self, work: Awaitable[object]) -> None:
-        """Let work go on after the answer of the event being handled."""
+    def wait_until(self, work: Awaitable[object] | None) -> None:
+        """Let work go on after the answer of the event being handled; None has ended already."""
+        if work is None:
+            return
         gated = inside.get()
         if gated is not None:
             gated.keep_awake(work)
@@ -342,7 +345,7 @@ class ExecutionContext(JsProxy):
         self.exports = worker._exports
         self.props = JsDict() if props is None else props
 
-    def waitUntil(self, work: Awaitable[object]) -> None:
+    def waitUntil(self, work: Awaitable[object] | None) -> None:
         """Let work go on after the answer."""
         self._worker.wait_until(work)
 

@@ -8,7 +8,9 @@ from types import ModuleType
 from typing import Any, Final, Protocol, TypedDict
 
 from wakeful.workers import entrypoints, values
+from wakeful.workers.calls import RemoteFunction
 from wakeful.workers.env import Env
+from wakeful.workers.object_state import DurableObjectState
 from wakeful.workers.proxies import JsDict
 from wakeful.workers.shims.asgi import asgi_module
 from wakeful.workers.shims.environment import Environment
@@ -72,11 +74,13 @@ def shim_modules(environment: Environment) -> dict[str, ModuleType]:
         python_to_rpc=python_to_rpc,
         JsDict=JsDict,
         _EnvWrapper=Env,
+        _RpcStubWrapper=RemoteFunction,
     )
     bases = _module(
         "workers.entrypoints",
         DurableObject=entrypoints.DurableObject,
         DurableObjectAbort=entrypoints.DurableObjectAbort,
+        DurableObjectContext=DurableObjectState,
         WorkerEntrypoint=entrypoints.WorkerEntrypoint,
         handler=entrypoints.handler,
     )

@@ -13,6 +13,7 @@ from http.client import HTTPMessage
 from typing import Any, Final, TypeAlias
 
 from wakeful.workers.proxies import JsArray, JsProxy, JsTypeError
+from wakeful.workers.values import js_string
 
 NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
 BAD_VALUE: Final = re.compile(r"[\0\r\n]")
@@ -180,7 +181,7 @@ def _name(name: object) -> str:
 
 
 def _value(value: object) -> str:
-    text = value if isinstance(value, str) else str(value)
+    text = value if isinstance(value, str) else js_string(value)
     text = text.strip(" \t\r\n")
     if BAD_VALUE.search(text):
         raise JsTypeError("Invalid header value.")

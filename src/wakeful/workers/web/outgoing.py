@@ -103,6 +103,7 @@ def make_fetch(fetcher: Fetcher) -> Callable[..., Awaitable[Response]]:
         send = options.pop("fetcher", None) or fetcher
         return Response(await abortable(send, resource, options))
 
+    fetch.__qualname__ = "fetch"  # as errors about its arguments name it
     return fetch
 
 
@@ -145,8 +146,9 @@ async def _response(answer: httpx2.Response, url: str, *, redirected: bool) -> J
         await answer.aclose()
     else:
         content = ReadableStream(_chunks(answer))
-    response = JsResponse.received(answer.status_code, pairs, content, url=url)
-    response.statusText = answer.reason_phrase
+    response = JsResponse.received(
+        answer.status_code, pairs, content, text=answer.reason_phrase, url=url
+    )
     response.redirected = redirected
     return response
 

@@ -21,6 +21,13 @@ from wakeful.workers.web.streams import ReadableStream
 
 NO_BODY: Final = frozenset({101, 204, 205, 304})
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+# Python's own change with its versions.
+TEXTS: Final = {status.value: status.phrase for status in HTTPStatus} | {
+    413: "Payload Too Large",
+    414: "URI Too Long",
+    416: "Range Not Satisfiable",
+    422: "Unprocessable Entity",
+}
 BODIES: Final = (
     *(str, bytes, FormData, JsFormData, Blob, JsBlob),
     *(ReadableStream, urls.URLSearchParams, JsBytes, JsByteArray),
@@ -30,7 +37,7 @@ BODIES: Final = (
 class JsResponse(Body):
     """A response as JavaScript has it."""
 
-    __slots__ = ("redirected", "status", "statusText", "url", "webSocket")
+    __slots__ = ("_text", "redirected", "status", "url", "webSocket")
     js_name = "Response"
 
     def __init__(self, body: object = None, options: object = None, **named: Any) -> None:
@@ -46,7 +53,7 @@ class JsResponse(Body):
                     "Response with null body status (101, 204, 205, or 304) cannot have a body."
                 )
             content = None
-        self.statusText = str(init.get("statusText") or "")
+        self._text = str(init.get("statusText") or "")
         self.webSocket = socket
         self.url = ""
         self.redirected = False
@@ -54,12 +61,18 @@ class JsResponse(Body):
 
     @classmethod
     def received(
-        cls, status: int, headers: Iterable[tuple[str, str]], content: Content, *, url: str = ""
+        cls,
+        status: int,
+        headers: Iterable[tuple[str, str]],
+        content: Content,
+        *,
+        text: str = "",
+        url: str = "",
     ) -> JsResponse:
         """A response that a client has read: checked already, names in lower case."""
         response = cls.__new__(cls)
         response.status = status
-        response.statusText = ""
+        response._text = text
         response.webSocket = None
         response.url = url
         response.redirected = False
@@ -70,6 +83,11 @@ class JsResponse(Body):
     def ok(self) -> bool:
         """Is it a success, 200 to 299?"""
         return 200 <= self.status < 300
+
+    @property
+    def statusText(self) -> str:
+        """The text beside the status code; where none was given, the usual one."""
+        return self._text or TEXTS.get(self.status, "")
 
     @property
     def type(self) -> str:
@@ -116,9 +134,8 @@ class JsResponse(Body):
         Raises:
             JsTypeError: the socket is used already.
         """
-        response = JsResponse.received(self.status, (), content, url=self.url)
+        response = JsResponse.received(self.status, (), content, text=self._text, url=self.url)
         response.headers = Headers(self.headers)
-        response.statusText = self.statusText
         if self.webSocket is not None:
             response.webSocket = self.webSocket.released()
         response.redirected = self.redirected
@@ -150,7 +167,7 @@ class FetchResponse(BodyFace):
 
     @property
     def status_text(self) -> str:
-        """The text beside the status code; usually empty."""
+        """The text beside the status code; where none was given, the usual one."""
         return self.js_object.statusText
 
     @property
@@ -305,7 +322,7 @@ def _init(options: object, named: dict[str, Any]) -> dict[str, Any]:
 def _options_of_response(response: JsResponse) -> dict[str, Any]:
     return {
         "status": response.status,
-        "statusText": response.statusText,
+        "statusText": response._text,
         "headers": response.headers,
         "webSocket": response.webSocket,
     }
