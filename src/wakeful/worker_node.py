@@ -23,6 +23,7 @@ from wakeful.errors import (
     ConfigError,
     MalformedRequest,
     RuntimeOverloaded,
+    SqlError,
     WakefulError,
 )
 from wakeful.http.bodies import Coming, Incoming
@@ -46,7 +47,7 @@ from wakeful.workers.wrangler import WranglerConfig
 
 SCHEDULED: Final = "/cdn-cgi/handler/scheduled"  # where wrangler has it
 TOO_LONG: Final = b"URI Too Long"
-CANCELLED: Final = "the handler was cancelled from inside"
+LOGGED: Final = "the Worker's code raised; the log of the server says what"
 # Of what else could stand there, a part would be taken for user, path or query.
 HOST: Final = re.compile(r"(?:[\w.~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?", re.ASCII)
 PATH_SAFE: Final = "/:@!$&'()*+,;=~-._[]|"  # what WHATWG's URL parser leaves as it is in a path
@@ -82,7 +83,8 @@ class WorkerRuntime(Runtime):
         random: chance, injected by tests.
         random_bytes: that many random bytes, injected by tests.
         fetcher: sends what its code asks the outside for, in place of HTTP; injected by tests.
-        development: cron triggers can be tried, at SCHEDULED.
+        development: cron triggers can be tried, at SCHEDULED, and clients are told what its code
+            raises.
 
     Raises:
         ConfigError: it asks for what is not provided, or its code cannot be used.
@@ -111,6 +113,7 @@ class WorkerRuntime(Runtime):
         )
         self.worker = self.workers.first
         self._now_ns = now_ns
+        self._development = development
         try:
             _check_apart(data, [worker, *others])
             super().__init__(data, (), config=config, clock=clock, random=random)
@@ -199,12 +202,23 @@ class WorkerRuntime(Runtime):
             task = current_task()
             if task is not None and task.cancelling():
                 raise
-            raise ActorRaised("CancelledError", CANCELLED) from error
+            raise self._told(request, error) from error
         except BaseException as error:
-            raise cause_of(error) or raised(error) from error
+            raise self._told(request, error) from error
         finally:
             if isinstance(body, Coming):
                 body.release()
+
+    def _told(self, request: Request, error: BaseException) -> WakefulError:
+        """What a client is told of an error: of the Worker's code only in development."""
+        cause = cause_of(error)
+        if cause is not None and not isinstance(cause, SqlError):
+            return cause
+        if self._development:
+            return raised(error)
+        log = logger()
+        log.error("the Worker raised", method=request.method, path=request.path, exc_info=error)
+        return ActorRaised("Error", LOGGED)
 
 
 def _check_apart(data: Path | Store, workers: Sequence[WranglerConfig]) -> None:

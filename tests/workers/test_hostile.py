@@ -45,6 +45,9 @@ class Thing(DurableObject):
         if len(lives) <= 300:
             await self.ctx.storage.setAlarm(1)
 
+    async def raises(self):
+        raise ValueError("/secret/path")
+
     async def touch(self):
         pass
 
@@ -57,6 +60,10 @@ class Default(WorkerEntrypoint):
         thing = self.env.THING.getByName("a")
         if path == "/wait":
             await forever()
+        elif path == "/raises":
+            raise ValueError("/secret/path")
+        elif path == "/object/raises":
+            await thing.raises()
         elif path == "/objects":
             await thing.next(0)
         elif path == "/workers":
@@ -130,7 +137,8 @@ async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "entry.py").write_text(ENTRY)
     (tmp_path / "wrangler.toml").write_text(TOML)
-    async with WorkerRuntime(MemoryStore(), read_config(tmp_path)) as runtime:
+    worker = read_config(tmp_path)
+    async with WorkerRuntime(MemoryStore(), worker, development=True) as runtime:
         yield Served(runtime, runtime.serve(port=0))
 
 
@@ -152,7 +160,7 @@ async def test_a_response_that_breaks_off_does_not_look_complete(served: Served,
 async def test_a_handler_that_raises_a_cancellation_is_answered(served: Served) -> None:
     answer = await served.asks("/cancelled")
     assert answer.startswith(b"HTTP/1.1 500")
-    assert b"cancelled from inside" in answer
+    assert b"CancelledError" in answer
 
 
 async def test_a_host_is_nothing_but_a_host(served: Served) -> None:
@@ -163,6 +171,23 @@ async def test_a_host_is_nothing_but_a_host(served: Served) -> None:
     for host in ("a/admin?", "a@b", "a#b", "a b", "a\\b", "a:b:c", "[::1", "a,b@c", "a:123456"):
         answer = await served.asks("/p", host=host)
         assert answer.startswith(b"HTTP/1.1 400"), host
+
+
+async def test_what_code_raises_is_told_in_development_only(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "entry.py").write_text(ENTRY)
+    (tmp_path / "wrangler.toml").write_text(TOML)
+    for development in (True, False):
+        worker = read_config(tmp_path)
+        async with WorkerRuntime(MemoryStore(), worker, development=development) as runtime:
+            served = Served(runtime, runtime.serve(port=0))
+            with capture_logs() as logs:
+                answers = [await served.asks(path) for path in ("/raises", "/object/raises")]
+        for answer in answers:
+            assert answer.startswith(b"HTTP/1.1 500")
+            assert (b"/secret/path" in answer) is development
+        seen = [line["path"] for line in logs if line["event"] == "the Worker raised"]
+        assert seen == ([] if development else ["/raises", "/object/raises"])
 
 
 @pytest.mark.parametrize("path", ["/objects", "/workers"])
