@@ -8,8 +8,9 @@ import pytest
 
 from wakeful import DurabilityConfig, Limits
 from wakeful.core import hibernation
+from wakeful.http.settings import HttpSettings
 from wakeful.sql.fence import STRICT
-from wakeful.workers import object_state, storage, strict
+from wakeful.workers import calls, d1_store, object_state, storage, strict
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "limits.md"
 GIB, MIB = 1024**3, 1024**2
@@ -48,6 +49,9 @@ GIB, MIB = 1024**3, 1024**2
         ("texts of", "local", f"{hibernation.AUTO_BYTES_MAX:,} bytes"),
         ("reason of", "local", f"{hibernation.REASON_BYTES_MAX} bytes"),
         ("body of", "local", f"{Limits().stream_bytes // MIB} MiB, "),
+        ("bodies that", "local", f"{HttpSettings().body_bytes // MIB} MiB, "),
+        ("rows of a D1", "local", f"about {d1_store.ROWS_BYTES_MAX // MIB} MiB"),
+        ("calls that lead", "local", f"{calls.DEPTH_MAX}"),
     ],
 )
 def test_number(row: str, column: str, shown: str) -> None:

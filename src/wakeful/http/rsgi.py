@@ -258,17 +258,17 @@ class RsgiApplication:
         """
         status, headers, body = answer
         assert isinstance(body, AsyncGenerator)
-        transport = proto.response_stream(status, headers)
+        held = [proto.response_stream(status, headers)]
         try:
             with self._leaving.until_left(proto):
-                await _send(transport, body)
+                await _send(held, body)
         except ClientGone:
             return
         except BaseException:
             self._takeover.cut(scope.client)
             raise
         finally:
-            del transport  # which ends the answer: an error that somebody keeps has this frame
+            held.clear()  # which ends the answer, also if somebody keeps an error and its frames
 
     def _take(self, request: RsgiRequest, scope: RsgiScope) -> tuple[Headers, Taken]:
         """The headers of the answer, and the connection.
@@ -296,20 +296,17 @@ async def _become(proto: RsgiProtocol, taken: Taken, headers: Headers, body: Con
         lost(body)
 
 
-async def _send(transport: RsgiTransport, body: AsyncGenerator[bytes, None]) -> None:
-    try:
-        async with aclosing(body):
-            async for chunk in body:
-                if not await _sent(transport, chunk):
-                    return
-    finally:
-        del transport
+async def _send(held: list[RsgiTransport], body: AsyncGenerator[bytes, None]) -> None:
+    async with aclosing(body):
+        async for chunk in body:
+            if not await _sent(held, chunk):
+                return
 
 
-async def _sent(transport: RsgiTransport, chunk: bytes) -> bool:
+async def _sent(held: list[RsgiTransport], chunk: bytes) -> bool:
     """Send a chunk; whether the client is still there."""
     try:
-        await transport.send_bytes(chunk)
+        await held[0].send_bytes(chunk)
     except RuntimeError:  # granian's
         return False
     return True
