@@ -48,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True):
     config: Config
     traceback: bool
     strict: bool
+    environment: str | None = None
     development: bool = False
 
 
@@ -92,6 +93,12 @@ _OPTIONS: Final[list[Callable[[Any], Any]]] = [
         is_flag=True,
         help="Hold a Worker to the limits of Cloudflare's network, not only to those of its disk.",
     ),
+    click.option(
+        "--env",
+        "environment",
+        metavar="NAME",
+        help="The environment of a Worker: what env.NAME of its configuration says.",
+    ),
     click.option("--traceback", is_flag=True, help="Show all of an import error's traceback."),
 ]
 
@@ -105,6 +112,7 @@ def settings(
     max_active: int | None,
     traceback: bool,
     strict: bool,
+    environment: str | None,
 ) -> Settings:
     """The options as one value.
 
@@ -120,7 +128,7 @@ def settings(
         raise WrongUsage(f"--idle-timeout must be more than 0 seconds, not {idle}")
     limits: Limits = msgspec.structs.replace(default.limits, active_actors=active)
     config: Config = msgspec.structs.replace(default, idle_seconds=idle, limits=limits)
-    return Settings(host, port, data, config, traceback, strict)
+    return Settings(host, port, data, config, traceback, strict, environment)
 
 
 def run(main: Coroutine[object, object, None]) -> None:

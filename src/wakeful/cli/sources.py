@@ -84,6 +84,8 @@ class ActorSource:
                 f"--strict holds Cloudflare Workers to the limits they have there; {text} has "
                 "actors, whose limits are in Config"
             )
+        if chosen.environment is not None:
+            raise WrongUsage(f"--env is for Cloudflare Workers; {text} has actors")
         self._target = Target.parse(text)
         self._chosen = chosen
         self.text = self._target.text
@@ -177,7 +179,10 @@ class WorkerSource:
             yield f"     curl '{url}{SCHEDULED}?cron={cron}'"
 
     def _build(self) -> WorkerRuntime:
-        first, *others = (read_config(file, strict=self._chosen.strict) for file in self._files)
+        first, *others = (
+            read_config(file, self._chosen.environment, strict=self._chosen.strict)
+            for file in self._files
+        )
         self._crons = first.crons
         return WorkerRuntime(
             self._chosen.data,
