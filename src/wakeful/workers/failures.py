@@ -31,6 +31,7 @@ from wakeful.workers.proxies import (
     JsSyntaxError,
     JsTypeError,
 )
+from wakeful.workers.values import error_text
 
 KINDS: Final = (JsTypeError, JsRangeError, JsSyntaxError, DataCloneError)
 ENDS: Final = (ActivationAborted, GeneratorExit, KeyboardInterrupt)  # of code, whatever it does
@@ -104,21 +105,12 @@ def twin(error: BaseException) -> JsException:
         kind, name = JsTypeError, JsTypeError.js_name
     elif isinstance(error, ValueError):
         kind, name = JsRangeError, JsRangeError.js_name
-    told = kind(_text(error), name)
+    told = kind(error_text(error), name)
     if isinstance(error, JsException):
         told.remote, told.retryable = error.remote, error.retryable
         told.overloaded, told.durableObjectReset = error.overloaded, error.durableObjectReset
     told.__cause__ = error if error.__traceback__ is not None else error.__cause__
     return told
-
-
-def _text(error: BaseException) -> str:
-    if isinstance(error, JsException):
-        return error.message
-    try:
-        return str(error)
-    except Exception:  # by its __str__, which is code of the Worker
-        return ""
 
 
 def cause_of(error: BaseException | None) -> WakefulError | None:

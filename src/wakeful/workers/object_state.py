@@ -22,7 +22,7 @@ from wakeful.workers.ids import DurableObjectId
 from wakeful.workers.proxies import JsDict, JsException, JsTypeError
 from wakeful.workers.stacks import Stacks
 from wakeful.workers.storage import Storage, StorageKind
-from wakeful.workers.values import js_string
+from wakeful.workers.values import error_text, js_string
 
 BLOCK_SECONDS_MAX: Final = 30.0
 NESTED_MAX: Final = 64
@@ -101,7 +101,9 @@ class DurableObjectState(Hibernation):
         Raises:
             DurableObjectAbort: always; `except Exception` does not catch it.
         """
-        text = ABORTED if reason is None else _text(reason)
+        if isinstance(reason, BaseException):
+            reason = error_text(reason)
+        text = ABORTED if reason is None else js_string(reason)
         reset = reset_by(JsException(text))
         self._gated.reset(reset)
         raise DurableObjectAbort(reset)
@@ -133,12 +135,6 @@ def _tell(result: Future[Any], timer: TimerHandle, task: Task[Any]) -> None:
 
 async def _called(callback: Callable[[], Any]) -> Any:
     return await settled(callback())
-
-
-def _text(reason: object) -> str:
-    if isinstance(reason, JsException):
-        return reason.message
-    return str(reason) if isinstance(reason, Exception) else js_string(reason)
 
 
 def _depth() -> int:

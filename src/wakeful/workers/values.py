@@ -24,6 +24,7 @@ from wakeful.workers.proxies import (
     JsByteArray,
     JsBytes,
     JsDict,
+    JsException,
     JsTypeError,
 )
 
@@ -116,7 +117,7 @@ def _datetime(value: datetime, export: Export | None) -> datetime:
 
 def _exception(value: Exception, export: Export | None) -> Exception:
     # The class is lost on the way, and so are further attributes; the text is what arrives.
-    return Exception(getattr(value, "message", None) or str(value))
+    return Exception(error_text(value))
 
 
 def _int(value: int, export: Export | None) -> int:
@@ -172,6 +173,16 @@ def _key(key: object) -> str:
     raise DataCloneError(
         f"A key of an object is text; a {type(key).__name__} cannot be one: {key!r}"
     )
+
+
+def error_text(error: BaseException) -> str:
+    """What an error says, without its name."""
+    if isinstance(error, JsException):
+        return error.message
+    try:
+        return str(error)
+    except Exception:  # by its __str__, which is code of the Worker
+        return ""
 
 
 # --- as text ---------------------------------------------------------------------------------
