@@ -5,11 +5,13 @@ What a client sees of the rest is compared with workerd in conformance, rows H a
 
 import asyncio
 import gc
+import sys
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests.runtime.test_sockets import FakeWire
 from tests.runtime.world import FlakyStore, settle
 from tests.workers.running import HEAD, TOML, Running, methods, raised, running, virtual
@@ -23,6 +25,7 @@ from wakeful.http.settings import HttpSettings
 from wakeful.store.memory import MemoryStore
 from wakeful.worker_node import WorkerRuntime
 from wakeful.workers.proxies import JsTypeError
+from wakeful.workers.web.events import EventTarget, JsEvent
 from wakeful.workers.web.requests import JsRequest
 from wakeful.workers.wrangler import read_config
 
@@ -590,3 +593,30 @@ async def test_refusals_are_ordinary_answers(served: Served) -> None:
     async with connect(f"{served.url}/", subprotocols=["chat"]):  # type: ignore[list-item]
         assert await refused("/") == 503  # limits.sockets
     assert served.runtime.host.sockets.count <= 1
+
+
+@virtual
+async def test_a_socket_is_not_read_while_too_many_listeners_wait(tmp_path: Path) -> None:
+    slow = STANDING.replace("log.append(data)", "await asyncio.sleep(1)")
+    async with running(tmp_path, slow, mailbox=3) as worker:
+        peer, wire = await enter(worker)
+        for n in range(2):
+            peer.received(str(n))
+        await settle()
+        assert True not in wire.held
+        peer.received("2")
+        await settle()
+        assert wire.held[-1]
+        await asyncio.sleep(2)
+        assert not wire.held[-1]
+        assert wire.got == ["0", "1", "2"]
+
+
+def test_a_listener_that_exits_ends_nothing_else() -> None:
+    target, heard = EventTarget(), list[str]()
+    target.addEventListener("x", lambda event: sys.exit(1))
+    target.addEventListener("x", lambda event: heard.append(event.type))
+    with capture_logs() as logs:
+        target.tell(JsEvent("x"), lambda work: None)
+    assert heard == ["x"]
+    assert [line["event"] for line in logs] == ["a listener to 'x' failed"]

@@ -124,7 +124,7 @@ class StandardSocket(WorkerSocket):
     """
 
     standing = True
-    __slots__ = ("_face", "_half_open", "_hung_up", "_wait_until")
+    __slots__ = ("_begun", "_face", "_half_open", "_held", "_hung_up", "_wait_until")
 
     def __init__(
         self, home: Home, face: JsWebSocket, *, half_open: bool, wait_until: WaitUntil
@@ -134,6 +134,13 @@ class StandardSocket(WorkerSocket):
         self._half_open = half_open
         self._hung_up = False
         self._wait_until = wait_until
+        self._begun = 0  # listeners that have not ended
+        self._held = False
+
+    def hold(self, *, held: bool) -> None:
+        """Stop reading, or go on; it is not read while too many listeners have not ended."""
+        self._held = held
+        super().hold(held=held or self._begun >= self._home.limits.mailbox)
 
     def hears(self, room: ActorRoom, event: Event) -> bool:
         """Always: its state changes too."""
@@ -187,7 +194,21 @@ class StandardSocket(WorkerSocket):
             self._home.abandon(self)
 
     def _tell(self, type: str, **members: Any) -> None:
-        self._face.tell(JsEvent(type, **members), self._wait_until)
+        self._face.tell(JsEvent(type, **members), self._begin)
+
+    def _begin(self, work: Awaitable[object]) -> None:
+        self._begun += 1
+        if self._begun == self._home.limits.mailbox:
+            self.hold(held=self._held)
+        self._wait_until(self._ended(work))
+
+    async def _ended(self, work: Awaitable[object]) -> None:
+        try:
+            await work
+        finally:
+            self._begun -= 1
+            if self._begun == self._home.limits.mailbox - 1:
+                self.hold(held=self._held)
 
     def _data(self, message: object) -> object:
         if not isinstance(message, bytes):

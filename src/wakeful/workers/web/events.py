@@ -74,6 +74,6 @@ class EventTarget(JsProxy):
                 result = (listener if callable(listener) else listener.handleEvent)(event)
                 if isinstance(result, Awaitable):
                     begin(result)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 log = logger("wakeful.worker")
                 log.error(f"a listener to {event.type!r} failed", exc_info=error)
