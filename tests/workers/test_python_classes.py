@@ -344,6 +344,7 @@ ARRIVES = {
     "raise type('Own', (BaseException,), {})('q')": ("Own", "q"),
     "raise asyncio.CancelledError('c')": ("CancelledError", "c"),
     "import sys; sys.exit(3)": ("SystemExit", "3"),
+    "raise workers.entrypoints.DurableObjectAbort('a')": ("DurableObjectAbort", "a"),
     "import nowhere": ("ModuleNotFoundError", "No module named 'nowhere'"),
 }
 

@@ -303,6 +303,7 @@ async def test_who_gives_up_waiting_for_a_section_does_not_end_it(tmp_path: Path
         ("raise SystemExit(3)", "SystemExit", "3"),
         ("raise type('Own', (BaseException,), {})('q')", "Own", "q"),
         ("raise KeyError('k')", "KeyError", "'k'"),
+        ("raise workers.entrypoints.DurableObjectAbort('a')", "DurableObjectAbort", "a"),
         ("self.ctx.abort('gone')", "Error", "gone"),
     ],
 )

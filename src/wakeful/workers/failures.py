@@ -15,7 +15,6 @@ from asyncio import CancelledError, current_task
 from typing import Final
 
 from wakeful.errors import (
-    ActivationAborted,
     ActorAborted,
     CallError,
     Overloaded,
@@ -34,7 +33,7 @@ from wakeful.workers.proxies import (
 from wakeful.workers.values import error_text
 
 KINDS: Final = (JsTypeError, JsRangeError, JsSyntaxError, DataCloneError)
-ENDS: Final = (ActivationAborted, GeneratorExit, KeyboardInterrupt)  # of code, whatever it does
+ENDS: Final = (GeneratorExit, KeyboardInterrupt)  # of code, whatever it does
 TOO_MANY: Final = "Durable Object is overloaded. Too many requests queued."
 ABORTED: Final = "Application called abort() to reset Durable Object."
 VIOLATED: Final = (

@@ -121,6 +121,8 @@ class Instance:
         except ENDS:
             raise
         except BaseException as error:
+            if self.gated.activation.life.cause is not None:
+                raise
             reset = reset_by(error)
             self.gated.reset(reset)
             raise ActivationAborted(reset) from error

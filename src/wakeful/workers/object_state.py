@@ -16,7 +16,7 @@ from wakeful.log import logger
 from wakeful.runtime.gated import Gated, outside, section_of
 from wakeful.workers.calls import settled
 from wakeful.workers.entrypoints import DurableObjectAbort
-from wakeful.workers.failures import ABORTED, BLOCKED_TOO_LONG, ENDS, ObjectReset, reset_by
+from wakeful.workers.failures import ABORTED, BLOCKED_TOO_LONG, ObjectReset, reset_by
 from wakeful.workers.hibernation import Hibernation
 from wakeful.workers.ids import DurableObjectId
 from wakeful.workers.proxies import JsDict, JsException, JsTypeError
@@ -82,11 +82,10 @@ class DurableObjectState(Hibernation):
         async def run() -> Any:
             try:
                 return await self._stacks.around(_called(callback))
-            except ENDS:
-                raise
             except BaseException as error:
-                self._say("blockConcurrencyWhile failed", error)
-                gated.reset(reset_by(error))
+                if gated.activation.life.cause is None:
+                    self._say("blockConcurrencyWhile failed", error)
+                    gated.reset(reset_by(error))
                 raise
 
         loop = asyncio.get_running_loop()
