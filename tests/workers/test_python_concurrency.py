@@ -184,6 +184,66 @@ THING = methods(
             self.block(1), self.block(2, name="c"), self.ctx.storage.transaction(work)
         )
 
+    async def transact(self, seconds=1, fail=False):
+        async def child(n):
+            await asyncio.sleep(0.1)
+            await self.ctx.storage.put(f"k{n}", n)
+        async def late():
+            await asyncio.sleep(5)
+            await self.ctx.storage.put("late", 1)
+        async def work(txn):
+            await txn.put("first", 1)
+            await asyncio.gather(child(1), child(2))
+            self.task = asyncio.create_task(late())
+            await asyncio.sleep(seconds)
+            if fail:
+                raise ValueError("no")
+            return "yes"
+        return await self.ctx.storage.transaction(work)
+
+    async def transact_in_time(self):
+        try:
+            async with asyncio.timeout(0.5):
+                await self.transact(3)
+        except TimeoutError:
+            return await self.keys()
+
+    async def write_all(self):
+        storage = self.ctx.storage
+        storage.sql.exec("CREATE TABLE t (x)")
+        storage.put("a", 1)
+        storage.sql.exec("INSERT INTO t VALUES (1)")
+        storage.setAlarm(4102444800000)
+        seen = [await storage.get("a"), storage.sql.exec("SELECT x FROM t").one().x]
+        await asyncio.sleep(1)
+        return [*seen, await storage.getAlarm()]
+
+    async def outward(self, kind, body=None):
+        if kind == "reply":
+            await self.other().rest(1)
+        elif kind == "fetch":
+            await (await self.other().fetch("http://h/")).text()
+        elif kind == "chunks":
+            async for chunk in (await self.other().fetch("http://h/")).body:
+                pass
+        elif kind == "future":
+            self.future = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_later(1, self.future.set_result, 1)
+            await self.future
+        elif kind == "function":
+            await body()
+        log.append(kind)
+
+    async def rest(self, seconds):
+        await asyncio.sleep(seconds)
+
+    async def fetch(self, request):
+        async def chunks():
+            for _ in range(3):
+                await asyncio.sleep(0.4)
+                yield b"x"
+        return Response(js.ReadableStream.from_(chunks()))
+
     async def alarm(self):
         log.append("alarm+")
         await asyncio.sleep(2)
@@ -194,7 +254,7 @@ THING = methods(
     """
 ).replace(
     "log = []",
-    "import contextlib, contextvars\nlog = []\nvar = contextvars.ContextVar('var')\nvar.set(0)",
+    "import contextlib, contextvars, js\nlog = []\nvar = contextvars.ContextVar('var')\nvar.set(0)",
 )
 
 
@@ -484,3 +544,55 @@ async def test_what_is_no_function_is_no_section(tmp_path: Path) -> None:
         assert isinstance(error, JsTypeError)
         assert error.message.endswith("parameter 1 is not of type 'function'.")
         assert not error.durableObjectReset
+
+
+@pytest.mark.parametrize("kind", ["reply", "fetch", "chunks", "future", "function"])
+def test_whatever_comes_in_waits_for_a_section(kind: str, tmp_path: Path) -> None:
+    """2.1: each passes the input gate, replies and chunks of bodies among them."""
+
+    @virtual
+    async def test() -> None:
+        async with running(tmp_path, THING) as worker:
+            stub = worker.stub()
+            going = stub.outward(kind, lambda: asyncio.sleep(1))
+            await asyncio.sleep(0.5)
+            await stub.block(3)
+            await going
+            assert worker.log == ["b+", "b-", kind]
+
+    test()
+
+
+@virtual
+async def test_what_a_step_writes_is_one_commit_of_everything(tmp_path: Path) -> None:
+    """2.4: values, SQL and the alarm; reads in between see it."""
+    store = FlakyStore()
+    async with running(tmp_path, THING, store=store) as worker:
+        await worker.stub("awake").note(1)
+        before = len(store.batches)
+        writing = worker.stub().write_all()
+        await asyncio.sleep(0.5)
+        [[record]] = store.batches[before:]
+        assert record.pages
+        assert {"ka", "a"} <= record.puts.keys()
+        assert await writing == [1, 1, 4102444800000]
+
+
+@virtual
+async def test_tasks_inside_a_transaction_are_part_of_it(tmp_path: Path) -> None:
+    """2.4, E2: what they write later is not; a transaction that is given up is undone."""
+    async with running(tmp_path, THING) as worker:
+        kept = {
+            "done": (lambda stub: stub.transact(), ["first", "k1", "k2"]),
+            "fails": (lambda stub: stub.transact(1, True), []),
+            "in time": (lambda stub: stub.transact_in_time(), []),
+        }
+        for name, (call, keys) in kept.items():
+            stub = worker.stub(name)
+            if name == "fails":
+                assert (await raised(call(stub))).message == "no"
+            else:
+                assert await call(stub) in ("yes", [])
+            assert await stub.keys() == keys
+            await asyncio.sleep(6)
+            assert await stub.keys() == sorted([*keys, "late"])
