@@ -102,6 +102,23 @@ def test_unknown_method_says_why() -> None:
             shop().method(name)
 
 
+@virtual
+async def test_default_that_can_change_is_made_afresh_for_each_call() -> None:
+    class Lists(DurableObject):
+        async def take(self, first: int = 0, tags: list[str] = []) -> list[str]:  # noqa: B006
+            tags.append("new")
+            return tags
+
+    async with runtime(Lists) as rt:
+        for name in ("a", "b"):
+            assert await rt.get(Lists, name).take() == ["new"]
+            assert await rt.get(Lists, name).take(1) == ["new"]
+            assert await rt.get(Lists, name).take(1, ["x"]) == ["x", "new"]
+    plan = ActorType(Lists, []).method("take")
+    assert plan.from_json([], {}) == ((), {"tags": []})
+    assert plan.from_json([], {"tags": ["x"]}) == ((), {"tags": ["x"]})
+
+
 def test_parameters_that_cannot_be_checked_are_refused() -> None:
     class Loose(Actor):
         async def take(self, *args: int) -> None: ...

@@ -5,6 +5,7 @@ Everything that can be known before the first message is worked out here, once.
 
 from __future__ import annotations
 
+import copy
 import dis
 import inspect
 import typing
@@ -51,7 +52,7 @@ class MethodPlan:
         function: what runs: the plain function, or its facet chain around it.
         calls: how often it was called.
         positional: how many arguments may be given by position.
-        required: it cannot be called without arguments.
+        required: a call without arguments is looked at too: some are needed, or made afresh.
         urgent: it goes before what waits in the mailbox.
         gated: an event that passes the gates step by step (runtime/gated): in order of arrival
             although it interleaves, without a limit of time, lost with the activation it waits for.
@@ -60,6 +61,7 @@ class MethodPlan:
     """
 
     __slots__ = (
+        "_fresh",
         "_raw",
         "_type_name",
         "calls",
@@ -93,7 +95,8 @@ class MethodPlan:
         parameters = list(inspect.signature(raw).parameters.values())[self._given :]
         self.parameters = tuple(_parameter(cls, name, p, hints) for p in parameters)
         self.positional = sum(p.by_position for p in self.parameters)
-        self.required = any(p.default is EMPTY for p in self.parameters)
+        self._fresh = tuple(p for p in self.parameters if p.by_keyword and _may_change(p.default))
+        self.required = bool(self._fresh) or any(p.default is EMPTY for p in self.parameters)
         self.returns = _returns(cls, name, hints)
         self.result_types: frozenset[type] = self.returns.types or frozenset()
 
@@ -144,7 +147,16 @@ class MethodPlan:
         )
         by_name = {name: fit(self._named(name), value) for name, value in kwargs.items()}
         self._check_complete(len(args), by_name)
+        if self._fresh:
+            self._add_fresh(len(args), by_name)
         return by_position, by_name
+
+    def _add_fresh(self, positional: int, named: dict[str, object]) -> None:
+        """Defaults that could change, a copy for each call: actors share nothing."""
+        given = {p.name for p in self.parameters[:positional]}
+        for parameter in self._fresh:
+            if parameter.name not in given and parameter.name not in named:
+                named[parameter.name] = copy.deepcopy(parameter.default)
 
     def _too_many(self, given: int) -> InvalidArguments:
         by_name = [p.name for p in self.parameters if not p.by_position]
@@ -294,6 +306,10 @@ def _takes_something(cls: type, name: str) -> bool:
     """Whether a method has a parameter besides `self`."""
     method = inspect.getattr_static(cls, name).__get__(object(), cls)
     return bool(inspect.signature(method).parameters)
+
+
+def _may_change(default: object) -> bool:
+    return isinstance(default, list | dict | set | bytearray)
 
 
 def _has(cls: type, name: str) -> bool:
