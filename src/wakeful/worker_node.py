@@ -33,17 +33,17 @@ from wakeful.http.websocket import wants_upgrade
 from wakeful.log import logger
 from wakeful.node import Path, Runtime, SystemClock
 from wakeful.ports import Clock, Store, StoreInfo
+from wakeful.workers.bindings.schedule import ScheduledController
+from wakeful.workers.config.wrangler import WranglerConfig
 from wakeful.workers.failures import cause_of
-from wakeful.workers.migrate import check, migrate
+from wakeful.workers.history.migrate import check, migrate
 from wakeful.workers.proxies import JsException
-from wakeful.workers.schedule import ScheduledController
 from wakeful.workers.strict import URL_BYTES_MAX
 from wakeful.workers.together import Together
 from wakeful.workers.web.outgoing import Fetcher
 from wakeful.workers.web.requests import JsRequest
 from wakeful.workers.web.responses import JsResponse
 from wakeful.workers.web.streams import ReadableStream
-from wakeful.workers.wrangler import WranglerConfig
 
 SCHEDULED: Final = "/cdn-cgi/handler/scheduled"  # where wrangler has it
 TOO_LONG: Final = b"URI Too Long"

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from wakeful.cli.main import command
 from wakeful.worker_node import WorkerRuntime
-from wakeful.workers.wrangler import read_config
+from wakeful.workers.config.wrangler import read_config
 
 TOML = """
 name = "app"

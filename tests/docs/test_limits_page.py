@@ -10,7 +10,9 @@ from wakeful import DurabilityConfig, Limits
 from wakeful.core import hibernation
 from wakeful.http.settings import HttpSettings
 from wakeful.sql.fence import STRICT
-from wakeful.workers import calls, d1_store, object_state, storage, strict
+from wakeful.workers import calls, strict
+from wakeful.workers.bindings import d1_store
+from wakeful.workers.objects import object_state, storage
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "limits.md"
 GIB, MIB = 1024**3, 1024**2

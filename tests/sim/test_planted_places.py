@@ -24,7 +24,7 @@ from wakeful.sql.database import SqlDatabase
 from wakeful.sql.databases import Databases
 from wakeful.sql.pages import Changes, Pages
 from wakeful.testing.vault import PING
-from wakeful.workers.transactions import Savepoint
+from wakeful.workers.objects.transactions import Savepoint
 
 SEEDS_MAX: Final = 100
 STATE: Final = ("tokens", "length", "total", "kept")

@@ -4,9 +4,9 @@ from collections.abc import Awaitable
 from itertools import count
 from typing import Any
 
+from wakeful.workers.code.stacks import Stacks
 from wakeful.workers.env import Env
 from wakeful.workers.shims.environment import Environment
-from wakeful.workers.stacks import Stacks
 from wakeful.workers.web.requests import JsRequest
 from wakeful.workers.web.responses import JsResponse
 

@@ -16,9 +16,9 @@ from wakeful.store.memory import MemoryStore
 from wakeful.testing.clock import VirtualClock
 from wakeful.testing.loop import VirtualLoop
 from wakeful.worker_node import WorkerRuntime
-from wakeful.workers.stubs import Stub
+from wakeful.workers.config.wrangler import read_config
+from wakeful.workers.objects.stubs import Stub
 from wakeful.workers.web.requests import JsRequest
-from wakeful.workers.wrangler import read_config
 
 __all__ = ["Running", "native", "running", "virtual"]
 

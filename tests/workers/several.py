@@ -14,7 +14,7 @@ from wakeful.store.memory import MemoryStore
 from wakeful.testing.clock import VirtualClock
 from wakeful.testing.loop import VirtualLoop
 from wakeful.worker_node import WorkerRuntime
-from wakeful.workers.wrangler import read_config
+from wakeful.workers.config.wrangler import read_config
 
 DEFAULT = """
 class Default(WorkerEntrypoint):

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.workers.running import DEFAULT, methods, running, virtual
 
 from wakeful.errors import ConfigError
-from wakeful.workers.asset_rules import Found, Redirect, Rules
-from wakeful.workers.assets import AssetServer, matches
-from wakeful.workers.resources import Assets
+from wakeful.workers.bindings.asset_rules import Found, Redirect, Rules
+from wakeful.workers.bindings.assets import AssetServer, matches
+from wakeful.workers.config.resources import Assets
 from wakeful.workers.web.requests import JsRequest
 from wakeful.workers.web.responses import JsResponse
 
@@ -267,7 +267,7 @@ async def test_a_worker_and_its_assets(tmp_path: Path) -> None:
 
 def configured(tmp_path: Path, assets: str, **top: str) -> Any:
     """A configuration with assets."""
-    from wakeful.workers.wrangler import read_config
+    from wakeful.workers.config.wrangler import read_config
 
     lines = [f'{key} = "{value}"' for key, value in {"name": "app", **top}.items()]
     (tmp_path / "wrangler.toml").write_text("\n".join([*lines, "[assets]", assets]))

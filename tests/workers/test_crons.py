@@ -9,8 +9,8 @@ from tests.workers.running import DEFAULT, methods, running, virtual
 
 from wakeful.errors import ConfigError
 from wakeful.testing.clock import WALL_START_NS
-from wakeful.workers.crons import parse_cron
-from wakeful.workers.schedule import ScheduledController
+from wakeful.workers.bindings.crons import parse_cron
+from wakeful.workers.bindings.schedule import ScheduledController
 
 MINUTE_MS = 60_000
 DAY_MS = 24 * 60 * MINUTE_MS

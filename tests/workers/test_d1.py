@@ -8,7 +8,7 @@ import pytest
 from tests.workers.running import Running, methods, raised, running, virtual
 
 from wakeful.store.memory import MemoryDisk, MemoryStore
-from wakeful.workers import d1_store
+from wakeful.workers.bindings import d1_store
 from wakeful.workers.proxies import JsException, JsTypeError
 
 D1 = '[[d1_databases]]\nbinding = "DB"\ndatabase_name = "shop"\ndatabase_id = "d1"\n'

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wakeful.workers import dotvars
+from wakeful.workers.config import dotvars
 
 
 def test_all_forms() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from wakeful.workers.entrypoints import (
+from wakeful.workers.code.entrypoints import (
     DurableObject,
     DurableObjectAbort,
     Exported,

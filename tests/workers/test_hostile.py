@@ -12,7 +12,7 @@ from wakeful.http import leaving
 from wakeful.http.server import HttpServer
 from wakeful.store.memory import MemoryStore
 from wakeful.worker_node import WorkerRuntime
-from wakeful.workers.wrangler import read_config
+from wakeful.workers.config.wrangler import read_config
 
 ENTRY = """
 import asyncio

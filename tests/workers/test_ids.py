@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from wakeful.workers.ids import DurableObjectId, IdSpace, unique_key
-from wakeful.workers.namespace import DurableObjectNamespace
+from wakeful.workers.objects.ids import DurableObjectId, IdSpace, unique_key
+from wakeful.workers.objects.namespace import DurableObjectNamespace
 from wakeful.workers.proxies import JsException, JsRangeError, JsTypeError
 
 Namespace = DurableObjectNamespace[DurableObjectId]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wakeful.workers import jsonc
+from wakeful.workers.config import jsonc
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

@@ -11,8 +11,8 @@ from tests.workers.running import Running, methods, raised, running, virtual
 
 from wakeful.store.memory import MemoryDisk, MemoryStore
 from wakeful.testing.clock import WALL_START_NS
-from wakeful.workers import kv_store
-from wakeful.workers.kv_store import KvStore
+from wakeful.workers.bindings import kv_store
+from wakeful.workers.bindings.kv_store import KvStore
 from wakeful.workers.proxies import JsException, JsSyntaxError, JsTypeError
 from wakeful.workers.web.streams import ReadableStream
 

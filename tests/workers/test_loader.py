@@ -9,9 +9,9 @@ import pytest
 from tests.workers.environments import Recorded
 
 from wakeful.errors import ConfigError
-from wakeful.workers.loader import LoadedWorker, loaded
+from wakeful.workers.code.loader import LoadedWorker, loaded
+from wakeful.workers.config.wrangler import read_config
 from wakeful.workers.shims.workers_module import shim_modules
-from wakeful.workers.wrangler import read_config
 
 ENTRY = """\
 from workers import DurableObject, Response, WorkerEntrypoint, env

@@ -16,10 +16,10 @@ from wakeful.ports import ALARM_KEY, CommitRecord, due_cell
 from wakeful.store.memory import MemoryDisk, MemoryStore
 from wakeful.testing.disk import SimDisk, SimStore
 from wakeful.testing.faults import FaultPlan
-from wakeful.workers import ledger, migrate
-from wakeful.workers.ledger import LEDGER
-from wakeful.workers.reconcile import Claim
-from wakeful.workers.wrangler import read_config
+from wakeful.workers.config.wrangler import read_config
+from wakeful.workers.history import ledger, migrate
+from wakeful.workers.history.ledger import LEDGER
+from wakeful.workers.history.reconcile import Claim
 
 THING = """
 log = []

@@ -15,7 +15,7 @@ from websockets.typing import Subprotocol
 from wakeful import Config, Limits
 from wakeful.store.memory import MemoryStore
 from wakeful.worker_node import WorkerRuntime
-from wakeful.workers.wrangler import read_config
+from wakeful.workers.config.wrangler import read_config
 
 TOML = """
 name = "app"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.workers.running import methods, raised, running, virtual
 
-from wakeful.workers.entrypoints import DurableObject, Exported
+from wakeful.workers.code.entrypoints import DurableObject, Exported
 from wakeful.workers.proxies import JsException
 
 CLASSES = """

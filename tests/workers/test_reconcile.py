@@ -8,11 +8,11 @@ import pytest
 
 from wakeful.errors import ConfigError
 from wakeful.ports import KV_PREFIX
-from wakeful.workers import ledger
-from wakeful.workers.ledger import Ledger, Owned
-from wakeful.workers.migrations import read_classes
-from wakeful.workers.reconcile import Claim, Plan, planned
-from wakeful.workers.tables import Table
+from wakeful.workers.config.migrations import read_classes
+from wakeful.workers.config.tables import Table
+from wakeful.workers.history import ledger
+from wakeful.workers.history.ledger import Ledger, Owned
+from wakeful.workers.history.reconcile import Claim, Plan, planned
 
 V1 = {"tag": "v1", "new_sqlite_classes": ["A"]}
 RENAME = {"tag": "v2", "renamed_classes": [{"from": "A", "to": "B"}]}

@@ -11,7 +11,7 @@ import pytest
 from wakeful.errors import ConfigError
 from wakeful.http.server import HttpServer
 from wakeful.worker_node import SCHEDULED, WorkerRuntime
-from wakeful.workers.wrangler import read_config
+from wakeful.workers.config.wrangler import read_config
 
 ENTRY = """
 from workers import Response, WorkerEntrypoint

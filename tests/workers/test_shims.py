@@ -14,7 +14,7 @@ from starlette.responses import Response as StarletteResponse
 from starlette.routing import Route
 from tests.workers.environments import Recorded
 
-from wakeful.workers.ids import IdSpace
+from wakeful.workers.objects.ids import IdSpace
 from wakeful.workers.proxies import JsArray, JsBytes, JsDict, JsException
 from wakeful.workers.shims.workers_module import shim_modules
 from wakeful.workers.values import copied

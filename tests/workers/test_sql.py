@@ -9,8 +9,8 @@ import pytest
 from tests.workers.running import methods, raised, running, virtual
 
 from wakeful.store.memory import MemoryDisk, MemoryStore
+from wakeful.workers.objects.sql import BINDINGS, TRANSACTIONS
 from wakeful.workers.proxies import JsException, JsTypeError
-from wakeful.workers.sql import BINDINGS, TRANSACTIONS
 
 THING = methods("async def do(self):\n    return await workers.probe(self)\n")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.workers.running import methods, running, virtual
 
-from wakeful.workers.stacks import Stacks
+from wakeful.workers.code.stacks import Stacks
 
 seen: ContextVar[int] = ContextVar("seen", default=0)
 

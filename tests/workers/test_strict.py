@@ -17,8 +17,8 @@ from wakeful import ConfigError
 from wakeful.http.settings import HttpSettings
 from wakeful.testing.harness import Response, StartWorker, WorkerHarness
 from wakeful.workers import strict
+from wakeful.workers.config.wrangler import read_config
 from wakeful.workers.proxies import JsException, JsRangeError
-from wakeful.workers.wrangler import read_config
 
 LIMITS = Path(__file__).resolve().parents[2] / "docs" / "limits.md"
 TOML = """

@@ -11,7 +11,7 @@ from wakeful.http.server import HttpServer
 from wakeful.http.settings import HttpSettings
 from wakeful.store.memory import MemoryStore
 from wakeful.worker_node import WorkerRuntime
-from wakeful.workers.wrangler import read_config
+from wakeful.workers.config.wrangler import read_config
 
 ENTRY = """
 import json

@@ -24,10 +24,10 @@ from wakeful.http.server import HttpServer
 from wakeful.http.settings import HttpSettings
 from wakeful.store.memory import MemoryStore
 from wakeful.worker_node import WorkerRuntime
+from wakeful.workers.config.wrangler import read_config
 from wakeful.workers.proxies import JsTypeError
 from wakeful.workers.web.events import EventTarget, JsEvent
 from wakeful.workers.web.requests import JsRequest
-from wakeful.workers.wrangler import read_config
 
 IMPORTS = """
 from datetime import datetime

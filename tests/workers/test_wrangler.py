@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from wakeful.errors import ConfigError
-from wakeful.workers.migrations import Gift, Migration, Rename, Transfer
-from wakeful.workers.support import unsupported
-from wakeful.workers.wrangler import (
+from wakeful.workers.config.migrations import Gift, Migration, Rename, Transfer
+from wakeful.workers.config.support import unsupported
+from wakeful.workers.config.wrangler import (
     DurableObjectBinding,
     ServiceBinding,
     WranglerConfig,

@@ -17,8 +17,8 @@ from wakeful.cli.failures import EXIT_CODES, Failure, TargetFailure, WrongUsage
 from wakeful.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from wakeful.workers.d1_store import D1Store, Result
-    from wakeful.workers.resources import D1Binding
+    from wakeful.workers.bindings.d1_store import D1Store, Result
+    from wakeful.workers.config.resources import D1Binding
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ def execute(
 
     The rows of the last one are printed.
     """
-    from wakeful.workers.d1_store import Statement
+    from wakeful.workers.bindings.d1_store import Statement
 
     if (file is None) == (text is None):
         raise WrongUsage("give either --file or --command")
@@ -105,7 +105,7 @@ def apply(*, worker: Path, database: str, data: Path, env: str | None) -> None:
 
 def _binding(worker: Path, database: str, environment: str | None) -> D1Binding:
     from wakeful.errors import ConfigError
-    from wakeful.workers.wrangler import read_config
+    from wakeful.workers.config.wrangler import read_config
 
     try:
         known = read_config(worker, environment).resources.d1
@@ -122,9 +122,9 @@ def _ask(data: Path, binding: D1Binding, call: Callable[[D1Store], Awaitable[T]]
     from wakeful.cli.process import start_errors
     from wakeful.errors import LimitExceeded, SqlError
     from wakeful.node import Runtime
-    from wakeful.workers.bindings import d1_spec
-    from wakeful.workers.d1_store import D1Store
-    from wakeful.workers.sql import text_of
+    from wakeful.workers.bindings.bindings import d1_spec
+    from wakeful.workers.bindings.d1_store import D1Store
+    from wakeful.workers.objects.sql import text_of
 
     async def ask() -> T:
         async with Runtime(data, [d1_spec(IDLE_SECONDS)]) as runtime:

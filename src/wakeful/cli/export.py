@@ -195,8 +195,8 @@ def _fill_for_workerd(connection: apsw.Connection, actor: ActorId, cells: Cells)
     from wakeful.core.alarms import AlarmCell
     from wakeful.errors import StorageCorrupt
     from wakeful.ports import ALARM_KEY, KV_PREFIX, STATE_KEY
-    from wakeful.workers import stored
-    from wakeful.workers.v8_writer import write
+    from wakeful.workers.moving.v8_writer import write
+    from wakeful.workers.objects import stored
 
     if STATE_KEY in cells:
         raise Failure(f"{actor} has declared attributes, which a Durable Object cannot have")

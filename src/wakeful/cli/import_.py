@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from wakeful.ids import ActorId
     from wakeful.ports import CommitRecord, StoreInfo
     from wakeful.store.sqlite import SQLiteStore
-    from wakeful.workers.importer import Found, Imported, Importer, Source
+    from wakeful.workers.moving.importer import Found, Imported, Importer, Source
 
 SHOWN_MAX: Final = 20  # problems, and names of objects
 BATCH_BYTES: Final = 4 * 1024 * 1024  # written with one fsync
@@ -58,7 +58,7 @@ def command(
 
     The data directory must not be in use. Nothing is written unless everything can be read.
     """
-    from wakeful.workers.importer import CannotImport, find
+    from wakeful.workers.moving.importer import CannotImport, find
 
     try:
         found = find(path, worker, classes)
@@ -106,7 +106,7 @@ class Target:
         Raises:
             Failure: there are some; says why.
         """
-        from wakeful.workers import ledger
+        from wakeful.workers.history import ledger
 
         known = ledger.read(self._store.load(ledger.LEDGER))
         types = sorted({one.actor.type for one in found.sources})
@@ -154,7 +154,7 @@ class Target:
 def _importer() -> Iterator[Importer]:
     from tempfile import TemporaryDirectory
 
-    from wakeful.workers.importer import Importer
+    from wakeful.workers.moving.importer import Importer
 
     with TemporaryDirectory(prefix="wakeful-import-") as scratch:
         yield Importer(Path(scratch))
@@ -180,7 +180,7 @@ def _check(
     Raises:
         Failure: something cannot be read; says all of it.
     """
-    from wakeful.workers.importer import CannotImport
+    from wakeful.workers.moving.importer import CannotImport
 
     rows: dict[str, Row] = {}
     problems: list[str] = []

@@ -22,8 +22,8 @@ from wakeful.facets.builder import ActorSpec
 from wakeful.http.routes import ACTORS
 from wakeful.node import Runtime
 from wakeful.worker_node import SCHEDULED, WorkerRuntime
-from wakeful.workers.crons import CronExpression
-from wakeful.workers.wrangler import find_config, read_config
+from wakeful.workers.bindings.crons import CronExpression
+from wakeful.workers.config.wrangler import find_config, read_config
 
 Lines: TypeAlias = Iterator[str]
 

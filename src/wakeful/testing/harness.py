@@ -34,15 +34,15 @@ from wakeful.testing.clock import WALL_START_NS, VirtualClock
 from wakeful.testing.loop import VirtualLoop
 from wakeful.worker_node import WorkerRuntime
 from wakeful.workers.calls import Event, call, settled
-from wakeful.workers.host_object import Instance
-from wakeful.workers.ids import DurableObjectId
-from wakeful.workers.namespace import DurableObjectNamespace
+from wakeful.workers.config.wrangler import read_config
+from wakeful.workers.objects.host_object import Instance
+from wakeful.workers.objects.ids import DurableObjectId
+from wakeful.workers.objects.namespace import DurableObjectNamespace
+from wakeful.workers.objects.stubs import Stub
 from wakeful.workers.proxies import JsException
-from wakeful.workers.stubs import Stub
 from wakeful.workers.web.outgoing import Fetcher, make_request
 from wakeful.workers.web.requests import JsRequest, Request
 from wakeful.workers.web.responses import FetchResponse, JsResponse, Response
-from wakeful.workers.wrangler import read_config
 
 __all__ = ["Request", "Response", "RuntimeHarness", "StartRuntime", "StartWorker", "WorkerHarness"]
 

@@ -22,14 +22,14 @@ from wakeful.testing.history import Rang
 from wakeful.testing.places import MS_NS, SAFE
 from wakeful.testing.vault import Torn, witness
 from wakeful.workers.calls import Event, call
-from wakeful.workers.classes import ObjectClass
-from wakeful.workers.entrypoints import DurableObject, Exported
+from wakeful.workers.code.entrypoints import DurableObject, Exported
 from wakeful.workers.env import Env
 from wakeful.workers.failures import cause_of
-from wakeful.workers.host_object import WorkerObject
-from wakeful.workers.ids import DurableObjectId
+from wakeful.workers.objects.classes import ObjectClass
+from wakeful.workers.objects.host_object import WorkerObject
+from wakeful.workers.objects.ids import DurableObjectId
+from wakeful.workers.objects.storage import StorageKind
 from wakeful.workers.proxies import JsDict, JsException
-from wakeful.workers.storage import StorageKind
 
 KIND: Final = StorageKind(sqlite=True, delete_all_deletes_alarm=True)
 ON_PURPOSE: Final = "on purpose"

@@ -48,7 +48,7 @@ from wakeful.testing.safe import object_class
 from wakeful.testing.vault import Vault, witness
 from wakeful.testing.visitor import Visitors
 from wakeful.testing.workload import Client, Workload
-from wakeful.workers.classes import ObjectClass
+from wakeful.workers.objects.classes import ObjectClass
 
 LIVES_MAX: Final = 4
 # Far more than the longest timeout of any life: what takes longer will never happen.

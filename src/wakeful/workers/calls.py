@@ -12,7 +12,7 @@ from wakeful.errors import WakefulError
 from wakeful.runtime.gated import inside, outside
 from wakeful.workers import strict, values
 from wakeful.workers.failures import ENDS, ObjectReset, is_cancelled, thrown, undelivered
-from wakeful.workers.ids import DurableObjectId
+from wakeful.workers.objects.ids import DurableObjectId
 from wakeful.workers.proxies import JsException, JsProxy
 
 Run = Callable[[Any], Coroutine[Any, Any, Any]]  # of an object's Instance, or of what is Entered

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from wakeful.workers.config.wrangler import WranglerConfig
 from wakeful.workers.proxies import JsDict
-from wakeful.workers.wrangler import WranglerConfig
 
 
 class Env:

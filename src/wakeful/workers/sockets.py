@@ -20,7 +20,7 @@ from wakeful.runtime.gated import inside
 from wakeful.runtime.socket import ActorRoom, Event, Home, Room, Socket
 from wakeful.workers import calls
 from wakeful.workers.ends import End, Use
-from wakeful.workers.ids import DurableObjectId
+from wakeful.workers.objects.ids import DurableObjectId
 from wakeful.workers.proxies import JsBytes, JsException
 from wakeful.workers.web.blobs import JsBlob
 from wakeful.workers.web.events import JsEvent
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from wakeful.actor import Actor
     from wakeful.runtime.gated import Gated
     from wakeful.runtime.host import Host
-    from wakeful.workers.host_object import Instance, WorkerObject
+    from wakeful.workers.objects.host_object import Instance, WorkerObject
 
 HANDLERS: Final = {
     "on_message": "webSocketMessage",

@@ -15,17 +15,17 @@ from wakeful.errors import ConfigError
 from wakeful.facets.builder import ActorSpec
 from wakeful.runtime.gated_tasks import gated_tasks
 from wakeful.runtime.host import Host
-from wakeful.workers.beside import loaded_beside
-from wakeful.workers.classes import Namespaces
+from wakeful.workers.bindings.services import Service
+from wakeful.workers.code.beside import loaded_beside
+from wakeful.workers.code.loader import loaded
+from wakeful.workers.config.support import unsupported
+from wakeful.workers.config.wrangler import ServiceBinding, WranglerConfig
 from wakeful.workers.env import member
-from wakeful.workers.ledger import Ledger
-from wakeful.workers.loader import loaded
-from wakeful.workers.reconcile import Claim
-from wakeful.workers.services import Service
-from wakeful.workers.support import unsupported
+from wakeful.workers.history.ledger import Ledger
+from wakeful.workers.history.reconcile import Claim
+from wakeful.workers.objects.classes import Namespaces
 from wakeful.workers.web.outgoing import Fetcher
 from wakeful.workers.worker import Surroundings, Worker
-from wakeful.workers.wrangler import ServiceBinding, WranglerConfig
 
 ADVICE: Final = "Add its directory to the command, behind the first one's"
 

@@ -20,27 +20,27 @@ from wakeful.log import logger
 from wakeful.runtime.gated import inside, outside
 from wakeful.runtime.host import Host
 from wakeful.workers import strict
-from wakeful.workers.assets import AssetServer
-from wakeful.workers.bindings import Bindings
-from wakeful.workers.classes import Namespaces, ObjectClass
-from wakeful.workers.entrypoints import Exported, arguments_taken
+from wakeful.workers.bindings.assets import AssetServer
+from wakeful.workers.bindings.bindings import Bindings
+from wakeful.workers.bindings.schedule import Schedule, ScheduledController
+from wakeful.workers.code.entrypoints import Exported, arguments_taken
+from wakeful.workers.code.loader import LoadedWorker
+from wakeful.workers.code.stacks import Stacks
+from wakeful.workers.config.wrangler import WranglerConfig
 from wakeful.workers.env import make_env
-from wakeful.workers.host_object import response_of
-from wakeful.workers.ids import unique_key
-from wakeful.workers.loader import LoadedWorker
+from wakeful.workers.history.reconcile import Claim
+from wakeful.workers.objects.classes import Namespaces, ObjectClass
+from wakeful.workers.objects.host_object import response_of
+from wakeful.workers.objects.ids import unique_key
+from wakeful.workers.objects.storage import StorageKind
 from wakeful.workers.outward import Outward
 from wakeful.workers.proxies import JsDict, JsException, JsProxy, JsTypeError
-from wakeful.workers.reconcile import Claim
-from wakeful.workers.schedule import Schedule, ScheduledController
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.workers_module import shim_modules
 from wakeful.workers.sockets import Lobby
-from wakeful.workers.stacks import Stacks
-from wakeful.workers.storage import StorageKind
 from wakeful.workers.web.outgoing import Fetcher, HttpFetch
 from wakeful.workers.web.requests import JsRequest, Request
 from wakeful.workers.web.responses import JsResponse
-from wakeful.workers.wrangler import WranglerConfig
 
 NAVIGATION: Final = "assets_navigation_prefers_asset_serving"
 NEVER: Final = "assets_navigation_has_no_effect"

@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
-from wakeful.workers.entrypoints import WorkerEntrypoint
+from wakeful.workers.code.entrypoints import WorkerEntrypoint
 from wakeful.workers.shims.asgi_socket import converse
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.gateway import Options, entrypoint_class

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from wakeful.workers.code.stacks import Stacks
 from wakeful.workers.env import Env
-from wakeful.workers.stacks import Stacks
 from wakeful.workers.web.outgoing import Fetcher
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from wakeful.workers.entrypoints import WorkerEntrypoint
+from wakeful.workers.code.entrypoints import WorkerEntrypoint
 
 ENCODINGS: Final = ("automatic", "manual")
 

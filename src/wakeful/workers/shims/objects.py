@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, Self
 
-from wakeful.workers.ids import DurableObjectId
+from wakeful.workers.objects.ids import DurableObjectId
 from wakeful.workers.proxies import (
     Constructor,
     JsArray,

@@ -10,10 +10,10 @@ from functools import partial
 from types import ModuleType
 from typing import Any, Final
 
+from wakeful.workers.code.stacks import Stacks
 from wakeful.workers.proxies import JsArray, JsBytes, JsDict, JsException, JsProxy, PyProxy
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.objects import JsMap
-from wakeful.workers.stacks import Stacks
 from wakeful.workers.web.outgoing import make_fetch
 from wakeful.workers.web.responses import FetchResponse
 

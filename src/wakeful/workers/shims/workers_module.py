@@ -7,10 +7,11 @@ from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any, Final, Protocol, TypedDict
 
-from wakeful.workers import entrypoints, values
+from wakeful.workers import values
 from wakeful.workers.calls import RemoteFunction
+from wakeful.workers.code import entrypoints
 from wakeful.workers.env import Env
-from wakeful.workers.object_state import DurableObjectState
+from wakeful.workers.objects.object_state import DurableObjectState
 from wakeful.workers.proxies import JsDict
 from wakeful.workers.shims.asgi import asgi_module
 from wakeful.workers.shims.environment import Environment

@@ -17,10 +17,10 @@ from types import ModuleType, TracebackType
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from wakeful.workers.entrypoints import WorkerEntrypoint
+from wakeful.workers.code.entrypoints import WorkerEntrypoint
+from wakeful.workers.code.stacks import Stacks
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.gateway import Options, entrypoint_class
-from wakeful.workers.stacks import Stacks
 from wakeful.workers.web.headers import Headers
 from wakeful.workers.web.requests import JsRequest, Request
 from wakeful.workers.web.responses import NO_BODY, JsResponse

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from wakeful.core.hibernation import ATTACHMENT_BYTES_MAX, NO_CODE, REASON_BYTES_MAX
 from wakeful.runtime.socket import Peer
-from wakeful.workers import stored, v8_writer
 from wakeful.workers.ends import End, Use
+from wakeful.workers.moving import v8_writer
+from wakeful.workers.objects import stored
 from wakeful.workers.proxies import JsException, JsSyntaxError, JsTypeError, options_of
 from wakeful.workers.values import copied, js_string
 from wakeful.workers.web.events import EventTarget

@@ -12,15 +12,15 @@ from wakeful.facets.builder import ActorSpec
 from wakeful.facets.durability import DurabilityConfig, DurabilityFacet
 from wakeful.facets.virtual import VirtualActorConfig, VirtualActorFacet
 from wakeful.runtime.host import Host
-from wakeful.workers.assets import AssetsBinding, AssetServer
-from wakeful.workers.backing import Backing
-from wakeful.workers.d1 import D1Database
-from wakeful.workers.d1_store import D1Store
-from wakeful.workers.kv import KVNamespace
-from wakeful.workers.kv_store import KvStore
+from wakeful.workers.bindings.assets import AssetsBinding, AssetServer
+from wakeful.workers.bindings.backing import Backing
+from wakeful.workers.bindings.d1 import D1Database
+from wakeful.workers.bindings.d1_store import D1Store
+from wakeful.workers.bindings.kv import KVNamespace
+from wakeful.workers.bindings.kv_store import KvStore
+from wakeful.workers.bindings.ratelimit import RateLimit, Window
+from wakeful.workers.config.resources import Resources
 from wakeful.workers.proxies import JsDict
-from wakeful.workers.ratelimit import RateLimit, Window
-from wakeful.workers.resources import Resources
 
 # Types of actors; no class of a Worker has a type without "-" in its name.
 KV: Final = "KVNamespace"

@@ -13,15 +13,15 @@ from wakeful.facets.virtual import VirtualActorConfig, VirtualActorFacet
 from wakeful.ids import ActorId
 from wakeful.runtime.host import Host
 from wakeful.workers.calls import Event
-from wakeful.workers.entrypoints import Exported
+from wakeful.workers.code.entrypoints import Exported
+from wakeful.workers.code.stacks import Stacks
 from wakeful.workers.env import Env
-from wakeful.workers.host_object import WorkerObject, alarm, event_plan
-from wakeful.workers.ids import DurableObjectId, EarlyIds, unique_key
-from wakeful.workers.namespace import DurableObjectNamespace
+from wakeful.workers.objects.host_object import WorkerObject, alarm, event_plan
+from wakeful.workers.objects.ids import DurableObjectId, EarlyIds, unique_key
+from wakeful.workers.objects.namespace import DurableObjectNamespace
+from wakeful.workers.objects.storage import StorageKind
+from wakeful.workers.objects.stubs import Stub
 from wakeful.workers.proxies import JsDict
-from wakeful.workers.stacks import Stacks
-from wakeful.workers.storage import StorageKind
-from wakeful.workers.stubs import Stub
 
 
 class ObjectClass:

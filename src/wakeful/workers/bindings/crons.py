@@ -19,7 +19,7 @@ from typing import Final
 import msgspec
 from cronsim import CronSim, CronSimError
 
-from wakeful.workers.tables import Table
+from wakeful.workers.config.tables import Table
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MONTHS: Final = (

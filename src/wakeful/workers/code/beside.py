@@ -22,8 +22,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from wakeful.workers.loader import LoadedWorker, imported, own_directories
-from wakeful.workers.wrangler import WranglerConfig
+from wakeful.workers.code.loader import LoadedWorker, imported, own_directories
+from wakeful.workers.config.wrangler import WranglerConfig
 
 _numbers: Final = count(2)
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
+from wakeful.workers.config.resources import RateLimitBinding
 from wakeful.workers.proxies import JsDict, JsException, JsProxy, options_of
-from wakeful.workers.resources import RateLimitBinding
 from wakeful.workers.values import js_string, utf8
 
 

@@ -23,9 +23,9 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
-from wakeful.workers.asset_rules import PATH_CHARS_MAX, TEMPORARY, Found, Redirect, Rules
+from wakeful.workers.bindings.asset_rules import PATH_CHARS_MAX, TEMPORARY, Found, Redirect, Rules
+from wakeful.workers.config.resources import META_FILES, Assets
 from wakeful.workers.proxies import JsProxy, options_of
-from wakeful.workers.resources import META_FILES, Assets
 from wakeful.workers.web.body import Content
 from wakeful.workers.web.outgoing import make_request
 from wakeful.workers.web.requests import JsRequest

@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from wakeful.workers.tables import Table, shown
+from wakeful.workers.config.tables import Table, shown
 
 Storage: TypeAlias = Literal["sqlite", "kv"]
 

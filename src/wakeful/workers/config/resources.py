@@ -14,7 +14,7 @@ import msgspec
 
 from wakeful.errors import WakefulError
 from wakeful.ids import check_name
-from wakeful.workers.tables import Table, shown
+from wakeful.workers.config.tables import Table, shown
 
 HTML_HANDLING: Final = (
     *("auto-trailing-slash", "force-trailing-slash", "drop-trailing-slash", "none"),

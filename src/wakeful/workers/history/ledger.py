@@ -20,8 +20,8 @@ from wakeful import packing
 from wakeful.errors import StorageCorrupt
 from wakeful.ids import ActorId
 from wakeful.ports import KV_PREFIX, Cells
-from wakeful.workers.ids import unique_key
-from wakeful.workers.migrations import Migration
+from wakeful.workers.config.migrations import Migration
+from wakeful.workers.objects.ids import unique_key
 
 LEDGER: Final = ActorId("wakeful.workers", "namespaces")  # no namespace's name has a dot in front
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from wakeful.core.hibernation import AUTO_BYTES_MAX, TAG_CHARS_MAX, TAGS_MAX
 from wakeful.runtime.gated import Gated
 from wakeful.workers.ends import Use
-from wakeful.workers.ids import DurableObjectId
+from wakeful.workers.objects.ids import DurableObjectId
 from wakeful.workers.proxies import JsArray, JsException, JsProxy, JsRangeError, JsTypeError
 from wakeful.workers.shims.objects import JsDate, WebSocketRequestResponsePair
 from wakeful.workers.sockets import HibernatableSocket, enter

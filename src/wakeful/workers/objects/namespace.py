@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 from wakeful.errors import ConfigError
-from wakeful.workers.ids import DurableObjectId, EarlyIds, IdSpace, refuse_jurisdiction
+from wakeful.workers.objects.ids import DurableObjectId, EarlyIds, IdSpace, refuse_jurisdiction
 from wakeful.workers.proxies import JsProxy, JsRangeError, JsTypeError, options_of
 
 S = TypeVar("S")

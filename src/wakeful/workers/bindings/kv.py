@@ -17,8 +17,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 from wakeful.errors import Overloaded, RuntimeOverloaded, WakefulError
-from wakeful.workers.backing import Answer, Backing
-from wakeful.workers.kv_store import Entry, Key, KvStore
+from wakeful.workers.bindings.backing import Answer, Backing
+from wakeful.workers.bindings.kv_store import Entry, Key, KvStore
 from wakeful.workers.proxies import (
     JsArray,
     JsBytes,

@@ -22,9 +22,9 @@ from types import MappingProxyType, ModuleType
 from typing import Final, Protocol
 
 from wakeful.errors import ConfigError
-from wakeful.workers.entrypoints import DurableObject, Exported, WorkerEntrypoint
+from wakeful.workers.code.entrypoints import DurableObject, Exported, WorkerEntrypoint
+from wakeful.workers.config.wrangler import WranglerConfig
 from wakeful.workers.shims.workers_module import MARK
-from wakeful.workers.wrangler import WranglerConfig
 
 VENDORED: Final = "python_modules"
 _PYTHONS_OWN: Final = sys.stdlib_module_names | {"wakeful"}

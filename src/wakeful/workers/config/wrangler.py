@@ -19,13 +19,13 @@ from typing import Any, Final
 import msgspec
 
 from wakeful.errors import ConfigError
-from wakeful.workers import jsonc, resources
-from wakeful.workers.crons import CronExpression, read_crons
-from wakeful.workers.dotvars import read_secrets
-from wakeful.workers.migrations import Classes, Storage, read_classes
-from wakeful.workers.resources import Resources, read_resources
+from wakeful.workers.bindings.crons import CronExpression, read_crons
+from wakeful.workers.config import jsonc, resources
+from wakeful.workers.config.dotvars import read_secrets
+from wakeful.workers.config.migrations import Classes, Storage, read_classes
+from wakeful.workers.config.resources import Resources, read_resources
+from wakeful.workers.config.tables import Table, shown
 from wakeful.workers.strict import Strict, strict_of
-from wakeful.workers.tables import Table, shown
 
 FILES: Final = ("wrangler.json", "wrangler.jsonc", "wrangler.toml")  # the order wrangler looks in
 WORKER_NAME: Final = re.compile(r"[a-z0-9_][a-z0-9_-]*", re.ASCII)

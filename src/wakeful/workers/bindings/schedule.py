@@ -10,7 +10,7 @@ from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from wakeful.workers.crons import CronExpression
+from wakeful.workers.bindings.crons import CronExpression
 from wakeful.workers.proxies import JsProxy
 
 SECONDS_MIN: Final = 0.001  # timers and clocks need not agree on less

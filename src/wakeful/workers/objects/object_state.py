@@ -15,13 +15,13 @@ from typing import Any, Final, NoReturn
 from wakeful.log import logger
 from wakeful.runtime.gated import Gated, outside, section_of
 from wakeful.workers.calls import settled
-from wakeful.workers.entrypoints import DurableObjectAbort
+from wakeful.workers.code.entrypoints import DurableObjectAbort
+from wakeful.workers.code.stacks import Stacks
 from wakeful.workers.failures import ABORTED, BLOCKED_TOO_LONG, ObjectReset, reset_by
-from wakeful.workers.hibernation import Hibernation
-from wakeful.workers.ids import DurableObjectId
+from wakeful.workers.objects.hibernation import Hibernation
+from wakeful.workers.objects.ids import DurableObjectId
+from wakeful.workers.objects.storage import Storage, StorageKind
 from wakeful.workers.proxies import JsDict, JsException, JsTypeError
-from wakeful.workers.stacks import Stacks
-from wakeful.workers.storage import Storage, StorageKind
 from wakeful.workers.values import error_text, js_string
 
 BLOCK_SECONDS_MAX: Final = 30.0

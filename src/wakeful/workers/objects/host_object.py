@@ -18,21 +18,21 @@ from wakeful.ports import NAME_KEY
 from wakeful.runtime.gated import Gated, GatedPlan, gates_of
 from wakeful.workers import strict, values
 from wakeful.workers.calls import GONE, Event, RemoteFunction, answered, depth, settled
-from wakeful.workers.entrypoints import Exported
+from wakeful.workers.code.entrypoints import Exported
 from wakeful.workers.failures import ENDS, reset_by, thrown
-from wakeful.workers.ids import DurableObjectId
-from wakeful.workers.object_state import DurableObjectState
+from wakeful.workers.objects.ids import DurableObjectId
+from wakeful.workers.objects.object_state import DurableObjectState
+from wakeful.workers.objects.relay import relayed
+from wakeful.workers.objects.storage import MS_NS
 from wakeful.workers.proxies import JsDict, JsException, JsTypeError
-from wakeful.workers.relay import relayed
 from wakeful.workers.sockets import HibernatableSocket, told
-from wakeful.workers.storage import MS_NS
 from wakeful.workers.values import utf8
 from wakeful.workers.web.requests import JsRequest, Request
 from wakeful.workers.web.responses import FetchResponse, JsResponse, Response
 from wakeful.workers.web.streams import ReadableStream
 
 if TYPE_CHECKING:
-    from wakeful.workers.classes import ObjectClass
+    from wakeful.workers.objects.classes import ObjectClass
 
 NO_FETCH: Final = "Handler does not export a fetch() function."
 NOT_ASKED_FOR: Final = (

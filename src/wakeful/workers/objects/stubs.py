@@ -13,7 +13,7 @@ from typing import Any
 from wakeful.errors import CallError, WakefulError
 from wakeful.workers.calls import Event, Pending, Run, call, failed, sent_arguments
 from wakeful.workers.failures import twin, undelivered
-from wakeful.workers.ids import DurableObjectId
+from wakeful.workers.objects.ids import DurableObjectId
 from wakeful.workers.proxies import JsException, options_of
 from wakeful.workers.web import urls
 from wakeful.workers.web.outgoing import make_request

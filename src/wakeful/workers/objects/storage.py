@@ -20,13 +20,14 @@ import msgspec
 from wakeful.ports import KV_PREFIX
 from wakeful.runtime.alarms import EVER_NS, can_have_alarm
 from wakeful.runtime.gated import Gated
-from wakeful.workers import stored, strict
-from wakeful.workers.options import alarm_time, int32
-from wakeful.workers.options import options as options_for
+from wakeful.workers import strict
+from wakeful.workers.objects import stored
+from wakeful.workers.objects.options import alarm_time, int32
+from wakeful.workers.objects.options import options as options_for
+from wakeful.workers.objects.sql import SqlStorage
+from wakeful.workers.objects.transactions import Savepoint, Transaction, run_transaction
 from wakeful.workers.proxies import JsArray, JsDict, JsException, JsProxy, JsTypeError, options_of
-from wakeful.workers.sql import SqlStorage
 from wakeful.workers.strict import Strict
-from wakeful.workers.transactions import Savepoint, Transaction, run_transaction
 from wakeful.workers.values import copied, js_string, stored_text
 
 V = TypeVar("V")

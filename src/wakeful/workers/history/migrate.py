@@ -16,9 +16,9 @@ from wakeful.errors import StorageError
 from wakeful.ids import ActorId, shard_of
 from wakeful.log import logger
 from wakeful.ports import CommitRecord, Store, StoreInfo
-from wakeful.workers import ledger
-from wakeful.workers.ledger import LEDGER, Ledger
-from wakeful.workers.reconcile import Claim, Plan, planned
+from wakeful.workers.history import ledger
+from wakeful.workers.history.ledger import LEDGER, Ledger
+from wakeful.workers.history.reconcile import Claim, Plan, planned
 
 AT_ONCE: Final = 5_000  # objects deleted by one commit: less than a MiB of journal
 

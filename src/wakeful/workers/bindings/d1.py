@@ -14,11 +14,11 @@ from typing import Any, Final, NoReturn, cast
 
 from wakeful.errors import WakefulError
 from wakeful.ports import SqlValue
-from wakeful.workers.backing import Backing
+from wakeful.workers.bindings.backing import Backing
+from wakeful.workers.bindings.d1_store import D1Store, Result, Statement
 from wakeful.workers.calls import failed
-from wakeful.workers.d1_store import D1Store, Result, Statement
+from wakeful.workers.objects.sql import seen, text_of
 from wakeful.workers.proxies import JsArray, JsDict, JsException, JsProxy, JsTypeError, options_of
-from wakeful.workers.sql import seen, text_of
 from wakeful.workers.values import SAFE_INT_MAX, js_string, utf8
 
 SERVED_BY: Final = "wakeful"

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from wakeful.workers.tables import meant
-from wakeful.workers.wrangler import READ, WranglerConfig
+from wakeful.workers.config.tables import meant
+from wakeful.workers.config.wrangler import READ, WranglerConfig
 
 # What each section provides, and the key that names a binding in it.
 SECTIONS: Final[dict[str, tuple[str, str]]] = {

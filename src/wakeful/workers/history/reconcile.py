@@ -21,10 +21,10 @@ from typing import NoReturn
 import msgspec
 
 from wakeful.errors import ConfigError
-from wakeful.workers.ids import unique_key
-from wakeful.workers.ledger import Ledger, Owned
-from wakeful.workers.migrations import Classes, Gift, Migration, Rename, Transfer
-from wakeful.workers.tables import meant
+from wakeful.workers.config.migrations import Classes, Gift, Migration, Rename, Transfer
+from wakeful.workers.config.tables import meant
+from wakeful.workers.history.ledger import Ledger, Owned
+from wakeful.workers.objects.ids import unique_key
 
 
 class Claim(msgspec.Struct, frozen=True):

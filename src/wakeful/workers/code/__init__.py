@@ -1,0 +1,1 @@
+"""A Worker's own code: imported, and what of it can be called."""

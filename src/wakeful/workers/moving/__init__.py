@@ -1,0 +1,1 @@
+"""Objects out of workerd's files and into them."""
