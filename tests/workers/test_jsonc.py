@@ -57,6 +57,8 @@ def test_plain_json_stays_what_it_is(value: object) -> None:
         ("1 // \n 2", "line 2, column 2"),
         ("[NaN]", "NaN"),
         ("[1 / 2]", "line 1, column 4"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a": "' + '\\"' * 100_000, "line 1, column 7"),  # which took minutes
     ],
 )
 def test_malformed_text_is_refused_with_its_place(text: str, message: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 
 TOKEN: Final = re.compile(
     r"""
-      "(?:[^"\\]|\\.)*"                 # a string
+      "(?:[^"\\]|\\.)*"?                # a string; one without an end is all of the rest
     | //[^\n\r]*                        # a comment to the end of its line
     | /\*.*?\*/                         # a comment with an end
     | (?P<open>/\*)                     # one without
@@ -53,6 +53,8 @@ def loads(text: str) -> Any:
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         raise ValueError(f"{error.msg[:1].lower()}{error.msg[1:]} in {place}") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _blank(pieces: list[str], start: int, end: int) -> None:

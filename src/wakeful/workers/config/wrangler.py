@@ -222,6 +222,8 @@ def _parsed(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: it is not UTF-8 text. Save it as UTF-8") from None
     except OSError as error:
         raise ConfigError(f"{file}: it cannot be read: {error.strerror}") from None
+    except RecursionError:
+        raise ConfigError(f"{file}: it is nested too deeply") from None
     except ValueError as error:
         raise ConfigError(f"{file}: {error}") from None
     if not isinstance(value, dict):
