@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wakeful.workers.proxies import JsTypeError
+from wakeful.workers.web.headers import Headers
 from wakeful.workers.web.multipart import parse_form
 from wakeful.workers.web.urls import URL, form_pairs
 
@@ -47,3 +48,8 @@ def test_nothing_takes_long(parse: Callable[[], object]) -> None:
 @given(st.text("a%4=&+ \n\r1Fg\t.é?_", max_size=20))
 def test_queries_are_read_as_the_standard_library_does(query: str) -> None:
     assert form_pairs(query.encode()) == parse_qsl(query, keep_blank_values=True)
+
+
+def test_half_a_surrogate_pair_in_a_header_can_be_sent() -> None:
+    """No server could encode it: it is what JavaScript makes of it."""
+    assert Headers({"x": "a\ud800b"}).raw() == [("x", "a\ufffdb")]

@@ -13,7 +13,7 @@ from http.client import HTTPMessage
 from typing import Any, Final, TypeAlias
 
 from wakeful.workers.proxies import JsArray, JsProxy, JsTypeError
-from wakeful.workers.values import js_string
+from wakeful.workers.values import js_string, utf8
 
 NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
 BAD_VALUE: Final = re.compile(r"[\0\r\n]")
@@ -185,4 +185,4 @@ def _value(value: object) -> str:
     text = text.strip(" \t\r\n")
     if BAD_VALUE.search(text):
         raise JsTypeError("Invalid header value.")
-    return text
+    return text if text.isascii() else utf8(text).decode()
