@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -80,22 +80,28 @@ class Clients:
 def run(settings: Settings) -> Section:
     """Measure the subjects in turns; memory once, since it does not vary."""
     section = Section("W", "WebSockets", "nothing is written")
-    running: list[str] = []
     for name, rooms in SUBJECTS.items():
-        try:
-            _idle(section, name, rooms, settings)
-            running.append(name)
-        except (Missing, RuntimeError) as reason:
-            for workload in WORKLOADS:
-                section.series_of(name, workload).missing = str(reason)
+        _tried(section, name, (IDLE,), partial(_idle, section, name, rooms, settings))
     for _ in range(settings.runs):
-        for name in running:
-            _speeds(section, name, SUBJECTS[name], settings)
+        for name, rooms in SUBJECTS.items():
+            speeds = partial(_speeds, section, name, rooms, settings)
+            _tried(section, name, (ECHO, ECHOES, BROADCAST), speeds)
     for name in ("wakeful", "wakeful Worker"):
         for workload in (ECHO, ECHOES, BROADCAST):
             times = ratio(section.median(name, workload), section.median("workerd", workload))
             section.expect(f"{name} / workerd, {workload}", times, "x")
     return section
+
+
+def _tried(
+    section: Section, name: str, workloads: tuple[str, ...], measure: Callable[[], None]
+) -> None:
+    """Measure; what cannot be is entered as missing, with the reason."""
+    try:
+        measure()
+    except (Missing, RuntimeError) as reason:
+        for workload in workloads:
+            section.series_of(name, workload).missing = str(reason)
 
 
 def _idle(section: Section, name: str, rooms: Rooms, settings: Settings) -> None:

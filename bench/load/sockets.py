@@ -45,6 +45,10 @@ class Client(asyncio.Protocol):
             self.frames += 1
             self.on_frame.set()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.opened.done():
+            self.opened.set_exception(RuntimeError("the server closed before it had answered"))
+
 
 class Clients:
     """All connections of this process."""
