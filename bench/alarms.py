@@ -72,7 +72,7 @@ def run(settings: Settings) -> Section:
     for name, bells in SUBJECTS.items():
         try:
             _ring(section, name, bells, ringing, settings)
-        except (Missing, RuntimeError) as reason:
+        except (Missing, RuntimeError, OSError) as reason:
             for workload in (OVER_HTTP, ringing):
                 section.series_of(name, workload).missing = str(reason)
     _memory_of_wakeful(section, settings)
