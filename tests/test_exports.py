@@ -1,8 +1,11 @@
 """`import wakeful` gives the public API: documented, importable, and not a name more."""
 
+import ast
 import inspect
 import subprocess
 import sys
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +46,33 @@ def test_import_is_quiet_and_starts_nothing() -> None:
         [sys.executable, "-X", "dev", "-W", "error", "-c", code], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_import_without_use_loads_nothing_of_ours() -> None:
+    """pytest imports the plugin of every package that has one: each run of it would pay."""
+    code = (
+        "import pytest, sys;"
+        "import wakeful.testing.pytest_plugin;"
+        "print(sorted(n for n in sys.modules if n.partition('.')[0] in ('wakeful', 'msgspec')))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert loaded == "['wakeful', 'wakeful.testing', 'wakeful.testing.pytest_plugin']\n"
+
+
+def test_public_names_are_what_type_checkers_are_told() -> None:
+    tree = ast.parse(Path(wakeful.__file__).read_text())
+    told = {
+        alias.name: getattr(import_module(node.module or ""), alias.name)
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert told == {name: getattr(wakeful, name) for name in wakeful.__all__}
+    assert set(dir(wakeful)) >= set(told)
+    with pytest.raises(AttributeError, match="has no attribute 'Nothing'"):
+        wakeful.Nothing  # noqa: B018
 
 
 def test_every_error_users_may_meet_has_a_common_base() -> None:

@@ -5,60 +5,59 @@ message, sleeps when idle, and answers only when what it did is on disk.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
-
-from wakeful.actor import (
-    Actor,
-    ActorBehavior,
-    ActorContext,
-    AlarmInfo,
-    DurableObject,
-    WebSocket,
-    interleave,
-    readonly,
-    websocket,
-)
-from wakeful.config import Config, Limits
-from wakeful.errors import (
-    ActivationFailed,
-    ActorAborted,
-    ActorError,
-    ActorNotFound,
-    ActorRaised,
-    CallCycle,
-    CallError,
-    ConfigError,
-    DeadlineExceeded,
-    DirectoryInUse,
-    Fenced,
-    InvalidArguments,
-    LimitExceeded,
-    Overloaded,
-    Retry,
-    SchemaMismatch,
-    ShuttingDown,
-    SocketClosed,
-    SqlError,
-    StateError,
-    StateInvalid,
-    StorageError,
-    UnknownActorType,
-    UnknownMethod,
-    UnknownOutcome,
-    WakefulError,
-)
-from wakeful.facet import Call, Facet, Lifetime, Persistence, Reply, TypePlan
-from wakeful.facets.builder import ActorBuilder, ActorSpec
-from wakeful.facets.durability import DurabilityConfig, DurabilityFacet
-from wakeful.facets.metrics import MethodMetrics
-from wakeful.facets.rate_limit import RateLimit
-from wakeful.facets.virtual import VirtualActorConfig, VirtualActorFacet
-from wakeful.ids import ActorId
-from wakeful.messages import Message
-from wakeful.ports import Page
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from wakeful.actor import (
+        Actor,
+        ActorBehavior,
+        ActorContext,
+        AlarmInfo,
+        DurableObject,
+        WebSocket,
+        interleave,
+        readonly,
+        websocket,
+    )
+    from wakeful.config import Config, Limits
+    from wakeful.errors import (
+        ActivationFailed,
+        ActorAborted,
+        ActorError,
+        ActorNotFound,
+        ActorRaised,
+        CallCycle,
+        CallError,
+        ConfigError,
+        DeadlineExceeded,
+        DirectoryInUse,
+        Fenced,
+        InvalidArguments,
+        LimitExceeded,
+        Overloaded,
+        Retry,
+        SchemaMismatch,
+        ShuttingDown,
+        SocketClosed,
+        SqlError,
+        StateError,
+        StateInvalid,
+        StorageError,
+        UnknownActorType,
+        UnknownMethod,
+        UnknownOutcome,
+        WakefulError,
+    )
+    from wakeful.facet import Call, Facet, Lifetime, Persistence, Reply, TypePlan
+    from wakeful.facets.builder import ActorBuilder, ActorSpec
+    from wakeful.facets.durability import DurabilityConfig, DurabilityFacet
+    from wakeful.facets.metrics import MethodMetrics
+    from wakeful.facets.rate_limit import RateLimit
+    from wakeful.facets.virtual import VirtualActorConfig, VirtualActorFacet
+    from wakeful.ids import ActorId
+    from wakeful.messages import Message
     from wakeful.node import Runtime
+    from wakeful.ports import Page
 
 __all__ = [
     "ActivationFailed",
@@ -118,11 +117,33 @@ __all__ = [
     "websocket",
 ]
 
+# Where they are, those first that are asked for most. Imported when one of them is asked for: the
+# plugin in a run of pytest that has no test of ours, and `wakeful --help`, need none of them.
+_HOMES: Final = (
+    "actor",
+    "errors",
+    "config",
+    "facet",
+    "facets.builder",
+    "facets.durability",
+    "facets.metrics",
+    "facets.rate_limit",
+    "facets.virtual",
+    "ports",
+)
+# The runtime with its store takes four times as long to load as all the others.
+_RUNTIME: Final = ("node",)
+
 
 def __getattr__(name: str) -> object:
-    # The runtime with its store takes four times as long to load as all the rest; a module that
-    # only defines actors, and `wakeful --help`, need neither.
-    if name != "Runtime":
-        raise AttributeError(f"module 'wakeful' has no attribute {name!r}")
-    runtime = globals()[name] = import_module("wakeful.node").Runtime
-    return runtime
+    if name in __all__:
+        for home in _RUNTIME if name == "Runtime" else _HOMES:
+            module = import_module(f"wakeful.{home}")
+            if hasattr(module, name):
+                value = globals()[name] = getattr(module, name)
+                return value
+    raise AttributeError(f"module 'wakeful' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
