@@ -462,6 +462,37 @@ async def test_no_other_turn_begins_inside_a_transaction() -> None:
 
 @virtual
 @pytest.mark.parametrize("fails", [False, True])
+async def test_turn_that_waits_for_a_transaction_begins_when_it_is_kept_or_undone_whole(
+    fails: bool,
+) -> None:
+    async def change(box: Box) -> None:
+        async def work() -> None:
+            box.count = 1
+            await box.ctx.storage.put("k", 1)
+            box.ctx.storage.sql.exec("CREATE TABLE t(x)")
+            await asyncio.sleep(2)
+            if fails:
+                raise ValueError
+
+        await box.ctx.storage.transaction(work)
+
+    async def look(box: Box) -> object:
+        tables = box.ctx.storage.sql.exec("SELECT name FROM sqlite_schema").all()
+        return [box.count, await box.ctx.storage.list(), len(tables)]
+
+    scripts.update(change=change, look=look)
+    async with runtime(Box) as rt:
+        ref = rt.get(Box, "b")
+        changing = asyncio.create_task(outcome(ref.do("change")))
+        await asyncio.sleep(1)
+        expected = [0, {}, 0] if fails else [1, {"k": 1}, 1]
+        assert expected == await ref.beside("look")
+        assert (await changing is None) is not fails
+        assert expected == await ref.beside("look")
+
+
+@virtual
+@pytest.mark.parametrize("fails", [False, True])
 async def test_turn_that_ends_during_anothers_transaction_does_not_commit_half_of_it(
     fails: bool,
 ) -> None:
@@ -489,11 +520,12 @@ async def test_turn_that_ends_during_anothers_transaction_does_not_commit_half_o
         one = asyncio.create_task(outcome(ref.do("first")))
         await asyncio.sleep(1)
         two = asyncio.create_task(outcome(ref.beside("second")))
-        await asyncio.sleep(3)
+        await settle()
         before = len(store.batches)
+        await asyncio.sleep(3)
         assert not one.done()
+        assert before == len(store.batches)
         assert await one == "first"
-        assert before == len(store.batches[:before])
         assert (await two is None) is not fails
         assert await ref.state() == (0 if fails else 2, [1, 2] if not fails else [1])
         assert await ref.all() == ({} if fails else {"k": 1})

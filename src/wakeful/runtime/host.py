@@ -195,8 +195,11 @@ class Host:
         return activation.sql
 
     async def transaction(self, activation: Activation, work: Callable[[], Awaitable[V]]) -> V:
-        """Run work in a critical section; undo what it did if it raises."""
-        return await transact(self.loop, activation, lambda: self.in_section(activation, work))
+        """Run work in a critical section; undo what it did if it raises.
+
+        The section closes last: a turn that it held up would commit what is still to be undone.
+        """
+        return await self.in_section(activation, lambda: transact(self.loop, activation, work))
 
     def start_background(
         self, activation: Activation, work: Coroutine[object, object, object]
