@@ -14,7 +14,7 @@ Start = Callable[..., Callable[[bytes], None]]
 
 async def ask(app: Any, url: str = "http://h:81/a%20b/%C3%A9?x=1&y=%20", **options: Any) -> Any:
     recorded = Recorded(NAME="value")
-    wsgi = shim_modules(recorded.environment)["workers.wsgi"]
+    wsgi = shim_modules(recorded.environment)["wsgi"]
     default = wsgi.entrypoint(app)(object(), recorded.environment.env)
     return await default.fetch(Request(JsRequest(url, options)))
 

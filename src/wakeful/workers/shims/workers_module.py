@@ -96,6 +96,7 @@ def shim_modules(environment: Environment) -> dict[str, ModuleType]:
         "workers.rpc": rpc,
         "workers.entrypoints": bases,
         "asgi": asgi,
+        "wsgi": wsgi,
         "js": js_module(environment),
         **pyodide_modules(environment),
     }
