@@ -7,7 +7,7 @@ from http.client import HTTPMessage
 
 import pytest
 
-from wakeful.workers.proxies import JsException, JsRangeError, JsTypeError
+from wakeful.workers.proxies import JsArray, JsDict, JsException, JsRangeError, JsTypeError
 from wakeful.workers.web.blobs import Blob, File, JsBlob, JsFile
 from wakeful.workers.web.forms import FormData, JsFormData
 from wakeful.workers.web.headers import Headers
@@ -171,6 +171,19 @@ async def test_bodies(body: object, content: bytes, content_type: str | None) ->
 def test_other_bodies_are_refused(body: object, name: str) -> None:
     with pytest.raises(TypeError, match=f"^Unsupported type in Response: {name}$"):
         Response(body)
+
+
+async def test_bodies_that_are_containers_of_python_are_written_as_python_does() -> None:
+    for body in ({"a": None}, [1, "b"], (1,), {"c": True}):
+        assert await JsResponse(body).text() == str(body)
+    js: list[tuple[object, str]] = [
+        (JsDict(a=1), "[object Object]"),
+        (JsArray([1, "b", None]), "1,b,"),
+        (True, "true"),
+        (5, "5"),
+    ]
+    for body, text in js:
+        assert await JsResponse(body).text() == text
 
 
 async def test_response_options() -> None:

@@ -57,6 +57,8 @@ def extract(body: object) -> tuple[Content, str | None]:
                     "used as a body."
                 )
             return body, None
+        case _ if type(body) in (dict, list, tuple):
+            return utf8(str(body)), TEXT  # what has not become JavaScript's reads as Python's
         case _:
             return utf8(js_string(body)), TEXT
 
