@@ -1,5 +1,6 @@
 """Which actors a target has, and the one line that says why it has none."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -119,6 +120,15 @@ def test_no_actors_shows_what_one_looks_like(write: Write) -> None:
     ("target", "message", "code"),
     [
         ("nowhere.py", "there is no file nowhere.py", 2),
+        ("", "the target is empty: name a file with actors in it, such as app.py", 2),
+        (":Counter", "the target is empty", 2),
+        ("x" * 5000, "there is no module 'xxx", 3),
+        ("x" * 5000 + ".py", "there is no file xxx", 2),
+        ("a\0b", "'a\\x00b' names neither a file nor a module", 2),
+        ("a\0b.py", "there is no file a", 2),
+        ("pipe.py", "pipe.py is not a Python file", 2),
+        ("/dev/null", "/dev/null is not a Python file", 2),
+        ("round.py", "there is no file round.py", 2),
         ("src/nowhere", "there is no file src/nowhere", 2),
         ("no-such thing", "'no-such thing' names neither a file nor a module", 2),
         ("shop.py:", "no name follows the colon", 2),
@@ -142,7 +152,9 @@ def test_what_is_wrong_is_said_in_one_line(
     write: Write, target: str, message: str, code: int
 ) -> None:
     write("shop.py", TWO)
-    write("folder/app.py", "from . import x")
+    folder = write("folder/app.py", "from . import x").parent.parent
+    os.mkfifo(folder / "pipe.py")
+    (folder / "round.py").symlink_to("round.py")
     write("notes.txt", "")
     write("queue.py", TWO)
     write("listed.py", dedent(TWO) + "actors = [One, 7]")
@@ -156,6 +168,16 @@ def test_what_is_wrong_is_said_in_one_line(
     found = failure(target)
     assert message in found.message
     assert found.exit_code == code
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_directory_that_cannot_be_read_is_said(write: Write) -> None:
+    folder = write("folder/app.py", TWO).parent
+    folder.chmod(0)
+    try:
+        assert failure("folder").message == "folder cannot be read: Permission denied"
+    finally:
+        folder.chmod(0o700)
 
 
 def test_traceback_is_shown_on_request(write: Write) -> None:

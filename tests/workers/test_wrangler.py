@@ -133,6 +133,13 @@ def test_secrets_in_env_files(worker: Path, make: Make) -> None:
     assert make().secrets == {"B": "vars"}
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file that cannot be read")
+def test_secrets_that_cannot_be_read(worker: Path, make: Make) -> None:
+    (worker / ".dev.vars").symlink_to("/proc/self/mem")
+    with pytest.raises(ConfigError, match=r"\.dev\.vars: it cannot be read: "):
+        make()
+
+
 def test_secrets_that_are_required(
     worker: Path, make: Make, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -276,6 +283,11 @@ RENAMED = {"type": "durable-object", "state": "renamed", "renamed_to": "B"}
         ({"main": 5}, r"main: expected text, got 5. Write it in quotes"),
         ({"main": "src/index.js"}, r"main: 'src/index.js' is not a Python file"),
         ({"main": "src/none.py"}, r"main: there is no file .*/src/none.py"),
+        ({"main": "src/\0.py"}, r"main: 'src/\\x00.py' cannot be a path"),
+        ({"main": "x" * 300 + ".py"}, r"main: there is no file .*/xxx"),
+        ({"main": "src/round.py"}, r"main: there is no file .*/src/round.py"),
+        ({"assets": {"directory": "a\0"}}, r"assets.directory: 'a\\x00' cannot be a path"),
+        ({"assets": {"directory": "x" * 300}}, r"assets.directory: there is no directory .*/xxx"),
         ({"compatibility_date": "yesterday"}, r"compatibility_date: 'yesterday' is no date"),
         ({"compatibility_flags": "x"}, r"compatibility_flags: expected a list of texts, got 'x'"),
         ({"compatibility_flags": [1]}, r"compatibility_flags: expected texts in the list, got 1"),
@@ -363,6 +375,10 @@ RENAMED = {"type": "durable-object", "state": "renamed", "renamed_to": "B"}
         ({"d1_databases": [{"binding": "GREETING"}]}, "d1_databases: 'GREETING' is also in vars"),
         ({"d1_databases": [{"binding": "D", "migrations_pattern": "*"}]}, "Use migrations_dir"),
         (
+            {"d1_databases": [{"binding": "D", "migrations_dir": "m\0"}]},
+            r"d1_databases\[0\].migrations_dir: 'm\\x00' cannot be a path",
+        ),
+        (
             {"ratelimits": [{"name": "R", "namespace_id": "1", "simple": {"period": 10}}]},
             r"ratelimits\[0\].simple.limit: expected a whole number of calls",
         ),
@@ -377,7 +393,10 @@ RENAMED = {"type": "durable-object", "state": "renamed", "renamed_to": "B"}
         ({"version_metadata": {"name": "V"}}, "version_metadata.name: unknown key"),
     ],
 )
-def test_what_is_wrong_is_named(make: Make, changes: dict[str, Any], message: str) -> None:
+def test_what_is_wrong_is_named(
+    make: Make, worker: Path, changes: dict[str, Any], message: str
+) -> None:
+    (worker / "src" / "round.py").symlink_to("round.py")
     with pytest.raises(ConfigError, match=rf"wrangler\.json: .*{message}"):
         make(changes)
 

@@ -60,7 +60,7 @@ def source_of(texts: Sequence[str], chosen: Settings) -> Source:
     Raises:
         Failure: they cannot name anything.
     """
-    files = [find_config(Path(text)) for text in texts]
+    files = [find_config(Path(text)) if text else None for text in texts]
     found = [file for file in files if file is not None]
     if len(found) == len(texts):
         return WorkerSource(" and ".join(texts), found, chosen)

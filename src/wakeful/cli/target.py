@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -76,8 +77,10 @@ class Target(msgspec.Struct, frozen=True):
         names = tuple(name.strip() for name in chosen.split(",") if name.strip())
         if colon and not names:
             raise WrongUsage(f"{text}: no name follows the colon")
+        if not place:
+            raise WrongUsage("the target is empty: name a file with actors in it, such as app.py")
         path = Path(place)
-        if path.suffix == ".py" or "/" in place or path.exists():
+        if path.suffix == ".py" or "/" in place or os.path.exists(path):
             file = _file(path)
             return cls(place, file.stem, file, names, file.parent)
         if not all(part.isidentifier() for part in place.split(".")):
@@ -156,17 +159,20 @@ class Target(msgspec.Struct, frozen=True):
 
 
 def _file(path: Path) -> Path:
-    if path.is_dir():
-        inside = sorted(file.name for file in path.glob("*.py"))
+    if os.path.isdir(path):
+        try:
+            inside = sorted(name for name in os.listdir(path) if name.endswith(".py"))
+        except OSError as error:
+            raise WrongUsage(f"{path} cannot be read: {error.strerror}") from error
         name = "app.py" if "app.py" in inside or not inside else inside[0]
         message = (
             f"{path} is a directory: name a file with actors in it, such as {path / name}. For a "
             "Worker, it needs a wrangler.toml, .json or .jsonc"
         )
         raise WrongUsage(message)
-    if not path.exists():
+    if not os.path.exists(path):
         raise WrongUsage(f"there is no file {path} (looked in {Path.cwd()})")
-    if path.suffix != ".py":
+    if path.suffix != ".py" or not os.path.isfile(path):
         raise WrongUsage(f"{path} is not a Python file")
     return path.resolve()
 

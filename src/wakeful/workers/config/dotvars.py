@@ -53,6 +53,8 @@ def read_secrets(
             found.update(loads(file.read_text(encoding="utf-8")))
         except ValueError as error:
             raise ConfigError(f"{file}: {error}. Write KEY=VALUE, a line each") from None
+        except OSError as error:
+            raise ConfigError(f"{file}: it cannot be read: {error.strerror}") from None
     if required is None:
         return found
     for name in required:

@@ -6,6 +6,7 @@ Source:  Cloudflare docs on Wrangler's configuration and on static assets.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -164,7 +165,7 @@ def _d1(table: Table) -> D1Binding:
         name,
         _id(table, "database_id", table.optional_text("database_name") or name),
         table.optional_text("database_name") or name,
-        table.file.parent / (table.optional_text("migrations_dir") or "migrations"),
+        table.path_to("migrations_dir", table.optional_text("migrations_dir") or "migrations"),
         table.optional_text("migrations_table") or "d1_migrations",
     )
 
@@ -209,9 +210,8 @@ def _assets(table: Table) -> Assets:
 
 
 def _directory(table: Table) -> Path:
-    text = table.text("directory")
-    path = (table.file.parent / text).resolve()
-    if not path.is_dir():
+    path = table.path_to("directory", table.text("directory"))
+    if not os.path.isdir(path):
         table.refuse("directory", f"there is no directory {path}. Make it, or correct the path")
     if table.file.resolve().is_relative_to(path):
         table.refuse(
@@ -220,7 +220,7 @@ def _directory(table: Table) -> Path:
             "assets into a directory of their own",
         )
     for name in META_FILES:
-        if (path / name).exists():
+        if os.path.exists(path / name):
             table.refuse(
                 "directory", f"{path / name} would have no effect: wakeful does not apply {name}"
                 " files. Remove it, or run this Worker with wrangler",

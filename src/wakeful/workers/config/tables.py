@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -55,6 +56,13 @@ class Table:
         if not value:
             self.refuse(key, "empty. Give it a value, or remove the key")
         return value
+
+    def path_to(self, key: str, text: str) -> Path:
+        """A path that a key has, without symbolic links; it starts where the file is."""
+        try:
+            return Path(os.path.realpath(self.file.parent / text))
+        except ValueError:  # a NUL byte
+            self.refuse(key, f"{shown(text)} cannot be a path")
 
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of texts; empty where there is none."""

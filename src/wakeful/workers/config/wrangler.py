@@ -9,6 +9,7 @@ Source:  Cloudflare docs on Wrangler's configuration.
 
 from __future__ import annotations
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -159,9 +160,9 @@ class WranglerConfig(msgspec.Struct, frozen=True):
 
 def find_config(path: Path) -> Path | None:
     """The configuration file of a Worker: the path itself, or the one in the directory it is."""
-    if path.is_dir():
-        return next((path / name for name in FILES if (path / name).is_file()), None)
-    return path if path.name in FILES and path.is_file() else None
+    if os.path.isdir(path):
+        return next((path / name for name in FILES if os.path.isfile(path / name)), None)
+    return path if path.name in FILES and os.path.isfile(path) else None
 
 
 def read_config(
@@ -256,10 +257,10 @@ def _main(table: Table) -> Path | None:
         _check_only_assets(table)
         return None
     text = table.text("main")
-    path = (table.file.parent / text).resolve()
+    path = table.path_to("main", text)
     if path.suffix != ".py":
         table.refuse("main", f"{text!r} is not a Python file; wakeful runs Python Workers only")
-    if not path.is_file():
+    if not os.path.isfile(path):
         table.refuse("main", f"there is no file {path}. Correct the path; it starts at the file")
     return path
 
