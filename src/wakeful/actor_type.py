@@ -219,6 +219,7 @@ class ActorType:
         "cls",
         "gated",
         "has_alarm",
+        "has_constructor",
         "lifetime",
         "methods",
         "name",
@@ -242,6 +243,7 @@ class ActorType:
         self.methods = {n: MethodPlan(cls, n) for n in names if n not in for_sockets}
         self.socket_methods = {n: SocketPlan(cls, n) for n in names if n in for_sockets}
         self.has_alarm = hasattr(cls, "alarm")
+        self.has_constructor = cls.__init__ is not object.__init__
         self._alarm_is_told = self.has_alarm and _takes_something(cls, "alarm")
         self.gated: bool = getattr(cls, "__wakeful_gated__", False)
         self.on_activate = cls.on_activate is not Actor.on_activate

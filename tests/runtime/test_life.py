@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from datetime import timedelta
 
 import pytest
 from tests.runtime.world import FlakyStore, outcome, runtime, settle, virtual
@@ -159,6 +160,78 @@ async def test_constructor_that_fails_is_a_failure_to_wake(kind: str) -> None:
             await ref.hello()
         failing = False
         assert await ref.hello() == "hello"
+
+
+@virtual
+async def test_typed_error_of_a_constructor_is_not_its_own_cause() -> None:
+    """Whoever follows the causes of an error, to print it say, must come to an end."""
+
+    class Picky(DurableObject):
+        def __init__(self) -> None:
+            raise InvalidArguments("not like this") from ValueError("why")
+
+        async def hello(self) -> None:
+            pass
+
+    async with runtime(Picky) as rt:
+        error = await outcome(rt.get(Picky, "p").hello())
+        assert isinstance(error, InvalidArguments)
+        assert isinstance(error.__cause__, ValueError)
+
+
+class Made(DurableObject):
+    """Its constructor sets a default, and does what only a constructor's storage calls can do."""
+
+    count: int = 0
+
+    def __init__(self) -> None:
+        self.count = 10
+        if self.ctx.alarm.get() is None:
+            self.ctx.alarm.set(timedelta(days=1))
+        self.ctx.storage.sql.exec("CREATE TABLE IF NOT EXISTS rows(x)")
+
+    async def add(self, *, fails: bool = False) -> int:
+        self.count += 1
+        self.ctx.storage.sql.exec("INSERT INTO rows VALUES (1)")
+        await self.ctx.storage.put("k", self.count)
+        if fails:
+            raise ValueError
+        return self.count
+
+    async def look(self) -> tuple[int, int, int | None]:
+        rows = len(self.ctx.storage.sql.exec("SELECT x FROM rows").all())
+        return self.count, rows, self.ctx.alarm.get()
+
+    async def without_alarm(self) -> None:
+        self.ctx.alarm.delete()
+
+    async def alarm(self) -> None:
+        pass
+
+
+@virtual
+async def test_first_turn_that_fails_does_not_undo_what_the_constructor_has_done() -> None:
+    async with runtime(Made) as rt:
+        ref = rt.get(Made, "m")
+        await outcome(ref.add(fails=True))
+        assert (await ref.look())[:2] == (10, 0)
+        assert (await ref.look())[2] is not None
+
+
+@virtual
+async def test_constructor_sees_what_is_stored_and_adds_to_it() -> None:
+    async with runtime(Made) as rt:
+        ref = rt.get(Made, "m")
+        assert await ref.add() == 11
+        due_ns = (await ref.look())[2]
+        await asyncio.sleep(3600)
+        assert (11, 1, due_ns) == await ref.look()
+        await ref.without_alarm()
+        await rt.stop(ref)
+        count, rows, newer_ns = await ref.look()
+        assert (count, rows) == (11, 1)
+        assert due_ns is not None
+        assert newer_ns == due_ns + 3600 * 10**9
 
 
 @virtual

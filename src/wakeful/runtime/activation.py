@@ -117,11 +117,11 @@ class Activation:
         schema, attributes = self.schema, vars(instance)
         stored = cells.pop(STATE_KEY, None)
         self.snapshot = schema.fresh(attributes)
+        if cells:
+            self.buffer = WriteBuffer(cells)
         type(instance).__init__(instance, *args)
         if stored is not None:
             self.snapshot = schema.load(stored, attributes)
-        if cells:
-            self.buffer = WriteBuffer(cells)
         self.instance = instance
 
     def check_here(self) -> None:

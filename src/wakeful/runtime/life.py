@@ -134,12 +134,14 @@ class Life:
             cells = self._store.load(actor) if activation.durable else {}
             if isinstance(cells, dict) and not actor_type.on_activate:
                 self._fill(activation, cells, args)
+                if actor_type.has_constructor:  # what it did is not the first turn's to undo
+                    self._save(activation)
                 self._ready(activation)
                 return activation
         except BaseException as error:
             failure = _why(activation, error)
             self._lose(activation, failure)
-            raise failure from error
+            raise failure from failure.__cause__  # it may be the error itself
         self._spawn(activation, self._wake_slowly(activation, cells, args))
         return activation
 
