@@ -57,10 +57,13 @@ def extract(body: object) -> tuple[Content, str | None]:
                     "used as a body."
                 )
             return body, None
-        case _ if type(body) in (dict, list, tuple):
-            return utf8(str(body)), TEXT  # what has not become JavaScript's reads as Python's
         case _:
-            return utf8(js_string(body)), TEXT
+            return utf8(_text(body)), TEXT
+
+
+def _text(body: object) -> str:
+    """What is neither text nor bytes, as text: a container of Python's own reads as Python's."""
+    return str(body) if type(body) in (dict, list, tuple) else js_string(body)
 
 
 class Body(JsProxy):
