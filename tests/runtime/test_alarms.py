@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -20,6 +21,7 @@ from wakeful import (
     DurableObject,
     InvalidArguments,
     Runtime,
+    StorageError,
     readonly,
 )
 from wakeful.ports import Alarm
@@ -35,6 +37,7 @@ class Reminder(DurableObject):
 
     fired: list[tuple[int, int]] = []
     failures: int = 0
+    exits: bool = False
     again: int = 0
     changes_mind: bool = False
 
@@ -44,6 +47,8 @@ class Reminder(DurableObject):
             with suppress(ValueError):
                 await self.ctx.storage.transaction(self.set_and_raise)
             assert self.ctx.alarm.get() is None
+        if self.exits:
+            sys.exit("not this time")
         if self.failures > 0:
             raise ValueError("not this time")
         self.fired.append((self.ctx.now_ns() - info.scheduled_ns, info.retries))
@@ -60,6 +65,9 @@ class Reminder(DurableObject):
 
     async def fail(self, failures: int) -> None:
         self.failures = failures
+
+    async def exit(self, exits: bool) -> None:
+        self.exits = exits
 
     async def repeat(self, times: int) -> None:
         self.again = times
@@ -114,12 +122,16 @@ class Impatient(DurableObject):
 
 
 class CountingStore(MemoryStore):
-    """Counts how often it is asked who is due."""
+    """Counts how often it is asked who is due, and may not know."""
 
     looks = 0
+    failures = 0
 
     def alarms(self, until_ns: int, limit: int) -> list[Alarm]:
         self.looks += 1
+        if self.failures:
+            self.failures -= 1
+            raise StorageError("it cannot be read just now")
         return super().alarms(until_ns, limit)
 
 
@@ -256,6 +268,33 @@ def test_a_handler_that_fails_is_logged_with_its_lines() -> None:
         [told] = logs
         assert (told["event"], told["actor"]) == ("an alarm handler failed", "Reminder/r")
         assert traceback.extract_tb(told["exc_info"].__traceback__)[-1].name == "alarm"
+
+    run(work)
+
+
+def test_a_handler_that_exits_is_a_handler_that_fails() -> None:
+    async def work(rt: Runtime) -> None:
+        reminder = rt.get(Reminder, "r")
+        await reminder.exit(True)
+        await reminder.at(1)
+        await asyncio.sleep(2)
+        await reminder.exit(False)
+        await asyncio.sleep(5)
+        [(_, retries)] = await reminder.seen()
+        assert retries == 1
+
+    run(work)
+
+
+def test_a_store_that_cannot_tell_who_is_due_is_asked_again() -> None:
+    async def work(rt: Runtime) -> None:
+        reminder = rt.get(Reminder, "r")
+        await reminder.at(1)
+        store = rt.host.store
+        assert isinstance(store, CountingStore)
+        store.failures = 2
+        await asyncio.sleep(6)
+        assert len(await reminder.seen()) == 1
 
     run(work)
 

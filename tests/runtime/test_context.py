@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from typing import Any
 
 import pytest
@@ -607,7 +608,7 @@ async def test_background_work_goes_on_after_the_answer_and_what_it_writes_is_du
 
 
 @virtual
-@pytest.mark.parametrize("kind", ["raises", "invalid", "batch fails"])
+@pytest.mark.parametrize("kind", ["raises", "exits", "invalid", "batch fails"])
 async def test_background_work_that_fails_is_logged_and_undone(kind: str) -> None:
     async def start(box: Box) -> None:
         box.ctx.wait_until(later(box))
@@ -620,6 +621,8 @@ async def test_background_work_that_fails_is_logged_and_undone(kind: str) -> Non
         box.count = 5
         if kind == "raises":
             raise ValueError("in the background")
+        if kind == "exits":
+            sys.exit("in the background")
 
     scripts["start"] = start
     store = FlakyStore()

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 RUNNING_MAX: Final = 256
 WAITING_MAX: Final = 1024  # found due and kept: looking costs the store more than a few ids
 EVER_NS: Final = 2**63 - 2
+LOOK_AGAIN_SECONDS: Final = 2.0  # after the store, or an actor, could not be reached
 SLEEP_SECONDS_MIN: Final = 0.001  # timers and clocks need not agree on less
 SLEEP_SECONDS_MAX: Final = 3600.0  # the wall clock may be set: look again at least this often
 
@@ -208,6 +209,7 @@ class Alarms:
             found = self._store.alarms(EVER_NS, limit)
         except StorageError as error:
             self._log("looking for alarms failed", error)
+            self._arm(now_ns + round(LOOK_AGAIN_SECONDS * 1e9))
             return
         self._more = len(found) == limit
         for due_ns, actor in found:
@@ -238,7 +240,7 @@ class Alarms:
         due_ns: object = None
         try:
             due_ns = await self._ask(actor_type, actor, self._plans[actor_type.gated][0], ())
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # which would end the loop, and all other actors
             self.failed += 1
             due_ns = await self._retry(actor_type, actor, error)
         finally:
@@ -259,7 +261,9 @@ class Alarms:
         ):
             self.check()
 
-    async def _retry(self, actor_type: ActorType, actor: ActorId, error: Exception) -> object:
+    async def _retry(
+        self, actor_type: ActorType, actor: ActorId, error: Exception | SystemExit
+    ) -> object:
         """Put the alarm off; if even that fails it stays due, and is looked at again.
 
         Returns:
@@ -275,7 +279,7 @@ class Alarms:
         except Exception as again:
             self._log("an alarm could not be put off", again, actor)
             self._passed_over.add(actor)
-            self._loop.call_later(2.0, self._look_again, actor)
+            self._loop.call_later(LOOK_AGAIN_SECONDS, self._look_again, actor)
             return None
 
     def _look_again(self, actor: ActorId) -> None:
@@ -343,7 +347,7 @@ class Alarms:
         activation.writes().put(ALARM_KEY, later.pack())
         return later.due_ns
 
-    def _log(self, event: str, error: Exception | None, actor: ActorId | None = None) -> None:
+    def _log(self, event: str, error: BaseException | None, actor: ActorId | None = None) -> None:
         log = logger()
         passing = isinstance(error, WakefulError) and _passing(error)
         log.warning(

@@ -252,7 +252,7 @@ class Host:
         result: object = None
         try:
             result = await work
-        except (Exception, CancelledError) as error:
+        except (Exception, CancelledError, SystemExit) as error:  # the last would end the loop
             self._background_failed(activation, error)
         try:
             if activation.life.cause is None:
