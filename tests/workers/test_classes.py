@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from tests.workers.running import raised, running, virtual
+from tests.workers.running import methods, raised, running, virtual
+
+from wakeful.workers.bindings.schedule import ScheduledController
 
 CLASSES = """
 made = []
@@ -105,3 +107,43 @@ async def test_an_object_whose_handler_is_named_as_of_old(tmp_path: Path) -> Non
         response = await worker.stub().fetch("http://h/")
         assert await response.text() == "GET Request True"
         assert "does not implement" in str(await raised(worker.stub().on_fetch()))
+
+
+OLD_DEFAULT = """
+class Default(WorkerEntrypoint):
+    async def on_fetch(self, request, env, ctx):
+        same = env.OBJECT is self.env.OBJECT and ctx is self.ctx
+        data = (await request.json()).to_py()
+        return Response(f"{request.method} {data['a']} {request.js_name} {same}")
+
+    async def on_scheduled(self, controller):
+        log.append(controller.cron)
+"""
+
+
+@virtual
+async def test_an_entrypoint_whose_handlers_are_named_as_of_old(tmp_path: Path) -> None:
+    more = '[triggers]\ncrons = ["0 * * * *"]\n'
+    async with running(tmp_path, methods("pass"), default=OLD_DEFAULT, more=more) as worker:
+        assert await worker.fetch("/", method="POST", body='{"a": 1}') == (
+            200,
+            "POST 1 Request True",
+        )
+        await worker.runtime.worker.scheduled(ScheduledController("0 * * * *", 5))
+        assert worker.log == ["0 * * * *"]
+
+
+BOTH = """
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        return Response(f"new {request.js_object.js_name}")
+
+    async def on_fetch(self, request):
+        return Response("old")
+"""
+
+
+@virtual
+async def test_an_entrypoint_with_both_handlers_uses_the_new_one(tmp_path: Path) -> None:
+    async with running(tmp_path, methods("pass"), default=BOTH) as worker:
+        assert await worker.fetch("/") == (200, "new Request")

@@ -238,7 +238,8 @@ class Worker:
         handler = self._handler("fetch", context, exported)
         if handler is None:
             raise JsException("Handler does not export a fetch() function.")
-        asked = request if exported is None else Request(request)
+        old = exported is None or exported.handles("fetch") == "on_fetch"
+        asked = request if old else Request(request)
         given = (asked, self.env, context)
         result = await self._stacks.around(_handled(handler, given))
         return response_of(result, request).js_object
@@ -288,7 +289,8 @@ class Worker:
         worker = self._worker
         assert worker is not None, "without code there are no events"
         if exported is not None:
-            return exported.handler(exported.cls(context, self.env), name)
+            named = exported.handles(name) or name
+            return exported.handler(exported.cls(context, self.env), named)
         function = worker.handlers.get(name)
         if function is None:
             return None

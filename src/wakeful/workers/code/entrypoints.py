@@ -23,7 +23,10 @@ OBJECT_HANDLERS: Final = frozenset(
     {"fetch", "on_fetch", "alarm", "webSocketMessage", "webSocketClose", "webSocketError"}
 )
 WORKER_HANDLERS: Final = frozenset(
-    {"fetch", "scheduled", "queue", "email", "tail", "trace", "test"}
+    {
+        *("fetch", "scheduled", "queue", "email", "tail", "trace", "test"),
+        *("on_fetch", "on_scheduled"),  # as classes had them at first
+    }
 )
 MOST: Final = {"fetch": 1}  # where others (env and ctx) are there for old code only
 RESERVED: Final = frozenset(
@@ -110,6 +113,10 @@ class Exported:
         self.methods = frozenset(
             name for name in found if name not in RESERVED and name not in self.handlers
         )
+
+    def handles(self, event: str) -> str | None:
+        """The name of its handler for an event: the event's own, or `on_...`, as of old."""
+        return next((name for name in (event, f"on_{event}") if name in self.handlers), None)
 
     def handler(self, instance: object, name: str) -> Callable[..., Any] | None:
         """A handler of an instance, which takes surplus arguments and drops them; or None."""

@@ -81,7 +81,9 @@ class LoadedWorker:
 
     def _has(self, event: str) -> bool:
         """Whether there is a handler for an event."""
-        return event in (self.handlers if self.default is None else self.default.handlers)
+        if self.default is None:
+            return event in self.handlers
+        return self.default.handles(event) is not None
 
     @contextmanager
     def aside(self) -> Iterator[None]:
