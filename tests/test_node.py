@@ -60,6 +60,22 @@ async def test_exception_in_the_block_stops_the_runtime_in_good_order(tmp_path: 
         assert await rt.get(Counter, "c").add() == 2
 
 
+async def test_close_that_is_cancelled_lets_go_of_the_directory_all_the_same(
+    tmp_path: Path,
+) -> None:
+    rt = Runtime(tmp_path / "data", [Counter])
+    await rt.__aenter__()
+    rt.serve(port=0)
+    assert await rt.get(Counter, "c").add() == 1
+    closing = asyncio.create_task(rt.__aexit__(None, None, None))
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    async with Runtime(tmp_path / "data", [Counter]) as rt:
+        assert await rt.get(Counter, "c").add() == 2
+
+
 async def test_no_task_is_left_after_close(tmp_path: Path) -> None:
     before = asyncio.all_tasks()
     async with Runtime(tmp_path / "data", [Counter]) as rt:

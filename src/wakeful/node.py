@@ -10,6 +10,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from os import PathLike, fspath
 from random import Random
 from types import TracebackType
@@ -138,20 +139,22 @@ class Runtime:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop in good order; what was acknowledged is on disk."""
+        """Stop in good order, also when cancelled meanwhile; what was acknowledged is on disk."""
         servers, self._servers = self._servers, []
-        for server in servers:
-            await server.close()
-        host, self._host = self._host, None
         gateways, self._gateways = self._gateways, []
+        async with AsyncExitStack() as last_first:
+            if self._host is not None:
+                last_first.push_async_callback(self._store.close)
+                last_first.callback(self._host.sql.close)
+                last_first.push_async_callback(self._host.close)
+            last_first.callback(self._admit_no_more, gateways)
+            for server in servers:
+                last_first.push_async_callback(server.close)
+
+    def _admit_no_more(self, gateways: Iterable[Gateway]) -> None:
+        self._host = None
         for gateway in gateways:
             gateway.close()
-        if host is not None:
-            try:
-                await host.close()
-            finally:
-                host.sql.close()
-                await self._store.close()
 
     def get(self, actor: type[A], name: str) -> A:
         """A ref to the actor of that name, typed as its class. Nothing is started or sent yet.

@@ -9,7 +9,7 @@ import re
 import secrets
 from asyncio import CancelledError, current_task
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from os import PathLike
 from pathlib import Path as FilePath
 from random import Random
@@ -154,11 +154,10 @@ class WorkerRuntime(Runtime):
         traceback: TracebackType | None,
     ) -> None:
         """Stop in good order; what was acknowledged is on disk."""
-        try:
+        async with AsyncExitStack() as last_first:
+            last_first.callback(self.workers.unload)
+            last_first.push_async_callback(super().__aexit__, kind, error, traceback)
             await self.workers.finish(self.config.limits.shutdown_seconds)
-            await super().__aexit__(kind, error, traceback)
-        finally:
-            self.workers.unload()
 
     async def _prepare(self, info: StoreInfo) -> None:
         await migrate(self._store, info, self.workers.claims(), self.workers.keep_in)

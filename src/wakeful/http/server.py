@@ -108,11 +108,13 @@ class HttpServer:
             self._ended.set()
             return
         self._server.interrupt()
-        # What is not over by then ends by itself: a half-sent head after header_seconds.
-        await asyncio.wait([self._task], timeout=self._settings.close_seconds)
-        self._ended.set()
-        if self._gateway is not None:
-            self._gateway.close()
+        try:
+            # What is not over by then ends by itself: a half-sent head after header_seconds.
+            await asyncio.wait([self._task], timeout=self._settings.close_seconds)
+        finally:
+            self._ended.set()
+            if self._gateway is not None:
+                self._gateway.close()
 
 
 def listen(host: str, port: int) -> socket.socket:
