@@ -9,7 +9,7 @@ import pytest
 
 from wakeful.errors import ConfigError
 from wakeful.workers.config.migrations import Gift, Migration, Rename, Transfer
-from wakeful.workers.config.support import unsupported
+from wakeful.workers.config.support import left_to_do, unsupported
 from wakeful.workers.config.wrangler import (
     DurableObjectBinding,
     ServiceBinding,
@@ -438,6 +438,15 @@ def test_what_is_not_provided_is_said(make: Make, changes: dict[str, Any], messa
 def test_what_is_about_deploying_is_passed_over(make: Make) -> None:
     config = make({"$schema": "x", "observability": {"enabled": True}, "routes": ["a"], "ai": {}})
     assert unsupported(config) == []
+
+
+def test_a_build_is_left_to_the_user(make: Make) -> None:
+    config = make({"build": {"command": "npm run build", "cwd": "web"}})
+    assert unsupported(config) == []
+    (remark,) = left_to_do(config)
+    assert remark.startswith(f"{config.file}: build: wakeful does not run 'npm run build'")
+    for build in ({}, {"cwd": "web"}, None, "x"):
+        assert left_to_do(make({"build": build})) == []
 
 
 def test_resources(make: Make) -> None:

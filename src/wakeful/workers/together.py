@@ -13,12 +13,13 @@ from typing import Final, NoReturn
 
 from wakeful.errors import ConfigError
 from wakeful.facets.builder import ActorSpec
+from wakeful.log import logger
 from wakeful.runtime.gated_tasks import gated_tasks
 from wakeful.runtime.host import Host
 from wakeful.workers.bindings.services import Service
 from wakeful.workers.code.beside import loaded_beside
 from wakeful.workers.code.loader import loaded
-from wakeful.workers.config.support import unsupported
+from wakeful.workers.config.support import left_to_do, unsupported
 from wakeful.workers.config.wrangler import ServiceBinding, WranglerConfig
 from wakeful.workers.env import member
 from wakeful.workers.history.ledger import Ledger
@@ -177,6 +178,8 @@ def _place(config: WranglerConfig, service: ServiceBinding) -> str:
 def _by_name(configs: Sequence[WranglerConfig]) -> dict[str, WranglerConfig]:
     if problems := [problem for config in configs for problem in unsupported(config)]:
         raise ConfigError("\n".join(problems))
+    for remark in [remark for config in configs for remark in left_to_do(config)]:
+        logger().warning(remark)
     found: dict[str, WranglerConfig] = {}
     for config in configs:
         other = found.setdefault(config.name, config)

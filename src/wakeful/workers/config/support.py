@@ -54,7 +54,6 @@ SECTIONS: Final[dict[str, tuple[str, str]]] = {
     "text_blobs": ("text blobs", ""),
     "data_blobs": ("data blobs", ""),
     "unsafe": ("unsafe bindings", ""),
-    "build": ("custom builds", "command"),
     "define": ("defines", ""),
     "alias": ("module aliases", ""),
 }
@@ -67,7 +66,7 @@ DEPLOYING: Final = frozenset(
         *("upload_source_maps", "minify", "no_bundle", "keep_vars", "keep_names", "send_metrics"),
         *("base_dir", "find_additional_modules", "preserve_file_names", "rules", "tsconfig", "dev"),
         *("first_party_worker", "compliance_region", "legacy_env", "jsx_factory", "jsx_fragment"),
-        *("cache", "previews", "dependencies_instrumentation"),
+        *("build", "cache", "previews", "dependencies_instrumentation"),
         *("cloudchamber", "python_modules", "topLevelName", "userConfigPath", "configPath"),
     }
 )
@@ -81,6 +80,18 @@ def unsupported(config: WranglerConfig) -> list[str]:
     Each names the file, the key and the binding, and says what to do.
     """
     return [f"{config.file}: {problem}" for problem in _problems(config)]
+
+
+def left_to_do(config: WranglerConfig) -> list[str]:
+    """One message for each thing that wrangler would do before it starts the Worker."""
+    build = config.rest.get("build")
+    command = build.get("command") if isinstance(build, dict) else None
+    if not command:
+        return []
+    return [
+        f"{config.file}: build: wakeful does not run {command!r}. Run it yourself, before "
+        "you start, and whenever what it reads has changed"
+    ]
 
 
 def _problems(config: WranglerConfig) -> Iterator[str]:
