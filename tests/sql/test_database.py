@@ -295,6 +295,35 @@ def test_a_cursor_is_not_a_snapshot(rig: Rig) -> None:
     assert [row["v"] for row in rows] == [1, 2]
 
 
+def test_a_cursor_goes_on_after_a_rollback_to_a_savepoint(rig: Rig) -> None:
+    rig.sql.exec("INSERT INTO t(v) VALUES (1), (2)")
+    rig.commit()
+    rows = rig.sql.exec("SELECT v FROM t ORDER BY id")
+    mark = rig.database.savepoint()
+    assert next(rows) == {"v": 1}
+    rig.sql.exec("INSERT INTO t(v) VALUES (3)")
+    rig.database.undo_to(mark)
+    assert rows.all() == [{"v": 2}]
+
+
+def test_a_cursor_of_a_table_that_a_rollback_takes_away_says_so(rig: Rig) -> None:
+    rig.sql.exec("SELECT 1")
+    mark = rig.database.savepoint()
+    rig.sql.exec("CREATE TABLE u(a); INSERT INTO u VALUES (1), (2), (3)")
+    rows = rig.sql.exec("SELECT a FROM u")
+    rig.database.undo_to(mark)
+    with pytest.raises(SqlError, match="abort due to ROLLBACK: SQLITE_ABORT"):
+        rows.all()
+
+
+def test_a_cursor_of_a_database_that_was_dropped_says_so(rig: Rig) -> None:
+    rig.sql.exec("INSERT INTO t(v) VALUES (1), (2)")
+    rows = rig.sql.exec("SELECT v FROM t")
+    rig.database.drop()
+    with pytest.raises(SqlError, match="because the database was deleted"):
+        rows.all()
+
+
 # --- dropping everything -------------------------------------------------------------------------
 
 

@@ -64,7 +64,17 @@ def test_transactions_are_not_sqls(rig: Rig, sql: str) -> None:
         "PRAGMA writable_schema = 1",
         "PRAGMA cache_size = 1000000",
         "PRAGMA database_list",
+        "PRAGMA foreign_keys = 2",
+        "PRAGMA foreign_keys(t)",
+        "PRAGMA temp.foreign_keys",
+        "PRAGMA optimize(t)",
+        "PRAGMA index_list",
+        "PRAGMA index_list(_cf_KV)",
+        "PRAGMA quick_check(_cf_KV)",
+        "SELECT * FROM pragma_index_list",
         "SELECT * FROM pragma_user_version",
+        "SELECT * FROM dbstat",
+        "SELECT * FROM fts3tokenize",
         "SELECT load_extension('x')",
         "SELECT sqlite_version()",
         "SELECT sqlite_source_id()",
@@ -128,6 +138,9 @@ def test_an_honest_renaming_works(rig: Rig) -> None:
         "PRAGMA defer_foreign_keys = ON",
         "PRAGMA quick_check",
         "PRAGMA optimize",
+        "PRAGMA optimize = -1",
+        "PRAGMA main.quick_check(5)",
+        "PRAGMA table_list(t)",
         "PRAGMA case_sensitive_like = ON",
         "PRAGMA ignore_check_constraints = OFF",
         "PRAGMA legacy_alter_table = OFF",
@@ -174,6 +187,23 @@ def test_the_parts_of_sqlite_that_are_wanted_are_there(rig: Rig) -> None:
     rig.commit()
     rig.wake()
     assert rig.sql.exec("SELECT count(*) n FROM f WHERE f MATCH 'dog'").one() == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("SELECT if(1, 2)", "not authorized to use function: if at offset 7: SQLITE_ERROR"),
+        ("SELECT fts5_locale(1, 2)", "not authorized to use function: fts5_locale"),
+        ("SELECT Geopoly_area(1)", "no such function: Geopoly_area at offset 7: SQLITE_ERROR"),
+        ("SELECT median(1)", "no such function: median"),
+        ("CREATE VIRTUAL TABLE x USING geopoly(a)", "not authorized: SQLITE_AUTH"),
+    ],
+)
+def test_what_cloudflares_sqlite_has_not_is_refused_in_its_words(sql: str, message: str) -> None:
+    with pytest.raises(SqlError, match=message):
+        Rig(Persistence(sql_strict=True)).sql.exec(sql)
+    if "SELECT fts5" not in sql:  # which wants another argument
+        Rig().sql.exec(sql).all()
 
 
 COLUMNS = ", ".join(f"c{n}" for n in range(101))

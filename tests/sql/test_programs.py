@@ -13,6 +13,10 @@ CREATE TABLE a(id INTEGER PRIMARY KEY AUTOINCREMENT, v);
 CREATE TABLE w(key TEXT PRIMARY KEY, v) WITHOUT ROWID; CREATE INDEX wv ON w(v);
 CREATE TABLE log(x); CREATE INDEX logx ON log(x);
 CREATE TRIGGER g AFTER INSERT ON a BEGIN INSERT INTO log VALUES (new.id); END;
+CREATE VIRTUAL TABLE f USING fts5(v); INSERT INTO f VALUES ('a'), ('b');
+CREATE TABLE d(id INTEGER PRIMARY KEY, v);
+CREATE VIRTUAL TABLE df USING fts5(v, content='d', content_rowid='id');
+CREATE TRIGGER dg AFTER INSERT ON d BEGIN INSERT INTO df(rowid, v) VALUES (new.id, new.v); END;
 INSERT INTO k VALUES ('a', 1, 1), ('b', 1, 1); INSERT INTO w VALUES ('a', 1), ('b', 1)
 """
 
@@ -43,6 +47,11 @@ def rig() -> Rig:
         ("INSERT INTO w VALUES ('c', 1)", 2),
         ("UPDATE w SET v = 2", 4),
         ("DELETE FROM w WHERE key = 'a'", 1),
+        ("INSERT INTO f VALUES ('c'), ('d')", 2),
+        ("UPDATE f SET v = 'x' WHERE rowid = 1", 1),
+        ("DELETE FROM f", 2),
+        ("INSERT INTO f(f) VALUES ('rebuild')", 1),
+        ("INSERT INTO d(v) VALUES ('c'), ('d e f')", 4),
     ],
 )
 def test_entries_of_indexes_are_counted(rig: Rig, sql: str, entries: int) -> None:

@@ -26,7 +26,7 @@ from wakeful.ids import ActorId
 from wakeful.ports import SqlRow, SqlValue
 from wakeful.sql.cursor import Cursor
 from wakeful.sql.face import NativeSql
-from wakeful.sql.failures import REFUSED, advice, sql_error, too_late, without_parameters
+from wakeful.sql.failures import REFUSED, advice, deleted, sql_error, too_late, without_parameters
 from wakeful.sql.fence import RESERVED, Fence, check_length
 from wakeful.sql.pages import PAGE_BYTES, Changes, Pages
 from wakeful.sql.programs import UPDATES, Written, counted, entries_written, program, watch_updates
@@ -243,8 +243,7 @@ class SqlDatabase:
             self.undo()
         elif self._failure is None and mark in self._savepoints:
             assert self._handle is not None
-            self._end_cursors()
-            self._ours(self._handle, f"ROLLBACK TO s{mark}")
+            self._ours(self._handle, f"ROLLBACK TO s{mark}")  # cursors go on, if they can
             self._release(mark)
 
     def release(self, mark: int) -> None:
@@ -257,7 +256,7 @@ class SqlDatabase:
         if self._stage is Stage.IDLE and not self._pages.count:
             return
         handle = self._begin()
-        self._end_cursors()
+        self._end_cursors(deleted)
         handle.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 0)
         try:
             while objects := self._ask_rows(handle, OBJECTS):
@@ -466,12 +465,12 @@ class SqlDatabase:
         self._ours(self._handle, f"RELEASE s{mark}")
         del self._savepoints[self._savepoints.index(mark) :]
 
-    def _end_cursors(self) -> None:
+    def _end_cursors(self, why: Callable[[], WakefulError] = too_late) -> None:
         if self._cursors:
             for known in self._cursors.values():
                 cursor = known()
                 if cursor is not None:
-                    cursor.end(too_late)
+                    cursor.end(why)
             self._cursors.clear()
 
     def _forget_dead_cursors(self) -> None:

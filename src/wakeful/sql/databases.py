@@ -92,6 +92,7 @@ class Databases:
             ).fetchall()
             handle.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
             (STRICT if persistence.sql_strict else _GENEROUS).apply(handle)
+            handle.drop_modules(fence.modules)  # some of the others are tables without being made
             if persistence.sql_strict:
                 handle.create_module(HIDDEN, cast("apsw.VTModule", _HIDDEN), eponymous=True)
             handle.set_progress_handler(database.overtime, PROGRESS_STEPS)

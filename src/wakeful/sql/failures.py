@@ -10,12 +10,14 @@ from typing import Final
 import apsw
 
 from wakeful.errors import SqlError
+from wakeful.sql.fence import ABSENT
 
 PARAMETERS: Final = "only the last of several statements can have parameters"
 NO_LIMIT: Final = (
     "DELETE and UPDATE have no ORDER BY and LIMIT here; say which rows with WHERE rowid IN "
     "(SELECT rowid ... ORDER BY ... LIMIT ...)"
 )
+_FUNCTION: Final = re.compile(r"not authorized to use function: (\w+)")
 _LIMITED: Final = re.compile(r"\s*(?:delete|update)\b", re.IGNORECASE)
 # What apsw and Python raise for bindings and texts that SQLite cannot take.
 REFUSED: Final = (apsw.Error, OverflowError, TypeError, ValueError)
@@ -28,6 +30,9 @@ def sql_error(error: Exception, reason: str | None = None) -> SqlError:
     if isinstance(error, apsw.BindingsError):
         return SqlError(f"wrong number of bindings: {error}", "SQLITE_RANGE")
     said = str(error)
+    refused = _FUNCTION.fullmatch(said)
+    if refused is not None and refused[1].lower() in ABSENT:
+        said = f"no such function: {refused[1]}"
     offset = getattr(error, "error_offset", -1)
     if offset >= 0:
         said = f"{said} at offset {offset}"
@@ -63,6 +68,11 @@ def too_late() -> SqlError:
         "actor or waited for sync()); take them before that with .all()",
         "SQLITE_ABORT",
     )
+
+
+def deleted() -> SqlError:
+    """The error for reading a cursor of a database that has been deleted."""
+    return SqlError("SQLite query was canceled because the database was deleted.")
 
 
 def _name(code: int) -> str:

@@ -8,6 +8,7 @@ Source: durable-objects.md 1.6 (statements, pragmas, limits); https://sqlite.org
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import apsw
@@ -64,37 +65,49 @@ _FUNCTIONS: Final = frozenset(
         "sqlite_version",
     }
 )
-# That SQLite has, and Cloudflare's list has not.
-_UNLISTED: Final = frozenset(
+# That Cloudflare's SQLite has not.
+ABSENT: Final = frozenset(
     {
-        *("ceiling", "json_error_position", "json_pretty", "log10", "median", "percentile"),
-        *("percentile_cont", "percentile_disc", "power", "subtype", "unistr", "unistr_quote"),
+        *("fts3_tokenizer", "geopoly_area", "geopoly_bbox", "geopoly_blob", "geopoly_ccw"),
+        *("geopoly_contains_point", "geopoly_debug", "geopoly_group_bbox", "geopoly_json"),
+        *("geopoly_overlap", "geopoly_regular", "geopoly_svg", "geopoly_within", "geopoly_xform"),
+        *("matchinfo", "median", "offsets", "optimize", "percentile", "percentile_cont"),
+        "percentile_disc",
     }
 )
-_MODULES: Final = frozenset({"fts5", "fts5vocab", "geopoly", "rtree", "rtree_i32"})
-_PRAGMAS: Final = frozenset(
+# That it has, and Cloudflare's list has not.
+_UNLISTED: Final = frozenset(
+    {
+        *("ceiling", "fts5", "fts5_get_locale", "fts5_insttoken", "fts5_locale", "fts5_source_id"),
+        *("if", "json_array_insert", "json_error_position", "json_pretty", "jsonb_array_insert"),
+        *("log10", "power", "rtreedepth", "rtreenode", "subtype", "unistr", "unistr_quote"),
+    }
+)
+MODULES: Final = frozenset({"fts5", "fts5vocab", "rtree", "rtree_i32"})
+MODULES_OF_OURS: Final = MODULES | {"geopoly"}
+# Pragmas, by what they may be given: a flag or nothing, a name of a table or index, one or nothing,
+# nothing.
+_OF_FLAGS: Final = frozenset(
     {
         "case_sensitive_like",
         "defer_foreign_keys",
-        "foreign_key_check",
-        "foreign_key_list",
         "foreign_keys",
         "ignore_check_constraints",
-        "index_info",
-        "index_list",
-        "index_xinfo",
         "legacy_alter_table",
-        "optimize",
-        "quick_check",
         "recursive_triggers",
         "reverse_unordered_selects",
-        "table_info",
-        "table_list",
+    }
+)
+_OF_NAMES: Final = frozenset(
+    {
+        *("foreign_key_list", "index_info", "index_list", "index_xinfo", "table_info"),
         "table_xinfo",
     }
 )
-_PRAGMAS_OF_TABLES: Final = frozenset({"table_info", "table_xinfo"})
-_PRAGMAS_TO_READ: Final = frozenset({"data_version", "page_size"})
+_OF_NAMES_OR_ALL: Final = frozenset({"foreign_key_check", "quick_check"})
+_TO_READ: Final = frozenset({"data_version", "page_size"})
+_FLAGS: Final = ("0", "1", "false", "no", "off", "on", "true", "yes")  # how one begins
+_NUMBER: Final = re.compile(r"[+-]?(?:0x[0-9a-f]+|[0-9]+)", re.IGNORECASE)
 
 
 class SqlLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,18 +197,20 @@ class Fence:
     """The authorizer of one connection.
 
     Args:
-        strict: functions that Cloudflare has not are refused.
+        strict: functions and modules that Cloudflare has not are refused.
 
     Attributes:
+        modules: what virtual tables may be made with.
         ours: the statement being prepared is not the user's.
         renaming: the table that a statement of the user's alters, whose new name is to be checked.
         reason: why the last statement was refused, if there is more to say than "not authorized".
     """
 
-    __slots__ = ("_strict", "ours", "reason", "renaming")
+    __slots__ = ("_strict", "modules", "ours", "reason", "renaming")
 
     def __init__(self, *, strict: bool = False) -> None:
         self._strict = strict
+        self.modules = MODULES if strict else MODULES_OF_OURS
         self.ours = False
         self.reason: str | None = None
         self.renaming: str | None = None
@@ -214,6 +229,9 @@ class Fence:
         if operation in _TEMPORARY or (operation in _NAMING and database == "temp"):
             self.reason = "there are no temporary tables, views and triggers: a turn is short"
             return apsw.SQLITE_DENY
+        if operation == apsw.SQLITE_PRAGMA:
+            allowed = database != "temp" and _allows_pragma((first or "").lower(), second)
+            return apsw.SQLITE_OK if allowed else apsw.SQLITE_DENY
         return apsw.SQLITE_OK if self._allows(operation, first, second) else apsw.SQLITE_DENY
 
     def _allows(self, operation: int, first: str | None, second: str | None) -> bool:
@@ -221,16 +239,13 @@ class Fence:
             return not _reserved(first)
         if operation in _NAMING:
             return not _reserved(first, second) and (
-                operation != apsw.SQLITE_CREATE_VTABLE or (second or "").lower() in _MODULES
+                operation != apsw.SQLITE_CREATE_VTABLE or (second or "").lower() in self.modules
             )
         if operation == apsw.SQLITE_FUNCTION:
             name = (second or "").lower()
-            return name not in _FUNCTIONS and not (self._strict and name in _UNLISTED)
-        if operation == apsw.SQLITE_PRAGMA:
-            name = (first or "").lower()
-            if name in _PRAGMAS_OF_TABLES and (second is None or _reserved(second)):
+            if self._strict and (name in _UNLISTED or name in ABSENT):
                 return False
-            return name in _PRAGMAS or (second is None and name in _PRAGMAS_TO_READ)
+            return name not in _FUNCTIONS
         if operation == apsw.SQLITE_ALTER_TABLE:
             self.renaming = second
             return not _reserved(second)
@@ -241,3 +256,15 @@ class Fence:
 
 def _reserved(*names: str | None) -> bool:
     return any(name is not None and name.lower().startswith(RESERVED) for name in names)
+
+
+def _allows_pragma(name: str, value: str | None) -> bool:
+    if name in _OF_FLAGS:
+        return value is None or value.lower().startswith(_FLAGS)
+    if name in _OF_NAMES:
+        return value is not None and not _reserved(value)
+    if name in _OF_NAMES_OR_ALL:
+        return not _reserved(value)
+    if name == "optimize":
+        return value is None or _NUMBER.fullmatch(value) is not None
+    return name == "table_list" or (value is None and name in _TO_READ)

@@ -3,7 +3,9 @@
 SQLite counts rows, and not the entries of indexes that go with them; but the program of a
 statement shows which entries are written with a row. Exact for INSERT, UPDATE and DELETE, also
 with ON CONFLICT and, where all triggers write equally many indexes, with triggers; an entry of a
-partial index is taken as written. Nothing is counted for CREATE, DROP and ALTER.
+partial index is taken as written. A row of a virtual table is one entry, whatever it is kept as;
+triggers that write to one are taken to run for each row. Nothing is counted for CREATE, DROP and
+ALTER.
 
 Source: https://sqlite.org/opcode.html (Insert, IdxInsert, OPFLAG_NCHANGE and its like); what is
         counted is what workerd counts as rowsWritten.
@@ -45,11 +47,16 @@ class Written(NamedTuple):
 
 
 class _Program:
-    """What one program writes: for each kind of row how many entries of indexes, and what once."""
+    """What one program writes: for each kind of row how many entries of indexes, and what once.
+
+    Attributes:
+        virtual: how many kinds of rows it writes to virtual tables.
+    """
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self.entries: list[int] = []
         self.once = 0
+        self.virtual = 0
         opened = [(name, cursor) for _, name, cursor, *_ in steps if name in _OPENS]
         self._fleeting = {cursor for _, cursor in opened}
         self._fleeting -= {cursor for name, cursor in opened if name not in _FLEETING}
@@ -64,6 +71,8 @@ class _Program:
             (self._fleeting.add if name in _FLEETING else self._fleeting.discard)(cursor)
         elif name in ("Insert", "IdxInsert") and cursor not in self._fleeting:
             self._write(name, flags)
+        elif name == "VUpdate":
+            self.virtual += 1
 
     def _write(self, name: str, flags: int) -> None:
         if flags & _COUNTS:
@@ -110,11 +119,16 @@ def entries_written(steps: Iterable[Step], written: Written) -> int:
         written: the rows that were.
     """
     main, *others = _programs(steps)
+    if main.virtual:
+        return written.rows  # which no trigger can see, nor what the others are: how it is kept
     first, last = (main.entries[0], main.entries[-1]) if main.entries else (0, 0)
     total = (written.rows - written.updated) * (1 + last) + written.updated * (1 + first)
     if written.rows:
         total += main.once
     kinds = [entries for program in others for entries in program.entries]
+    virtual = sum(program.virtual for program in others)
+    if virtual:
+        return total + written.rows * (virtual + len(kinds) + sum(kinds))
     mean = sum(kinds) / len(kinds) if kinds else 0
     return total + round(written.others * (1 + mean))
 

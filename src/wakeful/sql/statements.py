@@ -18,7 +18,9 @@ _PARTS: Final = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 WHITE: Final = " \t\n\r\v\f"
-_BLANK: Final = re.compile(r"(?:\s++|;|--[^\n]*+|(?>/\*.*?(?:\*/|\Z)))*+", re.DOTALL)
+_BLANK: Final = re.compile(
+    r"(?:[ \t\n\r\v\f\ufeff]++|;|--[^\n]*+|(?>/\*.*?(?:\*/|\Z)))*+", re.DOTALL
+)
 
 
 def is_blank(text: str) -> bool:

@@ -36,6 +36,9 @@ PARAMETERS: Final = (
     "When executing multiple SQL statements in a single call, only the last statement can have "
     "parameters."
 )
+NO_STATEMENT: Final = "SQL code did not contain a statement."
+PLAIN: Final = (NO_STATEMENT, "SQLite query was canceled because the database was deleted.")
+ROLLED_BACK: Final = "abort due to ROLLBACK: SQLITE_ABORT (extended: SQLITE_ABORT_ROLLBACK)"
 BINDINGS: Final = "Wrong number of parameter bindings for SQL query."
 
 
@@ -219,12 +222,16 @@ def text_of(error: WakefulError) -> str:
     """What a Worker hears of an error of SQL, or of one that kept it from running."""
     if not isinstance(error, SqlError):
         return str(error)
-    if error.message.startswith("SQL code did not contain"):
+    if error.message in PLAIN:
         return error.message
+    if error.message.endswith("null character in query"):
+        return NO_STATEMENT
     if error.message.startswith("wrong number of bindings"):
         return BINDINGS
     if error.message.startswith("only the last of several"):
         return PARAMETERS
+    if error.name == "SQLITE_ABORT":  # the cursor's transaction is undone; a commit ends none here
+        return ROLLED_BACK
     if "transactions are not opened with SQL" in error.message:
         return TRANSACTIONS
     if error.name == "SQLITE_AUTH" and error.message.startswith("not authorized"):
