@@ -70,6 +70,53 @@ def test_dev_reloads_a_worker(launch: Launch, worker: Path, client: httpx2.Clien
     assert server.interrupt() == 0
 
 
+EXITS = """
+import asyncio
+import sys
+from workers import DurableObject, Response, WorkerEntrypoint
+
+async def leave(kind):
+    raise {"exit": SystemExit(3), "interrupt": KeyboardInterrupt()}[kind]
+
+def drop(kind):
+    raise {"exit": SystemExit(3), "interrupt": KeyboardInterrupt()}[kind]
+
+async def act(how, kind):
+    if how == "task":
+        asyncio.create_task(leave(kind))
+    elif how == "callback":
+        asyncio.get_running_loop().call_soon(drop, kind)
+    elif how == "awaited":
+        await asyncio.create_task(leave(kind))
+    await asyncio.sleep(0.01)
+
+class Counter(DurableObject):
+    async def act(self, how, kind):
+        await act(how, kind)
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        where, how, kind = request.url.split("/")[-3:]
+        await (self.env.COUNTER.getByName("a").act if where == "object" else act)(how, kind)
+        return Response("done")
+"""
+
+
+def test_no_exit_of_served_code_ends_the_process(
+    launch: Launch, worker: Path, client: httpx2.Client
+) -> None:
+    (worker / "src" / "entry.py").write_text(EXITS)
+    server = launch("serve", worker, "--port", "0")
+    url = server.url()
+    for kind in ("exit", "interrupt"):
+        for place in ("worker", "object"):
+            for how, status in {"task": 200, "callback": 200, "awaited": 500, "": 200}.items():
+                answer = client.get(f"{url}/{place}/{how}/{kind}")
+                assert answer.status_code == status, (place, how, kind)
+    assert server.interrupt() == 0
+    assert server.err.rest().count("served code tried to end the process") >= 8
+
+
 FRONT = """
 name = "front"
 main = "entry.py"

@@ -32,6 +32,7 @@ from wakeful.errors import ConfigError, StorageError
 from wakeful.http.gateway import Gateway, Report
 from wakeful.http.server import HttpServer
 from wakeful.http.settings import HttpSettings
+from wakeful.log import logger
 from wakeful.node import Runtime
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -132,7 +133,11 @@ def settings(
 
 
 def run(main: Coroutine[object, object, None]) -> None:
-    """Run the server on the fastest loop there is."""
+    """Run the server on the fastest loop there is.
+
+    A SystemExit in a task or a callback that served code has made leaves the loop, as asyncio has
+    it. It is logged and the loop goes on: one actor or Worker ends nothing of the others.
+    """
     try:
         import uvloop
 
@@ -140,7 +145,21 @@ def run(main: Coroutine[object, object, None]) -> None:
     except ImportError:
         factory = asyncio.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(main)
+        loop = runner.get_loop()
+        task = loop.create_task(main)
+        while True:
+            try:
+                return loop.run_until_complete(task)
+            except (SystemExit, KeyboardInterrupt) as error:
+                if task.done() or _from_keyboard(error):
+                    raise
+                logger().error("served code tried to end the process", exc_info=error)
+
+
+def _from_keyboard(error: BaseException) -> bool:
+    """Whether it may be a Ctrl-C: it is not, once `stop_on_signals` hears of those."""
+    handler = signal.getsignal(signal.SIGINT)
+    return isinstance(error, KeyboardInterrupt) and handler is signal.default_int_handler
 
 
 def stop_on_signals() -> asyncio.Event:
