@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final, TypeAlias
 
-from wakeful.workers.proxies import JsBytes, JsProxy, JsSyntaxError, JsTypeError
+from wakeful.workers.proxies import JsArray, JsBytes, JsDict, JsProxy, JsSyntaxError, JsTypeError
 from wakeful.workers.values import copied, js_string, utf8
 from wakeful.workers.web.blobs import Blob, JsBlob
 from wakeful.workers.web.forms import FormData, JsFormData
@@ -91,6 +91,10 @@ class Body(JsProxy):
         if isinstance(self._content, ReadableStream):
             return self._used or self._content.disturbed
         return self._used
+
+    def content(self) -> Content:
+        """The body as it is, to be looked at."""
+        return self._content
 
     def take(self) -> Content:
         """The body, to be sent or read elsewhere: it is used now.
@@ -216,3 +220,20 @@ class BodyFace:
         """The form that the body is."""
         self.check_unused()
         return FormData(await self._body.formData())
+
+    async def parsed(self, options: dict[str, Any]) -> Any:
+        """The value that the body is JSON of; objects are dicts with JavaScript's ways.
+
+        Args:
+            options: those of `json.loads`; with some, it is what that makes of it.
+        """
+        text = await self.text()
+        if options:
+            return json.loads(text, **options)
+        value = json.loads(text, object_pairs_hook=JsDict)
+        return JsArray(value) if type(value) is list else value
+
+    # What code from before the SDK calls the same: it had JavaScript's own objects.
+    arrayBuffer = buffer
+    formData = form_data
+    bodyUsed = body_used

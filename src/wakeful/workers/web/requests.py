@@ -6,7 +6,6 @@ Source:  Fetch standard, section Request; the Workers SDK.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from http import HTTPMethod
 from typing import Any, Final
@@ -156,7 +155,7 @@ class Request(BodyFace):
 
     async def json(self, **options: Any) -> Any:
         """The value that the body is JSON of; options are those of `json.loads`."""
-        return json.loads(await self.text(), **options)
+        return await self.parsed(options)
 
     def __wakeful_transfer__(self) -> Request:
         return self.js_object.__wakeful_transfer__()

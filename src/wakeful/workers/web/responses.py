@@ -7,11 +7,13 @@ Source:  Fetch standard, section Response; the Workers SDK; the texts are worker
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
 from wakeful.workers.proxies import JsByteArray, JsBytes, JsRangeError, JsTypeError, options_of
+from wakeful.workers.values import js_string
 from wakeful.workers.web import urls
 from wakeful.workers.web.blobs import Blob, JsBlob
 from wakeful.workers.web.body import Body, BodyFace, Content, extract, own_headers
@@ -19,6 +21,7 @@ from wakeful.workers.web.forms import FormData, JsFormData
 from wakeful.workers.web.headers import Headers, HeadersView, given_headers, view
 from wakeful.workers.web.streams import ReadableStream
 
+BAD_TEXT: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 NO_BODY: Final = frozenset({101, 204, 205, 304})
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 # Python's own change with its versions.
@@ -53,7 +56,9 @@ class JsResponse(Body):
                     "Response with null body status (101, 204, 205, or 304) cannot have a body."
                 )
             content = None
-        self._text = str(init.get("statusText") or "")
+        self._text = js_string(init.get("statusText") or "")
+        if BAD_TEXT.search(self._text):
+            raise JsTypeError("Invalid statusText")
         self.webSocket = socket
         self.url = ""
         self.redirected = False
@@ -72,7 +77,7 @@ class JsResponse(Body):
         """A response that a client has read: checked already, names in lower case."""
         response = cls.__new__(cls)
         response.status = status
-        response._text = text
+        response._text = text or TEXTS.get(status, "")
         response.webSocket = None
         response.url = url
         response.redirected = False
@@ -86,8 +91,13 @@ class JsResponse(Body):
 
     @property
     def statusText(self) -> str:
-        """The text beside the status code; where none was given, the usual one."""
-        return self._text or TEXTS.get(self.status, "")
+        """The text beside the status code; the usual one, if it arrived without."""
+        return self._text
+
+    def arrive(self, url: str, *, redirected: bool) -> None:
+        """It is what a request was answered."""
+        self.url, self.redirected = url, redirected
+        self._text = self._text or TEXTS.get(self.status, "")
 
     @property
     def type(self) -> str:
@@ -115,14 +125,30 @@ class JsResponse(Body):
             JsTypeError: the URL is not absolute.
         """
         if status not in REDIRECTS:
-            raise JsRangeError("Invalid redirect status code.")
-        return cls(None, status=status, headers={"location": urls.parse(url).text()})
+            raise JsRangeError(
+                f"{js_string(status)} is not a redirect status code. It must be one of: 301, 302, "
+                "303, 307, or 308."
+            )
+        try:
+            location = urls.parse(url).text()
+        except JsTypeError:
+            raise JsTypeError(f"Unable to parse URL: {js_string(url)}") from None
+        return cls(None, status=status, headers={"location": location})
 
     def clone(self) -> JsResponse:
         """The same response again; the bodies of both can be read."""
         if self.webSocket is not None:
             raise JsTypeError("Cannot clone a response to a WebSocket handshake.")
         return self.with_content(self.split())
+
+    async def body_for(self, method: str) -> Content:
+        """The body for who asked with a method: HEAD gets none."""
+        content = self.take()
+        if method != "HEAD":
+            return content
+        if isinstance(content, ReadableStream):
+            await content.cancel()
+        return None
 
     def moved(self) -> JsResponse:
         """The same response for somebody else: this one's body is used now."""
@@ -134,7 +160,8 @@ class JsResponse(Body):
         Raises:
             JsTypeError: the socket is used already.
         """
-        response = JsResponse.received(self.status, (), content, text=self._text, url=self.url)
+        response = JsResponse.received(self.status, (), content, url=self.url)
+        response._text = self._text
         response.headers = Headers(self.headers)
         if self.webSocket is not None:
             response.webSocket = self.webSocket.released()
@@ -167,7 +194,7 @@ class FetchResponse(BodyFace):
 
     @property
     def status_text(self) -> str:
-        """The text beside the status code; where none was given, the usual one."""
+        """The text beside the status code; the usual one, if it arrived without."""
         return self.js_object.statusText
 
     @property
@@ -259,11 +286,11 @@ class FetchResponse(BodyFace):
     def json(self: Any, *args: Any, **named: Any) -> Any:
         """The value that the body is JSON of; as `Response.json(data)`, a response of data."""
         if isinstance(self, FetchResponse):
-            return self._json(**named)
+            return self.parsed(named)
         return Response.from_json(self, *args, **named)
 
-    async def _json(self, **options: Any) -> Any:
-        return json.loads(await self.text(), **options)
+    statusText = status_text  # JavaScript's names, see BodyFace
+    webSocket = web_socket
 
 
 class Response(FetchResponse):
@@ -329,7 +356,10 @@ def _options_of_response(response: JsResponse) -> dict[str, Any]:
 
 
 def _status(given: Any, socket: object) -> int:
-    status = 200 if given is None else int(given)
+    try:
+        status = 200 if given is None else int(given)
+    except (TypeError, ValueError, OverflowError):  # no number
+        status = 0
     if socket is not None:
         if status != 101:
             raise JsRangeError("Responses with a WebSocket must have status code 101.")
