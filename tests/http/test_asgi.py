@@ -15,6 +15,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 from tests.http.actors import Counter, Probe, waiter
+from tests.workers.running import methods, running, virtual
 
 from wakeful import Config, Limits, Runtime
 from wakeful.http.settings import HttpSettings
@@ -139,6 +140,78 @@ async def test_a_cancelled_request_is_cancelled_and_its_turn_goes_on(tmp_path: P
                 await call
             gate.open.set()
             assert (await client.get("/actors/Waiting/w/get")).json() == 1
+
+
+LEFT = """
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        if request.url.endswith("/body"):
+            return Response(ReadableStream.from_(self.endless()))
+        try:
+            log.append(await request.text())
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            log.append("cancelled")
+            raise
+
+    async def endless(self):
+        try:
+            while True:
+                yield b"."
+                await asyncio.sleep(1)
+        finally:
+            log.append("ended")
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "log"),
+    [
+        ("/", [], ["", "cancelled"]),
+        ("/", [b"abc"], ["abc", "cancelled"]),
+        ("/", [b"abc" * 9000, b"def"], ["abc" * 9000 + "def", "cancelled"]),
+        ("/body", [], ["ended"]),
+        ("/body", [b"abc" * 9000, b"never read"], []),
+    ],
+    ids=["no body", "small body", "body as it comes", "answer under way", "body not read"],
+)
+@virtual
+async def test_what_a_worker_does_for_a_client_ends_when_it_leaves(
+    tmp_path: Path, path: str, sent: list[bytes], log: list[str]
+) -> None:
+    left, answer = asyncio.Event(), bytearray()
+    events: list[MutableMapping[str, Any]] = [
+        {"type": "http.request", "body": chunk, "more_body": True} for chunk in sent
+    ] or [{"type": "http.request"}]
+    events[-1]["more_body"] = False
+
+    async def receive() -> MutableMapping[str, Any]:
+        if events:
+            return events.pop(0)
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(event: MutableMapping[str, Any]) -> None:
+        answer.extend(event.get("body", b""))
+
+    length = str(sum(map(len, sent))).encode()
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": b"",
+        "headers": [(b"content-length", length)] if sent else [],
+    }
+    source = methods("async def none(self): pass") + "from js import ReadableStream\n"
+    async with running(tmp_path, source, default=LEFT) as worker:
+        serving = asyncio.ensure_future(worker.runtime.asgi()(scope, receive, send))
+        await asyncio.sleep(10)
+        assert not serving.done()
+        left.set()
+        await asyncio.sleep(1)
+        assert (serving.done(), worker.log) == (bool(log), log)
+        serving.cancel()
+        await asyncio.wait([serving])
 
 
 async def test_websockets_are_refused(tmp_path: Path) -> None:

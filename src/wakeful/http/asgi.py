@@ -11,7 +11,6 @@ from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
     aclosing,
-    nullcontext,
 )
 from typing import Any, Final, TypeAlias
 
@@ -20,6 +19,7 @@ from wakeful.errors import ShuttingDown
 from wakeful.http.bodies import too_large
 from wakeful.http.connection import CLOSE_SECONDS, lost
 from wakeful.http.gateway import Gateway
+from wakeful.http.leaving import Leaving
 from wakeful.http.message import SWITCHING, Answer, ClientGone, Headers
 from wakeful.http.problems import problem
 from wakeful.http.refusals import UpgradeRequired
@@ -34,13 +34,19 @@ PROTOCOL: Final = "sec-websocket-protocol"
 
 
 class AsgiRequest:
-    """A request over ASGI."""
+    """A request over ASGI.
 
-    __slots__ = ("_headers", "_receive", "_scope", "method", "path")
+    ASGI tells that a client has left in place of its body, or behind it: while there is a body
+    that nobody reads, nobody hears of it.
+    """
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    __slots__ = ("_headers", "_leaving", "_read", "_receive", "_scope", "method", "path")
+
+    def __init__(self, scope: Scope, receive: Receive, leaving: Leaving) -> None:
         self._scope = scope
         self._receive = receive
+        self._leaving = leaving
+        self._read = asyncio.Event()  # the body, to its end
         self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         self.method: str = scope.get("method", "GET")  # a WebSocket's scope has none
         path: str = scope["path"]
@@ -69,8 +75,16 @@ class AsgiRequest:
         return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers]
 
     def until_left(self) -> AbstractContextManager[None]:
-        """Nothing: ASGI tells that a client has left in place of its body."""
-        return nullcontext()
+        """What runs inside is cancelled when the client leaves, and raises ClientGone then."""
+        return self._leaving.until_left(self)
+
+    async def client_disconnect(self) -> None:
+        """Return when the client has gone."""
+        length = self.header("content-length") or "0"
+        if length != "0" or self.header("transfer-encoding") is not None:
+            await self._read.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
     async def body(self, limit: int) -> bytes:
         """The whole body."""
@@ -92,6 +106,7 @@ class AsgiRequest:
             if chunk := event.get("body", b""):
                 yield chunk
             more = event.get("more_body", False)
+        self._read.set()
 
 
 class AsgiWire:
@@ -194,6 +209,7 @@ class AsgiApplication:
     ) -> None:
         self._gateway = gateway
         self._runtime = runtime
+        self._leaving = Leaving()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -206,18 +222,23 @@ class AsgiApplication:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = self._gateway()
+        request = AsgiRequest(scope, receive, self._leaving)
         try:
             answer = (
                 problem(ShuttingDown("the runtime is not running"))
                 if gateway is None
-                else await gateway.handle(AsgiRequest(scope, receive))
+                else await gateway.handle(request)
             )
+            if answer[0] == SWITCHING:
+                lost(answer[2])
+                answer = problem(UpgradeRequired("this server cannot make it a WebSocket"))
+            if isinstance(answer[2], bytes):
+                await _send(answer, send)
+            else:
+                with request.until_left():
+                    await _send(answer, send)
         except ClientGone:
             return
-        if answer[0] == SWITCHING:
-            lost(answer[2])
-            answer = problem(UpgradeRequired("this server cannot make it a WebSocket"))
-        await _send(answer, send)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         gateway = self._gateway()
@@ -225,7 +246,7 @@ class AsgiApplication:
         answer = (
             problem(ShuttingDown("the runtime is not running"))
             if gateway is None
-            else await gateway.connect(AsgiRequest(scope, receive))
+            else await gateway.connect(AsgiRequest(scope, receive, self._leaving))
         )
         if isinstance(answer[2], Peer):
             await AsgiWire(answer[2], receive, send).run(answer[1])

@@ -20,7 +20,7 @@ LOOK_SECONDS: Final = 2.0
 
 
 class Leavable(Protocol):
-    """What is used of granian's protocol."""
+    """Who can be asked about a client: granian's protocol, or a request over ASGI."""
 
     def client_disconnect(self) -> Awaitable[None]:
         """Return when the client has gone."""
