@@ -34,6 +34,19 @@ def test_texts_beside_status_codes() -> None:
     )
 
 
+async def test_code_from_before_the_sdk_finds_the_names_of_javascript() -> None:
+    data = await Request("http://h", method="POST", body='{"a": [{"b": 1}]}').json()
+    assert (data, data.a[0].b, data.to_py()) == ({"a": [{"b": 1}]}, 1, {"a": [{"b": 1}]})
+    items = await Response('[{"a": 1}]').json()
+    assert (items, items.length, items.to_py()) == ([{"a": 1}], 1, [{"a": 1}])
+    response = Response("x", 201, "Made")
+    assert (response.statusText, response.webSocket, response.bodyUsed) == ("Made", None, False)
+    assert await response.arrayBuffer() == b"x"
+    assert response.bodyUsed
+    form = FormData({"a": "b"})
+    assert (await Request("http://h", method="POST", body=form).formData())["a"] == "b"
+
+
 async def test_json_both_ways() -> None:
     made = Response.json([1, {"a": None}], HTTPStatus.NOT_FOUND, "No", {"x-more": "1"})
     assert await made.clone().text() == '[1, {"a": null}]'
