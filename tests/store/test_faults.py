@@ -29,6 +29,8 @@ from wakeful.testing.store_suite import Owner
 # Folds all the time; the second one copies the log all the time too, in its own thread.
 FOLDING = Limits(fold_bytes=200, fold_actors=2, slice_cells=2)
 COPYING = Limits(fold_bytes=200, fold_actors=2, slice_cells=2, wal_bytes=30_000)
+# Here the rows have ranges of pages, of some that are being folded and of some that are not.
+RANGES = Limits(fold_bytes=12_000, slice_cells=1, wal_bytes=30_000)
 _numbers = itertools.count()
 
 
@@ -65,17 +67,23 @@ def fail(operation: str, error: Callable[[], BaseException], *, once: bool = Fal
     return fault
 
 
-def reread(directory: Path) -> dict[str, dict[str, bytes]]:
-    """What a later owner finds, on a sound disk, after checking the file."""
+Found = dict[str, dict[str | int, bytes]]
+
+
+def reread(directory: Path) -> Found:
+    """What a later owner finds, on a sound disk, after checking the file: cells, and pages."""
     store = SQLiteStore(directory)
     store.open()
     try:
         store.integrity_check()
-        found: dict[str, dict[str, bytes]] = {}
+        found: Found = {}
         cursor: str | None = None
         while True:
             page = store.list("Counter", cursor=cursor)
-            found.update({actor.name: store.load(actor) for actor in page.actors})
+            for actor in page.actors:
+                pages = {number: store.page(actor, number) for number in (1, 2)}
+                kept = {number: data for number, data in pages.items() if data is not None}
+                found[actor.name] = {**store.load(actor), **kept}
             if (cursor := page.cursor) is None:
                 return found
     finally:
@@ -237,7 +245,7 @@ def test_folding_that_fails_for_good_stops_commits(tmp_path: Path, disk: Disk) -
 
 
 class Scenario:
-    """A few batches of three cells that must be there together, and what was said of each."""
+    """A few batches of cells and pages that must be there together, and what was said of each."""
 
     def __init__(self, place: DiskPlace) -> None:
         self.place = place
@@ -254,8 +262,12 @@ class Scenario:
 
     def commit(self, owner: Owner, number: int) -> None:
         value = b"%d" % number
-        pair = [owner.record(name, {"s": value, f"k{number}": value}) for name in ("a", "b")]
-        gone = owner.record("c", {"s": value}, wipe=True)
+        pages = pages_after(len(self.acknowledged) + 1)
+        pair = [
+            owner.record(name, {"s": value, f"k{number}": value}, pages=dict(pages))
+            for name in ("a", "b")
+        ]
+        gone = owner.record("c", {"s": value}, wipe=True, pages=dict(pages))
         try:
             owner.commit(*pair, gone)
         except (UnknownOutcome, StorageClosed):
@@ -265,15 +277,28 @@ class Scenario:
         else:
             self.acknowledged.append(number)
 
-    def check(self, found: dict[str, dict[str, bytes]]) -> None:
-        keys = {name: set(cells) - {"s"} for name, cells in found.items()}
-        numbers = {int(key[1:]) for key in keys.get("a", ())}
+    def check(self, found: Found) -> None:
+        keys = {name: {k for k in cells if str(k)[0] == "k"} for name, cells in found.items()}
+        numbers = {int(str(key)[1:]) for key in keys.get("a", ())}
         assert keys.get("a", set()) == keys.get("b", set())
         assert numbers >= set(self.acknowledged)
         assert not numbers & set(self.refused)
-        last = {"s": b"%d" % max(numbers)} if numbers else {}
+        pages = {n: page for n, page in pages_after(len(numbers)).items() if page is not None}
+        last: dict[str | int, bytes] = {"s": b"%d" % max(numbers), **pages} if numbers else {}
         assert found.get("c", {}) == last
         assert {key: found.get("a", {}).get(key) for key in last} == last
+
+
+def pages_after(batches: int) -> dict[int, bytes | None]:
+    """What so many batches make of two pages: a few bytes each, and the second comes and goes.
+
+    A batch after one that was refused makes the pages that the refused one would have made.
+    """
+    page = bytearray(4096)
+    for number in range(1, batches + 1):
+        at = number * 531 % 4000
+        page[:2] = page[at : at + 2] = b"%02d" % number
+    return {1: bytes(page), 2: bytes(page[::-1]) if batches % 5 else None}
 
 
 class Nth:
@@ -295,15 +320,24 @@ class Nth:
 # Where SQLite asks nothing back (when it closes a file), apsw can only report a fault to the air.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.slow
-@pytest.mark.parametrize("sticky", [False, True], ids=["once", "for-good"])
-@pytest.mark.parametrize("error", [apsw.FullError, apsw.IOError])
+@pytest.mark.parametrize(
+    ("error", "sticky", "limits"),
+    [
+        (apsw.FullError, False, FOLDING),
+        (apsw.FullError, True, RANGES),
+        (apsw.IOError, False, RANGES),
+        (apsw.IOError, True, FOLDING),
+    ],
+    ids=["full-once", "full-for-good", "error-once", "error-for-good"],
+)
+@pytest.mark.timeout(60)
 def test_each_operation_may_fail(
-    tmp_path: Path, disk: Disk, error: type[apsw.Error], sticky: bool
+    tmp_path: Path, disk: Disk, error: type[apsw.Error], sticky: bool, limits: Limits
 ) -> None:
     """Fail the N-th open, write, sync or truncate, for N = 1, 2, ... until none is left to fail."""
     for number in itertools.count(1):
         directory = tmp_path / str(number)
-        scenario = Scenario(DiskPlace(directory, disk, FOLDING))
+        scenario = Scenario(DiskPlace(directory, disk, limits))
         disk.fault = nth = Nth(number, error, sticky=sticky)
         try:
             scenario.run()
@@ -318,7 +352,7 @@ def test_each_operation_may_fail(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("limits", [FOLDING, COPYING], ids=["folding", "copying"])
+@pytest.mark.parametrize("limits", [FOLDING, COPYING, RANGES], ids=["folding", "copying", "ranges"])
 @pytest.mark.parametrize("seed", range(20))
 def test_a_power_cut_takes_nothing_acknowledged(
     tmp_path: Path, disk: Disk, seed: int, limits: Limits

@@ -21,6 +21,13 @@ def record(name: str, puts: dict[str, bytes | None], *, wipe: bool = False) -> C
     return CommitRecord("A", name, 0, 1, 1, wipe, puts)
 
 
+def plain(row: journal.Logged) -> CommitRecord:
+    assert row.ranges == {}
+    return CommitRecord(
+        row.type, row.name, row.shard, row.epoch, row.seq, row.wipe, row.puts, row.pages
+    )
+
+
 def stored(key: Key) -> Cells:
     return {"old": b"0", "x": b"0"}
 
@@ -59,7 +66,7 @@ def test_a_large_batch_survives_the_journals_form() -> None:
     """Larger than the pieces the checksum is made of."""
     records = [record(str(n), {"s": b"x" * n, "gone": None}) for n in range(300)]
     blob = journal.encode(7, records)
-    assert journal.decode(7, bytes(blob)) == records
+    assert [plain(row) for row in journal.decode(7, bytes(blob))] == records
 
 
 @pytest.mark.parametrize("position", [0, 1, 4, 5, 40])
@@ -125,7 +132,7 @@ def test_a_row_from_before_there_were_pages_is_read() -> None:
     """Fields are appended to a record; what is missing has its default."""
     old = [["A", "a", 0, 1, 1, False, {"s": b"1"}]]
     row = journal.encode(7, old)  # type: ignore[arg-type]
-    assert journal.decode(7, bytes(row)) == [record("a", {"s": b"1"})]
+    assert [plain(row) for row in journal.decode(7, bytes(row))] == [record("a", {"s": b"1"})]
 
 
 @pytest.mark.parametrize("version", [1, 2])

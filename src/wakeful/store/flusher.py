@@ -25,6 +25,7 @@ from wakeful.store import journal
 from wakeful.store.checkpointer import Checkpointer
 from wakeful.store.failures import storage_error, strangers
 from wakeful.store.fold import Folded, Folder
+from wakeful.store.images import Images
 from wakeful.store.overlay import Generation
 from wakeful.store.writer import Writer
 
@@ -96,6 +97,7 @@ class Flusher:
         self._writer = writer
         self._limits = writer.limits
         self._folder = Folder(writer, writer.limits)
+        self._images = Images()
         self._seq = seq
         self._listener = listener
         self._loop = loop
@@ -154,6 +156,7 @@ class Flusher:
                 case Batch():
                     self._flush(message)
                 case Fold():
+                    self._images.freeze()
                     self._folder.add(message.generation)
                 case Copied():
                     self._checkpoint()
@@ -198,9 +201,10 @@ class Flusher:
                 raise self.fold_error
         if (fenced := strangers(batch.records, self._writer.epoch)) is not None:
             raise fenced
-        row = journal.encode(seq, batch.records)
+        row = journal.encode(seq, [self._images.logged(record) for record in batch.records])
         batch.touched = True
         self._writer.append(seq, row)
+        self._images.keep(batch.records)
         return len(row)
 
     def _fold_bytes(self, size_bytes: int) -> None:
@@ -214,6 +218,8 @@ class Flusher:
         except (apsw.Error, StorageError) as error:
             self.fold_error = storage_error(error, self._writer.path)
             return 0
+        if folded.finished:
+            self._images.folded()
         self._tell(self._listener.on_folded, folded)
         self._consider_copying()
         return folded.worth_bytes

@@ -1,6 +1,6 @@
 """The form of a journal row: one flushed batch of commit records, checksummed.
 
-Shapes:  version (1 byte) | crc32 (4 bytes, big-endian) | msgpack of a list of CommitRecords.
+Shapes:  version (1 byte) | crc32 (4 bytes, big-endian) | msgpack of a list of records, `Logged`.
          The checksum covers the row's seq too, so that a row in the wrong place is noticed.
 Errors:  BadRow says what is wrong with a row; the caller knows where it is.
 """
@@ -16,12 +16,33 @@ import msgspec
 
 from wakeful.ports import CommitRecord
 
-VERSION: Final = 1
+VERSION: Final = 2  # 1 had whole pages only
 _HEADER: Final = struct.Struct(">BI")
 _SEQ: Final = struct.Struct(">Q")
 # zlib lets other threads run while it sums more than 5 KiB, and waiting for one's turn again beside
 # a busy thread takes up to 5 ms; smaller pieces keep the turn.
 _SUM_BYTES: Final = 4096
+
+
+Ranges = dict[int, bytes]  # by their offset in a page
+
+
+class Logged(CommitRecord, array_like=True, gc=False):
+    """A commit record in a row.
+
+    Attributes:
+        ranges: by number, what has changed of pages since the row before; the others are whole.
+    """
+
+    ranges: dict[int, Ranges] = msgspec.field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, record: CommitRecord, pages: dict[int, bytes | None], ranges: dict[int, Ranges]
+    ) -> Logged:
+        """A record whose pages are given in these two forms."""
+        r = record
+        return cls(r.type, r.name, r.shard, r.epoch, r.seq, r.wipe, r.puts, pages, ranges)
 
 
 class BadRow(Exception):
@@ -36,7 +57,7 @@ def encode(seq: int, records: Sequence[CommitRecord]) -> bytearray:
     return blob
 
 
-def decode(seq: int, blob: bytes) -> list[CommitRecord]:
+def decode(seq: int, blob: bytes) -> list[Logged]:
     """The batch in a row.
 
     Raises:
@@ -45,12 +66,12 @@ def decode(seq: int, blob: bytes) -> list[CommitRecord]:
     if len(blob) < _HEADER.size:
         raise BadRow(f"has {len(blob)} bytes, too few for its header")
     version, checksum = _HEADER.unpack_from(blob)
-    if version != VERSION:
-        raise BadRow(f"has version {version}, this wakeful reads version {VERSION}")
+    if not 1 <= version <= VERSION:
+        raise BadRow(f"has version {version}, this wakeful reads versions up to {VERSION}")
     if checksum != _checksum(seq, blob):
         raise BadRow("does not match its checksum")
     try:
-        return msgspec.msgpack.decode(memoryview(blob)[_HEADER.size :], type=list[CommitRecord])
+        return msgspec.msgpack.decode(memoryview(blob)[_HEADER.size :], type=list[Logged])
     except msgspec.MsgspecError as error:
         raise BadRow(f"matches its checksum but does not decode: {error}") from error
 

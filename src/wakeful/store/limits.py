@@ -22,6 +22,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         fold_bytes: a generation of changes is folded into the cells once its journal rows have
             this size (4 MiB: replaying it at open takes some 50 ms).
         fold_actors: the same, by the number of actors changed (each costs some 0.5 KiB of memory).
+        fold_pages: the same, by the number of pages changed: however little of each the journal
+            holds, each takes 4 KiB of memory, and as much has to be written.
         overload: how many times the above may pile up before commits have to wait for folding.
         slice_cells: cells folded in one go; at 150 cells/ms (spread over a large file) to 650 (side
             by side) a commit that arrives meanwhile waits a millisecond or two.
@@ -36,6 +38,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     fold_bytes: int = 4 * MIB
     fold_actors: int = 20_000
+    fold_pages: int = 4_096
     overload: int = 4
     slice_cells: int = 256
     slice_bytes: int = 256 * KIB

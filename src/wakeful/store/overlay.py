@@ -38,17 +38,19 @@ class Generation:
         alarms: the alarm cells among the changes; None marks one that is gone.
         changes: per changed actor, its changed cells; None marks a deleted one.
         pages: per actor that has changed any, its changed pages, likewise.
+        page_count: how many these are.
         wiped: the actors whose older cells are all gone.
         seq: the journal row of the last batch in it.
         size_bytes: the size of its journal rows.
     """
 
-    __slots__ = ("alarms", "changes", "pages", "seq", "size_bytes", "wiped")
+    __slots__ = ("alarms", "changes", "page_count", "pages", "seq", "size_bytes", "wiped")
 
     def __init__(self) -> None:
         self.alarms: dict[Key, bytes | None] = {}
         self.changes: dict[Key, Changes] = {}
         self.pages: dict[Key, PageChanges] = {}
+        self.page_count = 0
         self.wiped: set[Key] = set()
         self.seq = 0
         self.size_bytes = 0
@@ -60,14 +62,17 @@ class Generation:
             key = (record.type, record.name)
             if record.wipe:
                 self.wiped.add(key)
-                self.pages.pop(key, None)
+                self.page_count -= len(self.pages.pop(key, NO_PAGES))
                 changes[key] = record.puts.copy()
             elif (known := changes.get(key)) is None:
                 changes[key] = record.puts.copy()
             else:
                 known.update(record.puts)
             if record.pages:
-                self.pages.setdefault(key, {}).update(record.pages)
+                pages = self.pages.setdefault(key, {})
+                self.page_count -= len(pages)
+                pages.update(record.pages)
+                self.page_count += len(pages)
             if record.wipe or ALARM_KEY in record.puts:
                 self.alarms[key] = record.puts.get(ALARM_KEY)
         self.seq = seq
@@ -77,7 +82,7 @@ class Generation:
         """Forget actors whose changes are in the cells."""
         for key in keys:
             self.changes.pop(key, None)
-            self.pages.pop(key, None)
+            self.page_count -= len(self.pages.pop(key, NO_PAGES))
             self.wiped.discard(key)
             self.alarms.pop(key, None)
 

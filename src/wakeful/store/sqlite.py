@@ -29,6 +29,7 @@ from wakeful.store import journal
 from wakeful.store.failures import storage_error, strangers
 from wakeful.store.flusher import Batch, Flusher, Fold, Stop
 from wakeful.store.fold import Folded, Folder
+from wakeful.store.images import make_whole
 from wakeful.store.limits import Limits
 from wakeful.store.lock import DirectoryLock
 from wakeful.store.overlay import Overlay
@@ -56,11 +57,13 @@ class SQLiteStatistics(msgspec.Struct, frozen=True):
     Attributes:
         unfolded_bytes: journal rows that a crash now would have to replay.
         unfolded_actors: actors in the overlay, counted twice if in both generations.
+        unfolded_pages: their changed pages, counted likewise.
         fold_error: why folding has stopped; it is tried again after the next batch.
     """
 
     unfolded_bytes: int
     unfolded_actors: int
+    unfolded_pages: int
     fold_error: StorageError | None
 
 
@@ -115,8 +118,9 @@ class SQLiteStore:
                 self._writer = Writer(self._file, self._limits, self._vfs)
                 undo.callback(self._writer.close, clean=False)
                 meta = self._writer.open(self._shards)
-                self._replay()
                 self._reader = Reader(self._file, self._limits, self._vfs)
+                undo.callback(self._reader.close)
+                self._replay()
             except apsw.Error as error:
                 raise storage_error(error, self._file) from error
             undo.pop_all()
@@ -252,6 +256,7 @@ class SQLiteStore:
         return SQLiteStatistics(
             unfolded_bytes=sum(g.size_bytes for g in generations),
             unfolded_actors=sum(len(g.changes) for g in generations),
+            unfolded_pages=sum(g.page_count for g in generations),
             fold_error=self._flusher.fold_error if self._loop is not None else None,
         )
 
@@ -306,7 +311,8 @@ class SQLiteStore:
     def _fullness(self) -> float:
         limits, active = self._limits, self._overlay.active
         by_bytes = active.size_bytes / limits.fold_bytes
-        return max(by_bytes, len(active.changes) / limits.fold_actors)
+        by_pages = active.page_count / limits.fold_pages
+        return max(by_bytes, by_pages, len(active.changes) / limits.fold_actors)
 
     def _fold_now(self) -> None:
         try:
@@ -316,7 +322,10 @@ class SQLiteStore:
             raise storage_error(error, self._file) from error
 
     def _replay(self) -> None:
+        overlay, stored = self._overlay, self._reader.page
         for seq, records, size_bytes in self._writer.replay():
+            for record in records:
+                make_whole(record, lambda key, number: overlay.sql_page(key, number, stored))
             self._overlay.active.apply(seq, records, size_bytes)
             self._seq = seq
 

@@ -18,8 +18,8 @@ import apsw
 import msgspec
 
 from wakeful.errors import Fenced, StorageCorrupt, StorageError, UnknownOutcome
-from wakeful.ports import CommitRecord
 from wakeful.store import journal
+from wakeful.store.journal import Logged
 from wakeful.store.limits import Limits
 from wakeful.store.schema import format_version, migrate, quick_check
 
@@ -106,7 +106,7 @@ class Writer:
         self.epoch = meta.epoch
         return meta
 
-    def replay(self) -> Iterator[tuple[int, list[CommitRecord], int]]:
+    def replay(self) -> Iterator[tuple[int, list[Logged], int]]:
         """The journal's batches in order: seq, records, size of the row.
 
         Raises:

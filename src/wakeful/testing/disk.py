@@ -30,6 +30,8 @@ from wakeful.errors import (
 from wakeful.ids import ActorId
 from wakeful.ports import ALARM_KEY, Alarm, Cells, CommitRecord, Done, Page, StoreInfo, due_of
 from wakeful.store import journal
+from wakeful.store.images import Images, make_whole
+from wakeful.store.overlay import Key
 from wakeful.testing.faults import FaultPlan
 
 K = TypeVar("K", str, int)
@@ -49,6 +51,7 @@ class SimDisk:
         self.epoch = 0
         self.cells: dict[ActorId, Cells] = {}
         self.pages: dict[ActorId, dict[int, bytes]] = {}
+        self._images = Images()
         self._rows: dict[int, bytes] = {}
         self._last = 0
         self._landed = landed
@@ -61,6 +64,7 @@ class SimDisk:
     def acquire(self) -> int:
         """A new owner: recover from the rows, raise the epoch."""
         self._recover()
+        self._images = Images()
         self.epoch += 1
         return self.epoch
 
@@ -71,7 +75,8 @@ class SimDisk:
         if any(record.epoch != epoch for record in records):
             return Fenced(f"a record has another epoch than the {epoch} its store writes with")
         self._last += 1
-        self._rows[self._last] = bytes(journal.encode(self._last, records))
+        self._rows[self._last] = bytes(self._row(self._last, records))
+        self._images.keep(records)
         _apply(self.cells, self.pages, records)
         if self._landed is not None:
             self._landed(records, epoch)
@@ -79,7 +84,7 @@ class SimDisk:
 
     def tear(self, records: Sequence[CommitRecord]) -> None:
         """A part of a row is written and no more."""
-        row = journal.encode(self._last + 1, records)
+        row = self._row(self._last + 1, records)
         cut = self.random.randrange(len(row))
         if self.random.random() < 0.5:
             torn = bytes(row[:cut])
@@ -89,9 +94,16 @@ class SimDisk:
         if torn != row:
             self._rows[self._last + 1] = torn
 
+    def _row(self, number: int, records: Sequence[CommitRecord]) -> bytearray:
+        return journal.encode(number, [self._images.logged(record) for record in records])
+
     def _recover(self) -> None:
         cells: dict[ActorId, Cells] = {}
         pages: dict[ActorId, dict[int, bytes]] = {}
+
+        def page(key: Key, number: int) -> bytes | None:
+            return pages.get(ActorId(*key), {}).get(number)
+
         for number, row in list(self._rows.items()):
             try:
                 records = journal.decode(number, row)
@@ -100,6 +112,8 @@ class SimDisk:
                 del self._rows[number]
             else:
                 assert number <= self._last, "a torn row was taken for a good one"
+                for record in records:
+                    make_whole(record, page)
                 _apply(cells, pages, records)
         assert cells == self.cells, "the rows do not give the cells"
         assert pages == self.pages, "the rows do not give the pages"

@@ -40,6 +40,13 @@ def _value(start: bytes, large: bool) -> bytes:
     return start.ljust(70_000 if large else 0, b"x")
 
 
+def _page(start: int, data: bytes) -> bytes:
+    """One that differs from others of its kind in a few bytes."""
+    page = bytearray(4096)
+    page[start : start + len(data)] = data
+    return bytes(page)
+
+
 _cells: Final = st.dictionaries(
     st.sampled_from(KEYS), st.none() | st.builds(_value, st.binary(max_size=3), st.booleans())
 )
@@ -51,7 +58,9 @@ _puts: Final = st.builds(
 )
 _pages: Final = st.dictionaries(
     st.integers(1, PAGES),
-    st.none() | st.builds(_value, st.binary(max_size=3), st.booleans()),
+    st.none()
+    | st.builds(_value, st.binary(max_size=3), st.booleans())
+    | st.builds(_page, st.integers(0, 4_000), st.binary(max_size=96)),
     max_size=2,
 )
 _change: Final = st.tuples(
