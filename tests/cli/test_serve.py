@@ -3,8 +3,11 @@
 import json
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import httpx2
@@ -187,3 +190,32 @@ def test_counter_example(launch: Launch, client: httpx2.Client, tmp_path: Path) 
     assert client.get(f"{counter}/increment").status_code == 405
     assert client.post(f"{counter}/decrement", json={"by": 9}).json() == 0
     assert server.interrupt() == 0
+
+
+def test_process_ends_though_a_task_ignores_that_it_is_cancelled() -> None:
+    program = """
+        import asyncio
+        from wakeful.cli.process import run
+
+        async def deaf():
+            while True:
+                try:
+                    await asyncio.sleep(3600)
+                except asyncio.CancelledError:
+                    print("not me")
+
+        async def main():
+            kept.append(asyncio.create_task(deaf()))
+            await asyncio.sleep(0)
+
+        kept = []
+        run(main())
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", dedent(program)],
+        capture_output=True,
+        text=True,
+        timeout=15,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "not me\n", "")

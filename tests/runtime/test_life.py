@@ -840,21 +840,46 @@ async def test_close_is_not_held_up_by_an_actor_that_cannot_wake() -> None:
     assert isinstance(await call, ActivationFailed)
 
 
+class Deaf(DurableObject):
+    """Hangs where the test says."""
+
+    deaf_hook: bool = False
+
+    async def hang(self) -> None:
+        await plans["hang"](self)
+
+    async def alarm(self) -> None:
+        await self.hang()
+
+    async def hang_in_alarm(self) -> None:
+        self.ctx.alarm.set(0)
+
+    async def hang_in_hook(self) -> None:
+        self.deaf_hook = True
+
+    async def on_deactivate(self) -> None:
+        if self.deaf_hook:
+            await self.hang()
+
+
 @virtual
-async def test_close_does_not_wait_for_ever_for_a_turn_that_ignores_it() -> None:
-    class Deaf(Actor):
-        async def hang(self) -> None:
-            while not released.is_set():
-                with contextlib.suppress(asyncio.CancelledError):
-                    await released.wait()
+@pytest.mark.parametrize("where", ["hang", "hang_in_alarm", "hang_in_hook"])
+async def test_close_does_not_wait_for_ever_for_code_that_ignores_it(where: str) -> None:
+    async def hang(deaf: Deaf) -> None:
+        while not released.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await released.wait()
 
     released = asyncio.Event()
-    async with runtime(Deaf, shutdown_seconds=1) as rt:
-        call = asyncio.create_task(outcome(rt.spawn(Deaf).hang()))
+    plans["hang"] = hang
+    async with runtime(Deaf, shutdown_seconds=1, activate_seconds=1) as rt:
+        call = asyncio.create_task(outcome(getattr(rt.get(Deaf, "d"), where)()))
         await settle()
+        await asyncio.sleep(0.1)
     assert asyncio.get_running_loop().time() < 10
+    assert isinstance(await asyncio.wait_for(call, 1), ShuttingDown) is (where == "hang")
     released.set()
-    assert isinstance(await call, ShuttingDown)
+    await settle()
 
 
 @virtual

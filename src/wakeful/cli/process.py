@@ -38,6 +38,7 @@ from wakeful.node import Runtime
 F = TypeVar("F", bound=Callable[..., object])
 
 NAMES_MAX: Final = 8  # in one line
+LAST_SECONDS: Final = 1.0  # for what is left when everything has been closed
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -136,7 +137,8 @@ def run(main: Coroutine[object, object, None]) -> None:
     """Run the server on the fastest loop there is.
 
     A SystemExit in a task or a callback that served code has made leaves the loop, as asyncio has
-    it. It is logged and the loop goes on: one actor or Worker ends nothing of the others.
+    it. It is logged and the loop goes on: one actor or Worker ends nothing of the others. Nor does
+    code that ignores its cancellation keep the process from ending.
     """
     try:
         import uvloop
@@ -149,11 +151,25 @@ def run(main: Coroutine[object, object, None]) -> None:
         task = loop.create_task(main)
         while True:
             try:
-                return loop.run_until_complete(task)
+                loop.run_until_complete(task)
             except (SystemExit, KeyboardInterrupt) as error:
                 if task.done() or _from_keyboard(error):
                     raise
                 logger().error("served code tried to end the process", exc_info=error)
+            else:
+                break
+        _end_without_the_deaf(loop)
+
+
+def _end_without_the_deaf(loop: asyncio.AbstractEventLoop) -> None:
+    """End the process at once if tasks are left that do not end: they would keep it for ever."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left and loop.run_until_complete(asyncio.wait(left, timeout=LAST_SECONDS))[1]:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)  # nothing is lost: what was answered is on disk
 
 
 def _from_keyboard(error: BaseException) -> bool:

@@ -161,6 +161,15 @@ class Activation:
             and not self.stopping
         )
 
+    def check_background(self, limit: int) -> None:
+        """Refuse more work in the background than may run at once.
+
+        Raises:
+            Overloaded: as much runs already.
+        """
+        if self.background is not None and len(self.background) >= limit:
+            raise Overloaded(f"{self.id} has {limit} tasks in the background (limits.background)")
+
     def shared(self) -> bool:
         """Whether other turns, or work in the background, change the same state meanwhile."""
         return bool(self.turns or self.background)

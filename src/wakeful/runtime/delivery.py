@@ -169,10 +169,11 @@ class Delivery:
             turn.reply = event.reply
 
     async def close(self, seconds: float) -> None:
-        """End what is left of turns; wait so long for those that do not want to."""
+        """End what is left of turns; wait so long for those that do not want to, and no longer."""
         if self._timer is not None:
             self._timer.cancel()
-        await self.pool.close(seconds)
+        for turn in await self.pool.close(seconds):
+            self._give_up(turn)
 
     async def _straight_ended(self, activation: Activation, wrote: bool) -> None:
         """The rarer ends: what was written need not be waited for, or what was read must be."""

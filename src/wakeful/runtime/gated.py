@@ -169,13 +169,13 @@ class Gated:
         """Make the object. Nothing is delivered before tasks begun there have had their first step.
 
         Raises:
-            Exception: the constructor raised.
+            Exception: the constructor raised; the caller resets the object, with what was written.
         """
         section = self._activation.open_section()
         section_of.set(section)
         self._stepping += 1
         try:
-            return make()
+            made = make()
         finally:
             self._stepping -= 1
             section_of.set(None)
@@ -183,7 +183,8 @@ class Gated:
                 self._loop.call_soon(self._close, section)
             else:
                 self._close(section)
-            self.commit()
+        self.commit()
+        return made
 
     def used(self) -> None:
         """An event has ended: the object has been idle since now."""
@@ -399,7 +400,17 @@ class Gated:
         outside().run(self._host.discard, self._activation, cause)
 
     def keep_awake(self, work: Awaitable[object]) -> Task[None]:
-        """The object stays awake until work has ended; how it ends is only logged."""
+        """The object stays awake until work has ended; how it ends is only logged.
+
+        Raises:
+            Overloaded: too much does already.
+        """
+        try:
+            self._activation.check_background(self._host.config.limits.background)
+        except Overloaded:
+            if asyncio.iscoroutine(work):
+                work.close()
+            raise
         return self._loop.create_task(self._kept(work), context=self._own_context())
 
     async def _kept(self, work: Awaitable[object]) -> None:

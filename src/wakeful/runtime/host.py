@@ -207,6 +207,7 @@ class Host:
         """Run work beside the turns of an actor; it stays awake until that ends."""
         try:
             activation.check_here()
+            activation.check_background(self.config.limits.background)
         except WakefulError:
             work.close()
             raise

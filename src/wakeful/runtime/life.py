@@ -42,6 +42,7 @@ MakeContext = Callable[[Activation], object]
 Deliver = Callable[[Activation], None]
 
 
+HOOK_GRACE_SECONDS: Final = 1.0  # after a hook that took too long was cancelled
 CLOSE_ROUNDS: Final = 8  # an actor that goes to sleep may wake another, which goes to sleep, ...
 
 
@@ -255,14 +256,25 @@ class Life:
                     self.retire(activation)
                 elif activation.life.state is State.ACTIVE:
                     self.discard(activation, _cut_short(activation))
-            while self._tasks:
-                await self.change()
+            ended = await self._hooks_end()
             await self.flusher.settled()
-            if not len(self.catalog):
+            if not ended or not len(self.catalog):
                 break
         for activation in self.catalog:
             self.discard(activation, _cut_short(activation))
         self.catalog.close()
+
+    async def _hooks_end(self) -> bool:
+        """Wait until all hooks have ended; False: one does not though its time is up."""
+        try:
+            async with asyncio.timeout(self._config.limits.activate_seconds + HOOK_GRACE_SECONDS):
+                while self._tasks:
+                    await self.change()
+        except TimeoutError:
+            log = logger()
+            log.error("hooks do not end although they are cancelled", count=len(self._tasks))
+            return False
+        return True
 
     def _check_may_wake(self, actor: ActorId) -> None:
         if self.closing:

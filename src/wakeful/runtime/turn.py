@@ -257,19 +257,26 @@ class RunnerPool:
         """Let a runner's task end."""
         runner.task.cancel()
 
-    async def close(self, seconds: float) -> None:
-        """End all runners, and interrupted turns with them; wait so long, a few times."""
+    async def close(self, seconds: float) -> list[Turn]:
+        """End all runners, and interrupted turns with them; wait so long, a few times.
+
+        Returns:
+            The turns that do not end.
+        """
         self._parked.clear()
         for _ in range(CANCELS_MAX):
             tasks = [runner.task for runner in self._all]
             if not tasks:
-                return
+                return []
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=seconds)
             await asyncio.sleep(0)  # until the set knows
-        log = logger()
-        log.error("turns do not end although they are cancelled", count=len(self._all))
+        left = [runner._turn for runner in self._all if runner._turn is not None]
+        if left:
+            log = logger()
+            log.error("turns do not end although they are cancelled", count=len(left))
+        return left
 
     def _runner(self) -> Runner | None:
         while self._parked:
