@@ -133,6 +133,16 @@ def test_old_style_handlers(load: Load) -> None:
         assert list(worker.handlers) == ["fetch"]
 
 
+def test_a_file_named_asgi_comes_before_the_module(load: Load) -> None:
+    entry = "import asgi, wsgi, workers.asgi\nfrom objects import Counter\ndef on_fetch(): ...\n"
+    own = {"src/entry.py": entry, "src/asgi.py": "MINE = 1", "src/workers.py": "MINE = 2"}
+    own["python_modules/wsgi.py"] = "MINE = 3"
+    with load(own) as worker:
+        assert worker.module.asgi.MINE == 1
+        assert not hasattr(worker.module.workers, "MINE")
+        assert not hasattr(worker.module.wsgi, "MINE")
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
@@ -156,6 +166,16 @@ def test_old_style_handlers(load: Load) -> None:
         ("def f(:", r"src/entry\.py:1: SyntaxError"),
         ("raise SystemExit(3)", r"src/entry\.py:1: SystemExit: 3"),
         ("from workers import WorkflowEntrypoint", r"wakeful does not run Workflows"),
+        (
+            "from workers.htmlrewriter import HTMLRewriter",
+            r"entry\.py:1: ImportError: workers\.htmlrewriter\.HTMLRewriter: wakeful does not",
+        ),
+        (
+            "import no_such_package.deep",
+            r"entry\.py:1: ModuleNotFoundError: No module named 'no_such_package'\. If it is a "
+            r"package, install it where wakeful is",
+        ),
+        ("import objects.nothing", r"No module named 'objects\.nothing'[^.]*$"),
         ("import workers.gateway", r"No module named 'workers.gateway'"),
         ("from js import document", r"cannot import name 'document' from 'js'"),
     ],

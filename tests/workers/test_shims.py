@@ -140,8 +140,21 @@ def test_proxies_are_the_object_itself(ffi: Any) -> None:
     assert ffi.create_proxy([1]).copy() == [1]
     proxy.destroy()
     ffi.destroy_proxies([proxy])
+    held = ffi.create_proxy(bytearray(b"abc")).getBuffer()
+    assert (held.data.slice(1), held.release()) == (b"bc", None)
     assert ffi.jsnull is None
     assert isinstance(None, ffi.JsNull)
+
+
+async def test_a_proxy_of_a_task_is_waited_for_as_the_task(ffi: Any) -> None:
+    async def work() -> str:
+        return "done"
+
+    task = asyncio.ensure_future(work())
+    proxy = ffi.create_proxy(task)
+    task.add_done_callback(lambda _: proxy.destroy())
+    assert await proxy == "done"
+    assert not isinstance(ffi.create_proxy(work), Awaitable)
 
 
 def test_version(modules: dict[str, Any]) -> None:

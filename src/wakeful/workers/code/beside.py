@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from wakeful.workers.code.loader import LoadedWorker, imported, own_directories
+from wakeful.workers.code.loader import LoadedWorker, imported, own_directories, provided
 from wakeful.workers.config.wrangler import WranglerConfig
 
 _numbers: Final = count(2)
@@ -42,7 +42,7 @@ def loaded_beside(
     Raises:
         ConfigError: it cannot be imported, or lacks a class.
     """
-    place = _Beside(f"{next(_numbers)}/", own_directories(config), shims)
+    place = _Beside(f"{next(_numbers)}/", own_directories(config), provided(config, shims))
     place.enter()
     try:
         main = imported(config, place.real_name(config.entry.stem))

@@ -27,6 +27,11 @@ from wakeful.workers.config.wrangler import WranglerConfig
 from wakeful.workers.shims.workers_module import MARK
 
 VENDORED: Final = "python_modules"
+INSTALL: Final = (
+    ". If it is a package, install it where wakeful is (pip install ...), or put it into "
+    f"{VENDORED}"
+)
+REPLACEABLE: Final = ("asgi", "wsgi")  # of which Workers bring versions of their own
 _PYTHONS_OWN: Final = sys.stdlib_module_names | {"wakeful"}
 EXAMPLE: Final = (
     "Write `class Default(WorkerEntrypoint)` with `async def fetch(self, request)` in it"
@@ -147,7 +152,7 @@ class _First:
         source = config.entry.parent
         self._own = own_directories(config)
         self._source = source
-        self._shims = shims
+        self._shims = provided(config, shims)
         self._path: list[str] = []
         self._aside: dict[str, ModuleType] = {}
         self._before: frozenset[str] = frozenset()
@@ -209,6 +214,13 @@ class _First:
         )
 
 
+def provided(config: WranglerConfig, shims: Mapping[str, ModuleType]) -> Mapping[str, ModuleType]:
+    """The modules only Workers have; a file beside the main module comes before some of them."""
+    source = config.entry.parent
+    own = {name for name in REPLACEABLE if (source / f"{name}.py").is_file()}
+    return {name: module for name, module in shims.items() if name not in own}
+
+
 def own_directories(config: WranglerConfig) -> tuple[Path, ...]:
     """Where a Worker's own modules are."""
     source = config.entry.parent
@@ -242,7 +254,13 @@ def imported(config: WranglerConfig, real_name: str) -> ModuleType:
     except BaseException as error:  # user code: SystemExit and the like included
         where = _line_of(error, config.entry.parent) or config.entry
         said = error.msg if isinstance(error, SyntaxError) else error
-        raise ConfigError(f"{where}: {type(error).__name__}: {said}") from error
+        hint = INSTALL if isinstance(error, ModuleNotFoundError) and _is_package(error.name) else ""
+        raise ConfigError(f"{where}: {type(error).__name__}: {said}{hint}") from error
+
+
+def _is_package(name: str | None) -> bool:
+    """Is a module that is missing the first one of a package, which may be to be installed?"""
+    return name is not None and "." not in name
 
 
 def _line_of(error: BaseException, directory: Path) -> str:

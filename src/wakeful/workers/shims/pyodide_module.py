@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from functools import partial
 from types import ModuleType
 from typing import Any, Final
@@ -61,13 +61,37 @@ def to_js(
     return convert(obj, depth)
 
 
-def _forget(original: object, converted: object) -> None:
-    """Take note of a conversion: no value here contains itself."""
+def _forget(*_: object) -> None:
+    """Take note of a conversion, or of a buffer's end: nothing to do."""
 
 
 def create_proxy(obj: Any, /, **_: object) -> PyProxy:
     """The object, with `destroy()`."""
-    return obj if isinstance(obj, PyProxy) else PyProxy(obj)
+    match obj:
+        case PyProxy():
+            return obj
+        case Awaitable():
+            return WorkProxy(obj)
+        case bytes() | bytearray() | memoryview():
+            return BufferProxy(obj)
+    return PyProxy(obj)
+
+
+class WorkProxy(PyProxy):
+    """A proxy of something to wait for, as `wait_until` takes it."""
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        """Wait for it."""
+        work: Awaitable[Any] = self._target
+        return work.__await__()
+
+
+class BufferProxy(PyProxy):
+    """A proxy of bytes."""
+
+    def getBuffer(self, kind: str = "u8", /) -> JsDict:
+        """The bytes as JavaScript's, in `data`; `release()` does nothing."""
+        return JsDict(data=JsBytes(self._target), release=_forget)
 
 
 def destroy_proxies(proxies: Iterable[Any], /) -> None:

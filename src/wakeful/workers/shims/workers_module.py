@@ -30,6 +30,7 @@ MARK: Final = "__wakeful_worker__"  # on each module that is here for one Worker
 # Names that `workers` has on Cloudflare and not here, and why an import of them fails.
 NOT_PROVIDED: Final = {
     "WorkflowEntrypoint": "wakeful does not run Workflows",
+    "htmlrewriter.HTMLRewriter": "wakeful does not provide it. Change HTML with a Python library",
 }
 
 
@@ -85,6 +86,8 @@ def shim_modules(environment: Environment) -> dict[str, ModuleType]:
         WorkerEntrypoint=entrypoints.WorkerEntrypoint,
         handler=entrypoints.handler,
     )
+    rewriter = _module("workers.htmlrewriter")
+    vars(rewriter)["__getattr__"] = lambda name: _missing(f"htmlrewriter.{name}")
     workers = _workers(environment)
     wsgi = wsgi_module(environment)
     vars(workers).update(asgi=asgi, wsgi=wsgi, workflows=workflows, rpc=rpc, entrypoints=bases)
@@ -95,6 +98,7 @@ def shim_modules(environment: Environment) -> dict[str, ModuleType]:
         "workers.workflows": workflows,
         "workers.rpc": rpc,
         "workers.entrypoints": bases,
+        "workers.htmlrewriter": rewriter,
         "asgi": asgi,
         "wsgi": wsgi,
         "js": js_module(environment),
