@@ -33,6 +33,7 @@ GIB, MIB = 1024**3, 1024**2
         ("arguments", "strict", f"{strict.MESSAGE_BYTES_MAX // MIB} MiB"),
         ("time of an alarm", "strict", f"{strict.ALARM_SECONDS_MAX / 60:.0f} minutes"),
         ("time of `ctx.waitUntil`", "strict", f"{strict.WAIT_UNTIL_SECONDS_MAX:.0f} s"),
+        ("`ctx.waitUntil`", "local", f"{Limits().background:,}, "),
         ("URL of", "strict", f"{strict.URL_BYTES_MAX:,} bytes"),
         ("variables and", "strict", f"{strict.VARIABLES_MAX}"),
         ("a variable", "strict", f"{strict.VARIABLE_BYTES_MAX:,} bytes"),

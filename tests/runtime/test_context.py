@@ -18,6 +18,7 @@ from wakeful import (
     DurableObject,
     InvalidArguments,
     LimitExceeded,
+    Overloaded,
     Runtime,
     StateInvalid,
     UnknownOutcome,
@@ -644,6 +645,23 @@ async def test_background_work_started_and_thrown_away_at_once_leaves_nothing() 
         box.ctx.abort()
 
     await play(start)
+
+
+@virtual
+async def test_background_work_over_its_limit_is_refused_until_some_has_ended() -> None:
+    async def start(box: Box) -> None:
+        box.ctx.wait_until(asyncio.sleep(10))
+
+    scripts["start"] = start
+    async with runtime(Box, background=2) as rt:
+        ref = rt.get(Box, "b")
+        for _ in range(2):
+            await ref.do("start")
+        with pytest.raises(Overloaded, match=r"has 2 tasks in the background \(limits.background"):
+            await ref.do("start")
+        await rt.get(Box, "other").do("start")
+        await asyncio.sleep(11)
+        await ref.do("start")
 
 
 @virtual

@@ -18,7 +18,7 @@ from wakeful.core.idle import NOWHERE
 from wakeful.core.lifecycle import Lifecycle, State
 from wakeful.core.mailbox import Mailbox
 from wakeful.core.write_buffer import WriteBuffer
-from wakeful.errors import ActorAborted, LimitExceeded, again
+from wakeful.errors import ActorAborted, LimitExceeded, Overloaded, again
 from wakeful.ids import ActorId
 from wakeful.ports import NO_PAGES, STATE_KEY, Cells, CommitRecord, Database
 

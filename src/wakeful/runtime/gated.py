@@ -31,7 +31,7 @@ from wakeful.actor import ActorContext
 from wakeful.actor_type import MethodPlan
 from wakeful.core.gates import Section
 from wakeful.core.lifecycle import State
-from wakeful.errors import ActivationAborted, ActorAborted, WakefulError
+from wakeful.errors import ActivationAborted, ActorAborted, Overloaded, WakefulError
 from wakeful.log import logger
 from wakeful.ports import Database
 from wakeful.runtime.alarms import AlarmFace

@@ -15,6 +15,8 @@ from typing import Any, Final
 import httpx2
 import msgspec
 
+from wakeful.config import Limits
+from wakeful.errors import Overloaded
 from wakeful.facets.builder import ActorSpec
 from wakeful.log import logger
 from wakeful.runtime.gated import inside, outside
@@ -98,6 +100,7 @@ class Worker:
         self._closing = ExitStack()
         self._client: httpx2.AsyncClient | None = None
         self._kept: set[Future[Any]] = set()
+        self._background_max = Limits().background
         self._namespaces = around.namespaces
         self._asked = around.asked
         self._assets = _assets(config)
@@ -183,6 +186,7 @@ class Worker:
 
     def start(self, host: Host) -> None:
         """Serve its objects by a host from now on."""
+        self._background_max = host.config.limits.background
         self._lobby.start(host)
         self._bindings.start(host)
         self._schedule.start(host.loop)
@@ -298,13 +302,24 @@ class Worker:
         return lambda *given: function(*given[:taken])
 
     def wait_until(self, work: Awaitable[object] | None) -> None:
-        """Let work go on after the answer of the event being handled; None has ended already."""
+        """Let work go on after the answer of the event being handled; None has ended already.
+
+        Raises:
+            Overloaded: too much does already.
+        """
         if work is None:
             return
         gated = inside.get()
         if gated is not None:
             gated.keep_awake(work)
             return
+        if len(self._kept) >= self._background_max:
+            if asyncio.iscoroutine(work):
+                work.close()
+            raise Overloaded(
+                f"the Worker {self.config.name} has {self._background_max} tasks in the background "
+                "(limits.background)"
+            )
         task = self._keep(self._stacks.around(_logged(work, "waitUntil failed")))
         if (invocation := strict.current.get()) is not None:
             invocation.keep(task)

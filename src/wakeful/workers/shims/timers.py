@@ -13,6 +13,7 @@ from asyncio import Task
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from wakeful.errors import Overloaded
 from wakeful.workers.proxies import JsTypeError
 from wakeful.workers.shims.environment import Environment
 
@@ -65,8 +66,12 @@ class Timers:
         number = self._count
         work = self._run(number, lambda: callback(*args), seconds, again=again)
         task = asyncio.ensure_future(work)
+        try:
+            self._environment.wait_until(_ended(task))
+        except Overloaded:
+            task.cancel()
+            raise
         self._running[number] = task
-        self._environment.wait_until(_ended(task))
         return number
 
     async def _run(
