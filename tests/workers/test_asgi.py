@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
+from structlog.testing import capture_logs
 from tests.runtime.test_sockets import FakeWire
 from tests.runtime.world import settle
 from tests.workers.environments import Recorded
@@ -38,7 +39,13 @@ async def talk(socket: WebSocket) -> None:
     raise ValueError(message)
 
 
-app = Starlette(routes=[Route("/thread", thread), WebSocketRoute("/talk", talk)])
+async def fails(request: Request) -> Response:
+    raise ValueError("no")
+
+
+app = Starlette(
+    routes=[Route("/thread", thread), Route("/fails", fails), WebSocketRoute("/talk", talk)]
+)
 
 
 async def enter(worker: Any) -> tuple[Any, FakeWire]:
@@ -132,3 +139,15 @@ def test_bindings_as_a_dependency_of_fastapi() -> None:
     with pytest.raises(ModuleNotFoundError, match="fastapi"):
         _ = asgi.env
     assert not hasattr(asgi, "nonsense")
+
+
+@virtual
+async def test_what_an_application_raises_after_its_answer_is_logged(tmp_path: Path) -> None:
+    """Frameworks answer with 500 and raise all the same, for whoever runs them to log."""
+    with capture_logs() as logs:
+        async with running(tmp_path, SOURCE, default=DEFAULT) as worker:
+            assert (await worker.fetch("/fails"))[0] == 500
+            await settle()
+    (told,) = logs
+    assert told["event"] == "an application raised after its answer"
+    assert repr(told["exc_info"]) == "ValueError('no')"

@@ -17,6 +17,7 @@ from types import ModuleType
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
+from wakeful.log import logger
 from wakeful.workers.code.entrypoints import WorkerEntrypoint
 from wakeful.workers.shims.asgi_socket import converse
 from wakeful.workers.shims.environment import Environment
@@ -117,9 +118,10 @@ class Exchange:
                 raise RuntimeError("The application returned without a response.")
         except Exception as error:
             if self._begun.done():
+                logger("wakeful").error("an application raised after its answer", exc_info=error)
                 await self._pipe.put(error)
-                raise
-            self._begun.set_exception(error)
+            else:
+                self._begun.set_exception(error)
         finally:
             self._over.set()
             await self._pipe.put(None)
