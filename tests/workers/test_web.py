@@ -239,7 +239,7 @@ def test_redirects() -> None:
     response = Response.redirect("http://h/a b", 301)
     assert isinstance(response, FetchResponse)
     assert (response.status, response.headers["location"]) == (301, "http://h/a%20b")
-    with pytest.raises(ValueError, match="Invalid redirect status code"):
+    with pytest.raises(ValueError, match="502 is not a redirect status code"):
         Response.redirect("", HTTPStatus.BAD_GATEWAY)
 
 

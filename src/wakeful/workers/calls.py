@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import Future
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from contextvars import ContextVar
 from typing import Any, Final
 
+from wakeful.core.lifecycle import Lifecycle
 from wakeful.errors import WakefulError
 from wakeful.runtime.gated import inside, outside
 from wakeful.workers import strict, values
@@ -18,7 +19,8 @@ from wakeful.workers.proxies import JsException, JsProxy
 Run = Callable[[Any], Coroutine[Any, Any, Any]]  # of an object's Instance, or of what is Entered
 Post = Callable[["Event"], Future[object]]
 
-GONE: Final = "RPC stub used after being disposed."
+DISPOSED: Final = "RPC stub used after being disposed."
+NOT_RUNNING: Final = "The execution context which hosts this callback is no longer running."
 DEPTH_MAX: Final = 256  # Cloudflare has a limit too, and does not say which
 TOO_DEEP: Final = (
     "Subrequest depth limit exceeded. This request recursed through Workers too many times. This "
@@ -27,6 +29,23 @@ TOO_DEEP: Final = (
 )
 
 depth: Final[ContextVar[int]] = ContextVar("wakeful_depth", default=0)
+
+
+class Line:
+    """What ties a stub to the object in memory that it has reached: a reset breaks it for good.
+
+    Attributes:
+        life: of that object; None before the first call has arrived.
+    """
+
+    __slots__ = ("life",)
+
+    def __init__(self) -> None:
+        self.life: Lifecycle | None = None
+
+    def broken(self) -> WakefulError | None:
+        """Why the object was thrown away, if it was."""
+        return None if self.life is None else self.life.cause
 
 
 class Event:
@@ -38,12 +57,16 @@ class Event:
         answer: what it returned; on its way to somebody else already.
         error: what it raised, as the caller is to hear of it.
         depth: how many calls have led to it, each made while handling the one before.
+        line: of the stub that it was sent by.
     """
 
-    __slots__ = ("answer", "depth", "error", "id", "run")
+    __slots__ = ("answer", "depth", "error", "id", "line", "run")
 
-    def __init__(self, id: DurableObjectId | None, run: Run | None = None) -> None:
+    def __init__(
+        self, id: DurableObjectId | None, run: Run | None = None, line: Line | None = None
+    ) -> None:
         self.id = id
+        self.line = line
         self.run = run
         self.answer: Any = None
         self.error: JsException | None = None
@@ -109,32 +132,63 @@ def call(event: Event, post: Post) -> Pending:
 def failed(error: JsException) -> Pending:
     """The answer to a call that was not made."""
     event = Event(None)
+    return Pending(event, refused(event, error))
+
+
+def refused(event: Event, error: JsException) -> Future[object]:
+    """Answer an event with an error."""
     event.error = error
     reply: Future[object] = asyncio.get_running_loop().create_future()
     reply.set_result(None)
-    return Pending(event, reply)
+    return reply
 
 
 class RemoteFunction(JsProxy):
-    """A function of one object, as another may call it."""
+    """A function of one object, as another may call it, until this holder of it is disposed."""
 
-    __slots__ = ("_post",)
+    __slots__ = ("_disposed", "_post")
     js_name = "RpcStub"
 
     def __init__(self, post: Callable[[tuple[object, ...], Event], Future[object]]) -> None:
         self._post = post
+        self._disposed = False
 
     def __call__(self, *args: object, **named: object) -> Pending:
         """Call it where it lives."""
+        if self._disposed:
+            return failed(JsException(DISPOSED))
         given = sent_arguments(args, named)
-        return call(Event(None), lambda event: self._post(given, event))
+        pending = call(Event(None), lambda event: self._post(given, event))
+        pending.remote = True
+        return pending
 
     def dup(self) -> RemoteFunction:
-        """Another holder of the same function."""
+        """Another holder of the same function.
+
+        Raises:
+            JsException: this one is disposed.
+        """
+        if self._disposed:
+            raise JsException(DISPOSED)
         return RemoteFunction(self._post)
 
+    def dispose(self) -> None:
+        """It is not called again."""
+        self._disposed = True
+
     def __wakeful_transfer__(self) -> RemoteFunction:
-        return self
+        return self.dup()
+
+
+def dispose(values: Iterable[object]) -> None:
+    """A call has ended: functions among its arguments were lent for so long."""
+    for value in values:
+        if isinstance(value, RemoteFunction):
+            value.dispose()
+        elif isinstance(value, dict):
+            dispose(value.values())
+        elif isinstance(value, list):
+            dispose(value)
 
 
 def sent_arguments(args: tuple[object, ...], named: dict[str, object]) -> tuple[Any, ...]:

@@ -33,6 +33,17 @@ from wakeful.workers.proxies import (
 from wakeful.workers.values import error_text
 
 KINDS: Final = (JsTypeError, JsRangeError, JsSyntaxError, DataCloneError)
+# What JavaScript and its platform call errors; others are made by code.
+NAMES: Final = frozenset(
+    {
+        *("Error", "TypeError", "RangeError", "SyntaxError", "ReferenceError"),
+        *("EvalError", "URIError", "AggregateError", "DataCloneError", "AbortError"),
+        *("TimeoutError", "NotSupportedError", "InvalidStateError", "InvalidAccessError"),
+        *("InvalidCharacterError", "OperationError", "DataError", "QuotaExceededError"),
+        *("NotFoundError", "NetworkError", "EncodingError", "NotAllowedError", "SecurityError"),
+        *("IndexSizeError", "TypeMismatchError", "UnknownError", "VersionError"),
+    }
+)
 ENDS: Final = (GeneratorExit, KeyboardInterrupt)  # of code, whatever it does
 TOO_MANY: Final = "Durable Object is overloaded. Too many requests queued."
 ABORTED: Final = "Application called abort() to reset Durable Object."
@@ -71,10 +82,18 @@ def is_cancelled(error: BaseException) -> bool:
 
 
 def thrown(error: BaseException) -> JsException:
-    """What code of an object raised, as the caller hears of it; marks of its own stay behind."""
+    """What code of an object raised, as the caller hears of it.
+
+    Of its marks one arrives, `overloaded` before `retryable`; of a name that only this code knows,
+    the text tells.
+    """
     told = twin(error)
     told.remote = True
-    told.retryable = told.overloaded = told.durableObjectReset = False
+    told.retryable = told.retryable and not told.overloaded
+    told.durableObjectReset = False
+    if isinstance(error, JsException) and not error.remote and told.name not in NAMES:
+        told.message = str(told)
+        told.name = JsException.js_name
     return told
 
 

@@ -144,6 +144,15 @@ class JsURIError(JsException, ValueError):
     js_name = "URIError"
 
 
+class JsDomException(JsException):
+    """JavaScript's DOMException: an error of the platform, whose name says of which kind."""
+
+    js_name = "DOMException"
+
+    def __init__(self, message: object = "", name: str = "Error") -> None:
+        super().__init__(message, name)
+
+
 class DataCloneError(JsException):
     """A value that cannot be copied to another object or into storage."""
 

@@ -22,13 +22,14 @@ from wakeful.workers.calls import (
     Run,
     call,
     depth,
+    dispose,
     exporter,
     sent_arguments,
     settled,
 )
 from wakeful.workers.failures import ENDS, is_cancelled, thrown
 from wakeful.workers.proxies import JsDict, options_of
-from wakeful.workers.web.outgoing import make_request
+from wakeful.workers.web.outgoing import Fetching, make_request
 from wakeful.workers.web.requests import JsRequest
 from wakeful.workers.web.responses import Response
 from wakeful.workers.web.streams import ReadableStream
@@ -48,14 +49,14 @@ class Service:
         self._props = props
         self._name = name
 
-    def fetch(self, resource: object, options: object = None, **named: Any) -> Pending:
+    def fetch(self, resource: object, options: object = None, **named: Any) -> Fetching:
         """Send it a request; its response.
 
         Raises:
             JsTypeError: there is no such request.
         """
         request = make_request(resource, options_of(options, named.items()))
-        return self._call(lambda target: target.fetch(request))
+        return Fetching(request, lambda sent: self._call(lambda target: target.fetch(sent)))
 
     def __getattr__(self, name: str) -> Method:
         if name.startswith("__"):
@@ -112,7 +113,7 @@ class Entered:
     async def fetch(self, request: JsRequest) -> Response:
         """Let it handle a request."""
         response = await self._worker.respond(request, self._entrypoint, self._props)
-        content = response.take()
+        content = await response.body_for(request.method)
         if isinstance(content, ReadableStream):
             content = ReadableStream(_apart(content))
         return Response(response.with_content(content))
@@ -120,7 +121,10 @@ class Entered:
     async def rpc(self, name: str, args: tuple[Any, ...]) -> Any:
         """Call a method of it, as others may."""
         method = self._worker.method(name, self._entrypoint, self._props)
-        answer = values.sent(await settled(method(*args)), exporter())
+        try:
+            answer = values.sent(await settled(method(*args)), exporter())
+        finally:
+            dispose(args)
         strict.check_message(answer)
         return answer
 

@@ -13,11 +13,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from wakeful.actor import Actor, AlarmInfo
-from wakeful.errors import ActivationAborted, ActorAborted
+from wakeful.errors import ActivationAborted
 from wakeful.ports import NAME_KEY
 from wakeful.runtime.gated import Gated, GatedPlan, gates_of
 from wakeful.workers import strict, values
-from wakeful.workers.calls import GONE, Event, RemoteFunction, answered, depth, settled
+from wakeful.workers.calls import (
+    NOT_RUNNING,
+    Event,
+    RemoteFunction,
+    answered,
+    depth,
+    dispose,
+    refused,
+    settled,
+)
 from wakeful.workers.code.entrypoints import Exported
 from wakeful.workers.failures import ENDS, reset_by, thrown
 from wakeful.workers.objects.ids import DurableObjectId
@@ -62,6 +71,8 @@ class WorkerObject(Actor):
             instance = self._instance = Instance(self._class)
             instance.gated = gates_of(self.ctx, instance)
         gated = instance.gated
+        if event.line is not None:
+            event.line.life = gated.activation.life
         gated.enter()
         depth.set(event.depth)
         if self._class.storage.strict is not None:
@@ -161,7 +172,7 @@ class Instance:
         if handler is None:
             raise JsTypeError(NO_FETCH)
         response = _checked(await settled(handler(*given)), request)
-        content = response.take()
+        content = await response.body_for(request.method)
         if isinstance(content, ReadableStream):
             content = relayed(self.gated, content)
         return Response(response.with_content(content))
@@ -169,7 +180,10 @@ class Instance:
     async def rpc(self, name: str, args: tuple[Any, ...]) -> Any:
         """Call a method of it, as others may."""
         method = self._class.exported.method(self.target, name)
-        answer = values.sent(await settled(method(*args)), self.export)
+        try:
+            answer = values.sent(await settled(method(*args)), self.export)
+        finally:
+            dispose(args)
         strict.check_message(answer)
         return answer
 
@@ -194,16 +208,17 @@ class Instance:
 
     async def called(self, owner: Instance, function: Callable[[], Any], event: Event) -> None:
         """Call a function that it has given away."""
-        if owner is not self:
-            raise JsException(GONE)
-        await answered(event, function)
+        if owner is self:
+            await answered(event, function)
+        else:
+            event.error = JsException(NOT_RUNNING)
 
     def export(self, function: Callable[..., object]) -> RemoteFunction:
         """A function of it, as others may call it: each call is an event."""
 
         def post(args: tuple[object, ...], event: Event) -> Future[object]:
             if self.gated.activation.life.cause is not None:
-                raise ActorAborted(GONE)
+                return refused(event, JsException(NOT_RUNNING))
             call = partial(function, *args)
             run = Event(None, lambda target: target.called(self, call, event))
             run.depth = event.depth

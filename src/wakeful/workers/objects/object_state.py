@@ -100,7 +100,7 @@ class DurableObjectState(Hibernation):
         Raises:
             DurableObjectAbort: always; `except Exception` does not catch it.
         """
-        if isinstance(reason, BaseException):
+        if isinstance(reason, BaseException) and not isinstance(reason, JsException):
             reason = error_text(reason)
         text = ABORTED if reason is None else js_string(reason)
         reset = reset_by(JsException(text))

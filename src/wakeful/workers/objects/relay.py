@@ -14,7 +14,7 @@ from typing import Final
 
 from wakeful.errors import ActivationAborted
 from wakeful.runtime.gated import Gated
-from wakeful.workers.failures import thrown, undelivered
+from wakeful.workers.failures import ObjectReset, thrown, undelivered
 from wakeful.workers.proxies import JsException
 from wakeful.workers.web.streams import ReadableStream
 
@@ -102,8 +102,9 @@ async def _relay(gated: Gated, content: ReadableStream, channel: _Channel) -> No
         if channel.closed and cause is None:
             content.locked = False
             await content.cancel()
-        gone = JsException("Network connection lost.")
-        channel.fail(undelivered(cause) if cause is not None else gone)
+        gone = JsException("Network connection lost.") if cause is None else undelivered(cause)
+        gone.remote = isinstance(cause, ObjectReset)
+        channel.fail(gone)
         raise
     except Exception as error:
         channel.fail(thrown(error))

@@ -1,7 +1,7 @@
 """Stubs: what `env.COUNTERS.get(id)` gives. Every name of one but a few is a remote method.
 
-Calls on a stub arrive in the order they were made, `fetch` among them. Once the object has been
-reset, a stub stays broken; a new one reaches the new object.
+Calls on a stub arrive in the order they were made, `fetch` among them. Once an object that it has
+reached was reset, a stub stays broken; a new one reaches the new object.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 from wakeful.errors import CallError, WakefulError
-from wakeful.workers.calls import Event, Pending, Run, call, failed, sent_arguments
+from wakeful.workers.calls import Event, Line, Pending, Run, call, failed, sent_arguments
 from wakeful.workers.failures import twin, undelivered
 from wakeful.workers.objects.ids import DurableObjectId
-from wakeful.workers.proxies import JsException, options_of
+from wakeful.workers.proxies import JsException, JsTypeError, options_of
 from wakeful.workers.web import urls
-from wakeful.workers.web.outgoing import make_request
+from wakeful.workers.web.outgoing import Fetching, make_request
+from wakeful.workers.web.requests import JsRequest
 
 Deliver = Callable[[Event], Future[object]]
 
@@ -32,6 +33,7 @@ class Stub:
         self._deliver = deliver
         self._actor_type = actor_type
         self._broken: JsException | None = None
+        self._line = Line()
         self.id = id
 
     @property
@@ -39,13 +41,18 @@ class Stub:
         """The name that the id was derived from, if it is known."""
         return self.id.name
 
-    def fetch(self, resource: object, options: object = None, **named: Any) -> Pending:
+    def fetch(self, resource: object, options: object = None, **named: Any) -> Fetching:
         """Send a request to the object; its response.
 
         Raises:
             JsTypeError: there is no such request.
         """
         request = make_request(resource, options_of(options, named.items()))
+        if not request.url.startswith(("http://", "https://")):
+            raise JsTypeError(f"Fetch API cannot load: {request.url}")
+        return Fetching(request, self._send)
+
+    def _send(self, request: JsRequest) -> Pending:
         request.url = urls.sent(request.url)
         return self._call(lambda target: target.fetch(request), remote=True)
 
@@ -61,17 +68,24 @@ class Stub:
         return f"<DurableObject stub {self.id}>"
 
     def _call(self, run: Run, *, remote: bool = False) -> Pending:
+        cause = self._line.broken()
+        if cause is not None:
+            self._break(cause)
         if self._broken is not None:
             return failed(twin(self._broken))
-        pending = call(Event(self.id, run), self._deliver)
+        pending = call(Event(self.id, run, self._line), self._deliver)
         pending.remote = remote
         pending.reply.add_done_callback(self._look)
         return pending
 
     def _look(self, reply: Future[object]) -> None:
         error = None if reply.cancelled() else reply.exception()
-        if isinstance(error, WakefulError) and not isinstance(error, CallError):
-            self._broken = undelivered(error)
+        if isinstance(error, WakefulError):
+            self._break(error)
+
+    def _break(self, cause: WakefulError) -> None:
+        if not isinstance(cause, CallError):
+            self._broken = undelivered(cause)
 
 
 class Method:

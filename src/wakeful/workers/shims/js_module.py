@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from wakeful.workers.proxies import (
     JsDict,
+    JsDomException,
     JsEvalError,
     JsException,
     JsProxy,
@@ -49,7 +50,7 @@ NOT_PROVIDED: Final = {
 
 ERRORS: Final = (
     *(JsException, JsTypeError, JsRangeError, JsSyntaxError),
-    *(JsReferenceError, JsEvalError, JsURIError),
+    *(JsReferenceError, JsEvalError, JsURIError, JsDomException),
 )
 
 

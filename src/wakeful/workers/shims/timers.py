@@ -32,7 +32,7 @@ class Timers:
         Raises:
             JsTypeError: it cannot be called.
         """
-        return self._begin("setTimeout", callback, milliseconds, args, again=False)
+        return self._begin("setTimeout", callback, milliseconds or 0, args, again=False)
 
     def set_interval(self, callback: Any, milliseconds: Any = 0, *args: Any) -> int:
         """Call back again and again; the number of the timer.
@@ -40,7 +40,7 @@ class Timers:
         Raises:
             JsTypeError: it cannot be called.
         """
-        return self._begin("setInterval", callback, milliseconds, args, again=True)
+        return self._begin("setInterval", callback, milliseconds or 0, args, again=True)
 
     def clear(self, number: object = None) -> None:
         """End a timer; one that is over, or none, is no matter."""
@@ -54,14 +54,14 @@ class Timers:
         Raises:
             JsTypeError: it cannot be called.
         """
-        self._begin("queueMicrotask", callback, 0, (), again=False)
+        self._begin("queueMicrotask", callback, None, (), again=False)
 
     def _begin(
         self, what: str, callback: Any, milliseconds: Any, args: tuple[Any, ...], *, again: bool
     ) -> int:
         if not callable(callback):
             raise JsTypeError(f"Failed to execute '{what}': parameter 1 is not of type 'Function'.")
-        seconds = max(0.0, float(milliseconds or 0)) / 1000
+        seconds = None if milliseconds is None else max(0.0, float(milliseconds)) / 1000
         self._count += 1
         number = self._count
         work = self._run(number, lambda: callback(*args), seconds, again=again)
@@ -75,11 +75,12 @@ class Timers:
         return number
 
     async def _run(
-        self, number: int, call: Callable[[], Any], seconds: float, *, again: bool
+        self, number: int, call: Callable[[], Any], seconds: float | None, *, again: bool
     ) -> None:
         try:
             while True:
-                await asyncio.sleep(seconds)
+                if seconds is not None:
+                    await asyncio.sleep(seconds)
                 result = call()
                 if isinstance(result, Awaitable):
                     await result

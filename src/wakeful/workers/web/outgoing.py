@@ -1,4 +1,4 @@
-"""Requests to the outside world: `fetch`, over httpx2.
+"""Requests that code sends: to the outside world over httpx2, and to objects and other Workers.
 
 Errors:  OSError where no answer comes, as on Cloudflare; JsTypeError for what cannot be asked.
 Source:  Fetch standard, section HTTP-redirect fetch; httpx2.
@@ -6,16 +6,16 @@ Source:  Fetch standard, section HTTP-redirect fetch; httpx2.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 from http import HTTPMethod
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import httpx2
 
 from wakeful.workers.proxies import JsTypeError
 from wakeful.workers.web import urls
 from wakeful.workers.web.body import Content
-from wakeful.workers.web.headers import given_headers
+from wakeful.workers.web.headers import Headers
 from wakeful.workers.web.requests import JsRequest, Request
 from wakeful.workers.web.responses import NO_BODY, JsResponse, Response
 from wakeful.workers.web.signals import AbortSignal
@@ -24,13 +24,84 @@ from wakeful.workers.web.streams import ReadableStream
 Fetcher: TypeAlias = Callable[[JsRequest], Awaitable[JsResponse]]
 
 REDIRECTS_MAX: Final = 20  # Fetch standard
+TOO_MANY_REDIRECTS: Final = "Too many redirects."
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 # Said by the connection, not by the sender; and what no longer fits once a body is decoded.
 HOP_BY_HOP: Final = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "upgrade", "content-length", "host"}
 )
 ENCODED: Final = frozenset({"content-encoding", "content-length"})
-ABOUT_BODY: Final = ("content-encoding", "content-language", "content-location", "content-type")
+ABOUT_BODY: Final = (
+    *("content-encoding", "content-language", "content-length"),
+    *("content-location", "content-type"),
+)
+
+
+class Hop(NamedTuple):
+    """A request on its way through redirects: what is sent next."""
+
+    method: str
+    url: str
+    headers: Headers
+    content: Content
+
+    def next(self, status: int, location: str) -> Hop:
+        """Where a redirect leads.
+
+        Raises:
+            JsTypeError: it leads nowhere, or the body cannot be sent again.
+        """
+        method, content, headers = self.method, self.content, Headers(self.headers)
+        to = urls.parse(location, self.url)
+        if to.netloc() != urls.parse(self.url).netloc():
+            headers.delete("authorization")
+            headers.delete("cookie")
+        if _becomes_get(status, method):
+            method, content = "GET", None
+            for name in ABOUT_BODY:
+                headers.delete(name)
+        if isinstance(content, ReadableStream):
+            raise JsTypeError(
+                "A request with a one-time-use body (it was initialized from a stream, not a "
+                "buffer) encountered a redirect requiring the body to be retransmitted."
+            )
+        return Hop(method, to.text(), headers, content)
+
+
+class Fetching:
+    """The response of an object or another Worker, to be awaited; the request is sent at once.
+
+    Redirects lead to the same object, and are followed by who awaits this.
+    """
+
+    __slots__ = ("_first", "_hop", "_redirect", "_send")
+
+    def __init__(
+        self, request: JsRequest, send: Callable[[JsRequest], Awaitable[Response]]
+    ) -> None:
+        content = request.content()
+        if isinstance(content, bytes):
+            request.headers.set_missing("content-length", str(len(content)))
+        self._redirect = request.redirect
+        self._hop = Hop(request.method, request.url, Headers(request.headers), content)
+        self._send = send
+        self._first = send(request)
+
+    def __repr__(self) -> str:
+        return "<the answer to a request: await it>"
+
+    def __await__(self) -> Generator[Any, Any, Response]:
+        hop, response = self._hop, (yield from self._first.__await__())
+        for hops in range(REDIRECTS_MAX + 1):
+            inner = response.js_object
+            location = inner.headers.get("location")
+            if inner.status not in REDIRECTS or location is None or self._redirect == "manual":
+                inner.arrive(hop.url.partition("#")[0], redirected=hops > 0)
+                return response
+            hop = hop.next(inner.status, location)
+            request = JsRequest.received(hop.method, hop.url, hop.headers.raw(), hop.content)
+            response = yield from self._send(request).__await__()
+        raise JsTypeError(TOO_MANY_REDIRECTS)
 
 
 class HttpFetch:
@@ -48,35 +119,18 @@ class HttpFetch:
             OSError: there is no answer.
             JsTypeError: the URL is not http or https, or a redirect cannot be followed.
         """
-        method, url, headers, content = request.method, request.url, request.headers, request.take()
-        replayable = not isinstance(content, ReadableStream)
-        for hop in range(REDIRECTS_MAX + 1):
-            pairs = [pair for pair in headers.raw() if pair[0] not in HOP_BY_HOP]
-            answer = await self._send(method, url, pairs, content)
+        hop = Hop(request.method, request.url, request.headers, request.take())
+        for hops in range(REDIRECTS_MAX + 1):
+            pairs = [pair for pair in hop.headers.raw() if pair[0] not in HOP_BY_HOP]
+            answer = await self._send(hop.method, hop.url, pairs, hop.content)
             location = answer.headers.get("location")
             if answer.status_code not in REDIRECTS or location is None:
-                return await _response(answer, url, redirected=hop > 0)
+                return await _response(answer, hop.url, redirected=hops > 0)
             if request.redirect == "manual":
-                return await _response(answer, url, redirected=False)
+                return await _response(answer, hop.url, redirected=False)
             await answer.aclose()
-            if request.redirect == "error":
-                raise JsTypeError(f"{url} redirects, and the request says redirect: 'error'.")
-            to = urls.parse(location, url)
-            headers = given_headers(headers.raw())
-            if to.netloc() != urls.parse(url).netloc():
-                headers.delete("authorization")
-                headers.delete("cookie")
-            url = to.text()
-            if _becomes_get(answer.status_code, method):
-                method, content, replayable = "GET", None, True
-                for name in ABOUT_BODY:
-                    headers.delete(name)
-            if not replayable:
-                raise JsTypeError(
-                    "A request with a one-time-use body (it was initialized from a stream, not a "
-                    "buffer) encountered a redirect requiring the body to be retransmitted."
-                )
-        raise JsTypeError("Too many redirects.")
+            hop = hop.next(answer.status_code, location)
+        raise JsTypeError(TOO_MANY_REDIRECTS)
 
     async def _send(
         self, method: str, url: str, headers: list[tuple[str, str]], content: object

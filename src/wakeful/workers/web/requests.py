@@ -17,7 +17,11 @@ from wakeful.workers.web.body import Body, BodyFace, Content, extract, own_heade
 from wakeful.workers.web.headers import Headers, HeadersView, given_headers, view
 
 UPPER: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
-REDIRECTS: Final = frozenset({"follow", "error", "manual"})
+REDIRECTS: Final = frozenset({"follow", "manual"})
+WRONG_REDIRECT: Final = (
+    'Invalid redirect value, must be one of "follow" or "manual" ("error" won\'t be implemented '
+    'since it does not make sense at the edge; use "manual" and check the response status code).'
+)
 METHODS: Final = {method.value: method for method in HTTPMethod}
 TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 
@@ -49,7 +53,7 @@ class JsRequest(Body):
             raise JsTypeError("Request with a GET or HEAD method cannot have a body.")
         self.redirect = str(init.get("redirect") or redirect)
         if self.redirect not in REDIRECTS:
-            raise JsTypeError(f"Invalid redirect value, must be one of {', '.join(REDIRECTS)}.")
+            raise JsTypeError(WRONG_REDIRECT)
         given = init.get("cf")
         self.cf = JsDict(given) if isinstance(given, dict) else cf
         self.url = url
