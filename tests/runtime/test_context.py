@@ -665,6 +665,25 @@ async def test_background_work_over_its_limit_is_refused_until_some_has_ended() 
 
 
 @virtual
+async def test_background_work_cannot_begin_on_the_way_to_sleep() -> None:
+    class Sleepy(DurableObject):
+        async def hello(self) -> None:
+            pass
+
+        async def on_deactivate(self) -> None:
+            errors.append(await outcome(self.start()))
+
+        async def start(self) -> None:
+            self.ctx.wait_until(asyncio.sleep(1))
+
+    errors: list[object] = []
+    async with runtime(Sleepy) as rt:
+        await rt.get(Sleepy, "s").hello()
+        await rt.stop(rt.get(Sleepy, "s"))
+        assert [type(error) for error in errors] == [CallError]
+
+
+@virtual
 async def test_background_work_does_not_hold_the_actor() -> None:
     """It may even ask its own actor."""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import ClassVar
 
 import pytest
 from tests.runtime.world import FlakyStore, outcome, runtime, virtual
 
 from wakeful import (
+    ActivationFailed,
     Actor,
     ActorContext,
     ConfigError,
@@ -551,6 +553,62 @@ async def test_actor_that_cannot_wake_closes_the_socket_that_called() -> None:
 
         assert wire.got == [(1011, "the actor cannot be reached")]
         assert rt.host.sockets.count == 0
+
+
+class Hooks(DurableObject):
+    """Its hooks do something to its sockets, and may fail then."""
+
+    slept: int = 0
+    fails: ClassVar[str] = ""
+
+    async def on_activate(self) -> None:
+        self.ctx.set_auto_response("ping", "pong")
+        for socket in self.ctx.sockets():
+            socket.attachment = "awake"
+        if self.fails == "waking":
+            raise ValueError("no")
+
+    async def on_deactivate(self) -> None:
+        self.slept += 1
+        for socket in self.ctx.sockets():
+            socket.send(f"slept {self.slept}")
+        if self.fails == "sleeping":
+            raise ValueError("no")
+
+    async def count(self) -> int:
+        return self.slept
+
+
+@virtual
+@pytest.mark.parametrize("fails", ["", "sleeping"])
+async def test_frames_of_on_deactivate_leave_with_what_they_tell_of(
+    fails: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Hooks, "fails", fails)
+    async with runtime(Hooks, idle_seconds=1.0) as rt:
+        _, wire = await enter(rt, rt.get(Hooks, "h"))
+        await asyncio.sleep(3)
+        assert wire.got == ([] if fails else ["slept 1"])
+        assert await rt.get(Hooks, "h").count() == (0 if fails else 1)
+
+
+@virtual
+async def test_actor_that_fails_to_wake_has_done_nothing_to_its_sockets_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with runtime(Hooks, idle_seconds=1.0) as rt:
+        socket, wire = await enter(rt, rt.get(Hooks, "h"))
+        socket.attachment = "asleep"
+        await asyncio.sleep(3)
+        wire.got.clear()
+        monkeypatch.setattr(Hooks, "fails", "waking")
+        for name in ("h", "other", "third"):
+            assert isinstance(await outcome(rt.get(Hooks, name).count()), ActivationFailed)
+
+        assert socket.attachment == "asleep"
+        assert len(rt.host.sockets._rooms) == 1
+        socket.received("ping")
+        assert wire.got == ["pong"]
 
 
 @virtual

@@ -13,7 +13,9 @@ from typing import TypeVar, cast
 from wakeful.actor_type import ActorType
 from wakeful.config import Config
 from wakeful.core.lease import Lease
+from wakeful.core.lifecycle import State
 from wakeful.errors import (
+    CallError,
     ConfigError,
     Fenced,
     InvalidArguments,
@@ -97,6 +99,7 @@ class Host:
         )
         self.flusher.release = self.sockets.release
         self.life.left = self.sockets.gone
+        self.life.unborn = self.sockets.unborn
         self._classes: dict[type, ActorType] = {}
         self._refs: dict[str, type[Ref]] = {}
 
@@ -208,6 +211,8 @@ class Host:
         try:
             activation.check_here()
             activation.check_background(self.config.limits.background)
+            if activation.life.state is State.DEACTIVATING:
+                raise CallError(f"{activation.id} goes to sleep: await the work in on_deactivate")
         except WakefulError:
             work.close()
             raise

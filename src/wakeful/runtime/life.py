@@ -54,6 +54,7 @@ class Life:
         waiting: calls that wait in mailboxes.
         watchers: those who wait for something to end.
         left: is told of activations that have gone to sleep, or are lost.
+        unborn: is told of those that failed to wake.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Life:
         self.waiting = 0
         self.watchers: list[Future[None]] = []
         self.left: Callable[[Activation], None] = _nobody
+        self.unborn: Callable[[Activation], None] = _nobody
         self._loop = loop
         self._store = store
         self._shards = shards
@@ -345,6 +347,8 @@ class Life:
             if activation.life.state is not State.GONE:
                 log = logger()
                 log.exception("on_deactivate failed", actor=str(activation.id), error=str(error))
+                if activation.durable:
+                    activation.undo()  # what it wanted to send must not leave either
         if activation.life.state is State.DEACTIVATING:
             self._gone(activation)
 
@@ -421,6 +425,7 @@ class Life:
             activation.sql.close()
         self.catalog.unwatch(activation)
         self._cancel_hook(activation)
+        self.unborn(activation)
         self._refuse(_drain(activation), failure)
         self._forget_when_settled(activation)
 

@@ -248,6 +248,11 @@ class Sockets:
             self._drop(room)
         activation.outbox = None
 
+    def unborn(self, activation: Activation) -> None:
+        """An activation failed to wake: what it wanted is undone, its actor's sockets stay."""
+        activation.take_back(0)
+        self._rooms.tidy(self._rooms.get(activation.id))
+
     def drop_all(self) -> None:
         """Cut every connection."""
         for room in self._rooms:
