@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import weakref
+from datetime import timedelta
 
 import pytest
 from tests.runtime.world import outcome, runtime, settle, virtual
@@ -134,6 +135,36 @@ async def test_two_runtimes_in_one_process_know_nothing_of_each_other() -> None:
     async with runtime(Counter) as one, runtime(Counter) as two:
         assert [await one.get(Counter, "c").add() for _ in range(3)] == [1, 2, 3]
         assert await two.get(Counter, "c").add() == 1
+
+
+class Ringing(DurableObject):
+    rung: int = 0
+
+    async def start(self) -> None:
+        self.ctx.alarm.set(timedelta(seconds=60))
+
+    async def alarm(self) -> None:
+        self.rung += 1
+
+    async def get(self) -> int:
+        return self.rung
+
+
+@virtual
+async def test_alarms_of_a_runtime_that_a_turn_has_started_are_no_part_of_that_turn() -> None:
+    class Starter(DurableObject):
+        async def start(self) -> None:
+            await inner.__aenter__()
+
+    disk = MemoryDisk()
+    async with runtime(Ringing, store=MemoryStore(disk)) as rt:
+        await rt.get(Ringing, "r").start()
+    inner = runtime(Ringing, store=MemoryStore(disk))
+    async with runtime(Starter, idle_seconds=1.0) as outer:
+        await outer.get(Starter, "s").start()
+        await asyncio.sleep(90)
+        assert await inner.get(Ringing, "r").get() == 1
+        await inner.__aexit__(None, None, None)
 
 
 @virtual

@@ -62,7 +62,7 @@ class Host:
         self.store = store
         self.sql = sql
         self.types: dict[str, ActorType] = {}
-        context = copy_context()
+        context = self._context = copy_context()
         context.run(current.set, None)  # it may be started by a turn of another runtime
         self.flusher = Flusher(loop, context, store, Lease(info.epoch), self._broken)
         self.life = Life(
@@ -117,7 +117,7 @@ class Host:
 
     def start(self) -> None:
         """Everything is registered: look after alarms, also those that fell due meanwhile."""
-        self.alarms.check()
+        self._context.run(self.alarms.check)
 
     def knows(self, actor: type) -> bool:
         """Whether a class is registered."""
