@@ -454,6 +454,40 @@ async def test_automatic_answer_wakes_nobody_and_passes_the_gate() -> None:
 
 
 @virtual
+async def test_client_that_asks_for_automatic_answers_and_never_reads_is_closed() -> None:
+    async with runtime(Quiet, socket_backlog_bytes=1000) as rt:
+
+        def auto(ctx: ActorContext, socket: Socket) -> None:
+            ctx.set_auto_response("ping", "pong")
+
+        socket, wire = await enter(rt, rt.get(Quiet, "q"), also=auto)
+        socket.received("ping")
+        wire.backlog = 1001
+        socket.received("ping")
+        socket.received("ping")
+        await settle()
+
+        assert wire.got == ["pong", (1013, "too slow")]
+        assert rt.host.sockets.count == 0
+
+
+@virtual
+async def test_socket_whose_client_has_gone_cannot_be_accepted() -> None:
+    """One that was would be among the actor's sockets for ever: nothing happens on it any more."""
+    async with runtime(Room) as rt:
+        socket = Socket(rt.host.sockets)
+        rt.host.sockets.abandon(socket)
+
+        async def late(room: Actor) -> None:
+            room.ctx.accept(socket)
+
+        error = await outcome(in_turn(rt, rt.get(Room, "r"), late))
+
+        assert isinstance(error, SocketClosed)
+        assert rt.host.sockets.count == 0
+
+
+@virtual
 async def test_tags_find_sockets_newest_first() -> None:
     async with runtime(Room) as rt:
         room = rt.get(Room, "r")

@@ -23,6 +23,7 @@ from wakeful.core.hibernation import CUT, LOST, NO_CODE, TOO_BIG
 from wakeful.runtime.socket import Peer
 
 CLOSE_SECONDS: Final = 5.0
+PONGS_BYTES_MAX: Final = 64 * 1024  # more than that waits for a client that pings and never reads
 PROTOCOL_ERROR: Final = 1002
 NOT_UTF8: Final = 1007
 TEXT: Final = 0x81  # whole messages: the fin bit and the opcode
@@ -70,7 +71,9 @@ class Connection(Protocol):
         self._socket.connect(self)
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes have come."""
+        """Some bytes have come; after the last frame they are not even kept."""
+        if self._their_close:
+            return
         reader = self._reader
         if reader is None:
             reader = self._reader = StreamReader()
@@ -166,7 +169,8 @@ class Connection(Protocol):
         if opcode is Opcode.CLOSE:
             self._closed_by_client(Close.parse(bytes(frame.data)))
         elif opcode is Opcode.PING:
-            self._write(Frame(Opcode.PONG, frame.data))
+            if self.backlog_bytes() < PONGS_BYTES_MAX:  # RFC 6455 5.5.3: the latest will do
+                self._write(Frame(Opcode.PONG, frame.data))
         elif opcode is Opcode.CONT or opcode in (Opcode.TEXT, Opcode.BINARY):
             self._take_data(frame)
 

@@ -291,9 +291,11 @@ async def _become(proto: RsgiProtocol, taken: Taken, headers: Headers, body: Con
     try:
         await taken.alone()
         await loop.connect_accepted_socket(partial(Connection, loop, body), taken.socket)
-    except OSError:  # it has gone already
+    except BaseException as error:
         taken.socket.close()
         lost(body)
+        if not isinstance(error, OSError):  # it has gone already
+            raise
 
 
 async def _send(held: list[RsgiTransport], body: AsyncGenerator[bytes, None]) -> None:

@@ -239,8 +239,7 @@ class Socket(WebSocket):
             )
         if self.over:
             return
-        backlog = self._wire.backlog_bytes() if self._wire is not None else 0
-        if self._queued_bytes + backlog > limits.socket_backlog_bytes:
+        if self._is_slow():
             self._home.soon(self._too_slow)
             return
         self._queued_bytes += size
@@ -304,6 +303,9 @@ class Socket(WebSocket):
             return
         auto = room.set.auto
         if auto is not None and message == auto.request and not self.standing:
+            if self._is_slow():
+                self._too_slow()
+                return
             self._auto_ns = self._home.now_ns()
             self._put(partial(_send, auto.response))
         else:
@@ -388,6 +390,10 @@ class Socket(WebSocket):
 
     def _unqueue(self, size: int) -> None:
         self._queued_bytes -= size
+
+    def _is_slow(self) -> bool:
+        backlog = self._wire.backlog_bytes() if self._wire is not None else 0
+        return self._queued_bytes + backlog > self._home.limits.socket_backlog_bytes
 
     def _too_slow(self) -> None:
         if not self.over and not self._last:

@@ -38,6 +38,7 @@ from wakeful.errors import (
     InvalidArguments,
     Overloaded,
     ShuttingDown,
+    SocketClosed,
     WakefulError,
 )
 from wakeful.ids import ActorId
@@ -128,6 +129,8 @@ class Sockets:
             raise InvalidArguments(f"a socket is accepted, not {type(socket).__name__}", "socket")
         if socket.accepted:
             raise InvalidArguments("the socket has been accepted already", "socket")
+        if socket.over:
+            raise SocketClosed("the client has left, or was told that it took too long")
         if activation.type.lifetime is None:
             raise ConfigError(
                 f"{activation.type.name} cannot keep sockets: it does not wake by itself. "
