@@ -39,7 +39,15 @@ CREATE TABLE pages(
 ) WITHOUT ROWID
 """
 
-MIGRATIONS: Final[tuple[tuple[int, str], ...]] = ((1, _FIRST), (2, _ALARMS), (3, _PAGES))
+# No table has changed, but rows of the journal may have ranges of pages: none for an older wakeful.
+_RANGES: Final = ""
+
+MIGRATIONS: Final[tuple[tuple[int, str], ...]] = (
+    (1, _FIRST),
+    (2, _ALARMS),
+    (3, _PAGES),
+    (4, _RANGES),
+)
 FORMAT_VERSION: Final = MIGRATIONS[-1][0]
 
 
