@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from wakeful.testing.clock import WALL_START_NS
 from wakeful.workers.bindings import kv_store
 from wakeful.workers.bindings.kv_store import KvStore
 from wakeful.workers.proxies import JsException, JsSyntaxError, JsTypeError
+from wakeful.workers.values import copied
 from wakeful.workers.web.streams import ReadableStream
 
 START = WALL_START_NS // 10**9
@@ -108,6 +110,10 @@ async def test_listing_goes_on_page_by_page(tmp_path: Path) -> None:
         assert rest.list_complete
         assert "cursor" not in rest
         assert [key.name for key in rest["keys"]] == ["b:3", "b:é"]
+        assert [key.name for key in rest.keys] == ["b:3", "b:é"]  # and yet it is a dict
+        assert list(rest.keys()) == list(rest) == ["keys", "list_complete", "cacheStatus"]
+        assert dict(rest) == {**rest} == copied(rest) == json.loads(json.dumps(rest))
+        assert rest.keys.length == 2
         assert len((await namespace.list())["keys"]) == 7
         assert len((await namespace.list(limit=0))["keys"]) == 7
 

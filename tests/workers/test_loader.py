@@ -143,6 +143,17 @@ def test_a_file_named_asgi_comes_before_the_module(load: Load) -> None:
         assert not hasattr(worker.module.wsgi, "MINE")
 
 
+def test_the_first_name_of_workers_leads_to_it(load: Load) -> None:
+    entry = "from cloudflare.workers import Response\nfrom objects import Counter\n"
+    entry += "import workers\ndef on_fetch(): ...\n"
+    with load({"src/entry.py": entry}) as worker:
+        assert worker.module.Response is worker.module.workers.Response
+    assert "cloudflare" not in sys.modules
+    own = {"src/entry.py": entry, "python_modules/cloudflare/__init__.py": ""}
+    with pytest.raises(ConfigError, match=r"named 'cloudflare\.workers'"), load(own):
+        pass
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [

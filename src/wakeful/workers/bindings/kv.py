@@ -13,7 +13,7 @@ import asyncio
 import json
 import math
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, KeysView
 from typing import Any, Final, TypeVar
 
 from wakeful.errors import Overloaded, RuntimeOverloaded, WakefulError
@@ -49,6 +49,27 @@ VALUES: Final = (
 TYPES: Final = (
     'Unknown response type. Possible types are "text", "arrayBuffer", "json", and "stream".'
 )
+
+
+class Listing(JsDict):
+    """What `list` answers. Code from before the SDK has `listing.keys`, which a dict has too."""
+
+    @property
+    def keys(self) -> ListedKeys:  # type: ignore[override]
+        """The keys that were found; called, those of the dict."""
+        return ListedKeys(self)
+
+
+class ListedKeys(JsArray):
+    """The keys of a listing."""
+
+    def __init__(self, listing: Listing) -> None:
+        super().__init__(listing["keys"])
+        self._listing = listing
+
+    def __call__(self) -> KeysView[str]:
+        """The names of what a listing consists of."""
+        return dict.keys(self._listing)
 
 
 class KVNamespace(JsProxy):
@@ -128,9 +149,9 @@ class KVNamespace(JsProxy):
         def listing(found: tuple[Key, ...]) -> JsDict:
             keys = JsArray(_listed(key) for key in found[:limit])
             if len(found) <= limit:
-                return JsDict(keys=keys, list_complete=True, cacheStatus=None)
+                return Listing(keys=keys, list_complete=True, cacheStatus=None)
             cursor = urlsafe_b64encode(found[limit - 1].name).decode()
-            return JsDict(keys=keys, list_complete=False, cursor=cursor, cacheStatus=None)
+            return Listing(keys=keys, list_complete=False, cursor=cursor, cacheStatus=None)
 
         # One more than asked for tells whether there are more.
         return self._ask("GET", lambda store: store.list(prefix, after, limit + 1), listing)

@@ -17,6 +17,7 @@ import importlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.machinery import PathFinder
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Final, Protocol
@@ -215,10 +216,16 @@ class _First:
 
 
 def provided(config: WranglerConfig, shims: Mapping[str, ModuleType]) -> Mapping[str, ModuleType]:
-    """The modules only Workers have; a file beside the main module comes before some of them."""
+    """The modules only Workers have, without those that others of their names come before.
+
+    These are files beside the main module, and a package `cloudflare` that is installed.
+    """
     source = config.entry.parent
-    own = {name for name in REPLACEABLE if (source / f"{name}.py").is_file()}
-    return {name: module for name, module in shims.items() if name not in own}
+    others = {name for name in REPLACEABLE if (source / f"{name}.py").is_file()}
+    directories = [str(directory) for directory in own_directories(config)]
+    if PathFinder.find_spec("cloudflare", [*directories, *sys.path]) is not None:
+        others |= {"cloudflare", "cloudflare.workers"}
+    return {name: module for name, module in shims.items() if name not in others}
 
 
 def own_directories(config: WranglerConfig) -> tuple[Path, ...]:

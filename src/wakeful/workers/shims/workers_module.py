@@ -99,6 +99,8 @@ def shim_modules(environment: Environment) -> dict[str, ModuleType]:
         "workers.rpc": rpc,
         "workers.entrypoints": bases,
         "workers.htmlrewriter": rewriter,
+        "cloudflare": _module("cloudflare", workers=workers),
+        "cloudflare.workers": workers,  # as it was called at first
         "asgi": asgi,
         "wsgi": wsgi,
         "js": js_module(environment),
