@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import ClassVar
 
 import pytest
 import structlog
@@ -18,6 +19,8 @@ from wakeful import (
     AlarmInfo,
     Config,
     ConfigError,
+    DurabilityConfig,
+    DurabilityFacet,
     DurableObject,
     InvalidArguments,
     Runtime,
@@ -35,9 +38,11 @@ SECOND = 1_000_000_000
 class Reminder(DurableObject):
     """Notes what its alarms saw."""
 
+    facets = (DurabilityFacet(DurabilityConfig(state_bytes_max=1_000_000)),)
     fired: list[tuple[int, int]] = []
     failures: int = 0
     exits: bool = False
+    too_much: bool = False
     again: int = 0
     changes_mind: bool = False
 
@@ -49,6 +54,8 @@ class Reminder(DurableObject):
             assert self.ctx.alarm.get() is None
         if self.exits:
             sys.exit("not this time")
+        if self.too_much:
+            await self.ctx.storage.put("k", bytes(2_000_000))
         if self.failures > 0:
             raise ValueError("not this time")
         self.fired.append((self.ctx.now_ns() - info.scheduled_ns, info.retries))
@@ -68,6 +75,9 @@ class Reminder(DurableObject):
 
     async def exit(self, exits: bool) -> None:
         self.exits = exits
+
+    async def overdo(self) -> None:
+        self.too_much = True
 
     async def repeat(self, times: int) -> None:
         self.again = times
@@ -121,6 +131,26 @@ class Impatient(DurableObject):
         return self.rung
 
 
+class Waker(DurableObject):
+    """May be unable to wake."""
+
+    rung: int = 0
+    broken: ClassVar[bool] = False
+
+    async def on_activate(self) -> None:
+        if self.broken:
+            raise ValueError("not now")
+
+    async def start(self) -> None:
+        self.ctx.alarm.set(timedelta(seconds=1))
+
+    async def alarm(self) -> None:
+        self.rung += 1
+
+    async def get(self) -> int:
+        return self.rung
+
+
 class CountingStore(MemoryStore):
     """Counts how often it is asked who is due, and may not know."""
 
@@ -144,7 +174,7 @@ def run(*works: Work, disk: MemoryDisk | None = None, idle: float = 1.0) -> None
         for work in works:
             runtime = Runtime(
                 CountingStore(disk),
-                [Reminder, Impatient],
+                [Reminder, Impatient, Waker],
                 clock=VirtualClock(loop),
                 config=Config(idle_seconds=idle),
                 random=Random(1),
@@ -309,6 +339,36 @@ def test_a_handler_that_always_fails_is_given_up_after_seven_runs() -> None:
         assert await reminder.due() is None
 
     run(work)
+
+
+def test_a_handler_that_keeps_too_much_is_given_up_like_one_that_raises() -> None:
+    async def work(rt: Runtime) -> None:
+        reminder = rt.get(Reminder, "r")
+        await reminder.overdo()
+        await reminder.at(1)
+        await asyncio.sleep(500)
+        assert rt.host.alarms.fired == 7
+        assert await reminder.due() is None
+
+    run(work)
+
+
+def test_alarms_of_actors_that_cannot_wake_are_looked_for_together() -> None:
+    async def before(rt: Runtime) -> None:
+        await asyncio.gather(*(rt.get(Waker, f"w{n}").start() for n in range(300)))
+
+    async def after(rt: Runtime) -> None:
+        Waker.broken = True
+        store = rt.host.store
+        assert isinstance(store, CountingStore)
+        await asyncio.sleep(10 + 1)
+        looked = store.looks
+        assert looked < 30
+        Waker.broken = False
+        await asyncio.sleep(5)
+        assert [await rt.get(Waker, f"w{n}").get() for n in range(300)] == [1] * 300
+
+    run(before, after)
 
 
 def test_a_retry_survives_a_restart() -> None:

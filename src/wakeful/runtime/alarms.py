@@ -20,7 +20,13 @@ from typing import TYPE_CHECKING, Final, cast
 from wakeful.actor import AlarmInfo
 from wakeful.actor_type import ActorType, MethodPlan
 from wakeful.core.alarms import AlarmCell, AlarmRun
-from wakeful.errors import ConfigError, InvalidArguments, StorageError, WakefulError
+from wakeful.errors import (
+    ConfigError,
+    InvalidArguments,
+    LimitExceeded,
+    StorageError,
+    WakefulError,
+)
 from wakeful.ids import ActorId
 from wakeful.log import logger
 from wakeful.ports import ALARM_KEY, Clock, Store
@@ -34,6 +40,7 @@ RUNNING_MAX: Final = 256
 WAITING_MAX: Final = 1024  # found due and kept: looking costs the store more than a few ids
 EVER_NS: Final = 2**63 - 2
 LOOK_AGAIN_SECONDS: Final = 2.0  # after the store, or an actor, could not be reached
+TOGETHER_NS: Final = 100_000_000  # for others that could not be put off at about the same time
 SLEEP_SECONDS_MIN: Final = 0.001  # timers and clocks need not agree on less
 SLEEP_SECONDS_MAX: Final = 3600.0  # the wall clock may be set: look again at least this often
 
@@ -284,7 +291,7 @@ class Alarms:
 
     def _look_again(self, actor: ActorId) -> None:
         self._passed_over.discard(actor)
-        self.check()
+        self.note(self._clock.now_ns() + TOGETHER_NS)
 
     async def _handled(self, instance: Actor) -> int | None:
         """The turn of an alarm: run the handler, and let the alarm go with its success.
@@ -382,6 +389,8 @@ def _cell(activation: Activation) -> bytes | None:
 
 def _passing(error: WakefulError) -> bool:
     """Whether a failure is not the handler's own doing."""
+    if isinstance(error, LimitExceeded):
+        return False
     return isinstance(error, StorageError) or error.http == 503
 
 
