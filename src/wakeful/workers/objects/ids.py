@@ -15,7 +15,8 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Final
 
-from wakeful.workers.proxies import JsException, JsProxy, JsTypeError
+from wakeful.workers.objects.options import wrong
+from wakeful.workers.proxies import JsDict, JsException, JsProxy, JsTypeError
 from wakeful.workers.values import js_string, raw_utf8, stored_text, utf8
 
 HALF_BYTES: Final = 16
@@ -39,18 +40,19 @@ class DurableObjectId(JsProxy):
         self.name = name
         self.jurisdiction: str | None = None
 
-    def toString(self) -> str:
+    def toString(self, *_: object) -> str:
         """64 lower-case hex digits; `idFromString` takes them back."""
         return self._hex
 
-    def equals(self, other: object) -> bool:
+    def equals(self, other: object = None, *_: object) -> bool:
         """Is it the same object?"""
         if not isinstance(other, DurableObjectId):
-            raise JsTypeError(
-                "Failed to execute 'equals' on 'DurableObjectId': parameter 1 is not of type "
-                "'DurableObjectId'."
-            )
+            raise wrong("DurableObjectId", "equals", "DurableObjectId")
         return self._hex == other._hex
+
+    def toJSON(self, *_: object) -> JsDict:
+        """What JSON shows of it: the name, if there is one."""
+        return JsDict() if self.name is None else JsDict(name=self.name)
 
     def seen_inside(self) -> DurableObjectId:
         """The id as `ctx.id` has it: long names are not carried along."""

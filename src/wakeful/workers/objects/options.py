@@ -1,4 +1,4 @@
-"""Options of storage calls: the object that comes last, or arguments by name.
+"""Arguments of calls of storage and namespaces, and options: an object at the end, or by name.
 
 Source: workerd's conversions of JavaScript values, and its texts.
 """
@@ -6,14 +6,17 @@ Source: workerd's conversions of JavaScript values, and its texts.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from wakeful.workers.proxies import JsTypeError, options_of
-from wakeful.workers.values import SAFE_INT_MAX, milliseconds
+from wakeful.workers.values import SAFE_INT_MAX, js_string, milliseconds
 
 PLACES: Final[Mapping[str, tuple[int, str]]] = {
+    "newUniqueId": (1, "NewUniqueIdOptions"),
+    "getByName": (2, "GetDurableObjectOptions"),
     "get": (2, "GetOptions"),
     "put": (3, "PutOptions"),
     "delete": (2, "PutOptions"),
@@ -25,7 +28,30 @@ PLACES: Final[Mapping[str, tuple[int, str]]] = {
 }
 INT32: Final = 2**31
 ALARM_MS_MAX: Final = (2**63 - 1) // 1_000_000  # what 64 bits of nanoseconds hold
-NO_DATE: Final = "Failed to execute 'setAlarm' on '{on}': parameter 1 is not of type 'date'."
+NAMESPACE: Final = "DurableObjectNamespace"
+_RADIX: Final = re.compile(r"0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+")
+_DECIMAL: Final = re.compile(r"[+-]?(?:Infinity|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)", re.ASCII)
+
+
+class Missing:
+    """No argument, where None is one."""
+
+
+MISSING: Final = Missing()
+
+
+def wrong(on: str, call: str, kind: str, position: int = 1) -> JsTypeError:
+    """The error for an argument that is missing, or of another type.
+
+    Args:
+        on: the class of what is called.
+        call: the method.
+        kind: what it should be.
+        position: which argument.
+    """
+    return JsTypeError(
+        f"Failed to execute '{call}' on '{on}': parameter {position} is not of type '{kind}'."
+    )
 
 
 def options(on: str, call: str, given: object, named: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,10 +67,9 @@ def options(on: str, call: str, given: object, named: Mapping[str, Any]) -> dict
         JsTypeError: they are no object.
     """
     if given is not None and isinstance(given, bool | int | float | str | bytes):
-        position, kind = PLACES[call]
-        raise JsTypeError(
-            f"Failed to execute '{call}' on '{on}': parameter {position} is not of type '{kind}'."
-        )
+        of_stub = on == NAMESPACE and call == "get"
+        position, kind = PLACES["getByName" if of_stub else call]
+        raise wrong(on, call, kind, position)
     return options_of(given, named.items())
 
 
@@ -55,13 +80,20 @@ def alarm_time(on: str, when: object) -> int:
         JsTypeError: it is no time, or too late a one.
     """
     if isinstance(when, bool) or not isinstance(when, int | float | datetime):
-        raise JsTypeError(NO_DATE.format(on=on))
+        raise wrong(on, "setAlarm", "date")
     if isinstance(when, int) and abs(when) > SAFE_INT_MAX:
-        raise JsTypeError(NO_DATE.format(on=on))
+        raise wrong(on, "setAlarm", "date")
     ms = milliseconds(when)
     if ms > ALARM_MS_MAX:
         raise JsTypeError("This API doesn't support dates after 2189.")
+    if ms < -ALARM_MS_MAX:
+        raise JsTypeError("This API doesn't support dates before 1687.")
     return math.floor(ms)
+
+
+def truth(value: object) -> bool:
+    """Whether JavaScript takes a value for true: any object is."""
+    return isinstance(value, list | dict | bytes) or bool(value)
 
 
 def int32(value: object) -> int:
@@ -70,14 +102,21 @@ def int32(value: object) -> int:
     Raises:
         JsTypeError: it is out of range.
     """
-    try:
-        number = float(value or 0) if isinstance(value, int | float | str | None) else math.nan
-    except ValueError:
-        number = math.nan
-    if math.isnan(number):
+    number = value if isinstance(value, int | float) else _number(value)
+    if not math.isfinite(number):
         return 0
     if not -INT32 <= number < INT32:
         raise JsTypeError(
             f"Value out of range. Must be between {-INT32} and {INT32 - 1} (inclusive)."
         )
     return int(number)
+
+
+def _number(value: object) -> float:
+    """What JavaScript's Number() makes of what is none."""
+    text = js_string(value).strip()
+    if _RADIX.fullmatch(text):
+        return float(int(text, 0))
+    if _DECIMAL.fullmatch(text):
+        return float(text)
+    return math.nan if text else 0.0

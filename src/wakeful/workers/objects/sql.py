@@ -20,6 +20,7 @@ from weakref import WeakSet
 from wakeful.errors import SqlError, WakefulError
 from wakeful.ports import SqlCursor, SqlRow, SqlValue
 from wakeful.runtime.gated import Gated
+from wakeful.workers.objects.options import MISSING, wrong
 from wakeful.workers.proxies import JsArray, JsBytes, JsDict, JsException, JsProxy, JsTypeError
 from wakeful.workers.values import SAFE_INT_MAX, js_string, stored_text
 
@@ -58,13 +59,15 @@ class SqlStorage(JsProxy):
         size: Any = self._gated.database.face.database_size
         return int(size)
 
-    def exec(self, query: object, *bindings: object) -> Cursor:
+    def exec(self, query: object = MISSING, *bindings: object) -> Cursor:
         """Run statements; the last one gets the bindings and gives the rows.
 
         Raises:
             JsException: SQLite refuses.
-            JsTypeError: a binding has no value in SQL.
+            JsTypeError: there is no text, or a binding has no value in SQL.
         """
+        if query is MISSING:
+            raise wrong(self.js_name, "exec", "String")
         self._gated.activation.check_here()
         values = tuple([_bound(value) for value in bindings])
         found = _in_js_words(lambda: self._gated.database.execute(_text(query), values))
@@ -110,16 +113,16 @@ class Cursor(JsProxy):
         while (row := self._next()) is not None:
             yield self._made(row)
 
-    def next(self) -> JsDict:
+    def next(self, *_: object) -> JsDict:
         """The next row as `value`; `done` is True where there is none."""
         row = self._next()
         return JsDict(done=row is None, value=None if row is None else self._made(row))
 
-    def toArray(self) -> JsArray:
+    def toArray(self, *_: object) -> JsArray:
         """All rows that are left."""
         return JsArray(self)
 
-    def one(self) -> JsDict:
+    def one(self, *_: object) -> JsDict:
         """The one row.
 
         Raises:
@@ -136,7 +139,7 @@ class Cursor(JsProxy):
             )
         return self._made(row)
 
-    def raw(self) -> RawRows:
+    def raw(self, *_: object) -> RawRows:
         """The rows as arrays, from the same place."""
         return RawRows(self._next)
 
@@ -166,13 +169,13 @@ class RawRows(JsProxy):
         while (row := self._take()) is not None:
             yield JsArray(map(seen, row))
 
-    def next(self) -> JsDict:
+    def next(self, *_: object) -> JsDict:
         """The next row as `value`; `done` is True where there is none."""
         row = self._take()
         value = None if row is None else JsArray(map(seen, row))
         return JsDict(done=row is None, value=value)
 
-    def toArray(self) -> JsArray:
+    def toArray(self, *_: object) -> JsArray:
         """All rows that are left."""
         return JsArray(self)
 

@@ -12,28 +12,26 @@ Source:  Cloudflare docs on the storage API; workerd actor-state.c++.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
-from typing import Any, Final, Generic, NoReturn, TypeVar
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from typing import Any, Final, Generic, NoReturn, ParamSpec, TypeVar
 
 import msgspec
 
-from wakeful.ports import KV_PREFIX
 from wakeful.runtime.alarms import EVER_NS, can_have_alarm
 from wakeful.runtime.gated import Gated
-from wakeful.workers import strict
 from wakeful.workers.objects import stored
-from wakeful.workers.objects.options import alarm_time, int32
+from wakeful.workers.objects.cells import Cells, Span, text
+from wakeful.workers.objects.options import MISSING, alarm_time, truth, wrong
 from wakeful.workers.objects.options import options as options_for
 from wakeful.workers.objects.sql import SqlStorage
+from wakeful.workers.objects.sync_values import SyncKeyValues
 from wakeful.workers.objects.transactions import Savepoint, Transaction, run_transaction
-from wakeful.workers.proxies import JsArray, JsDict, JsException, JsProxy, JsTypeError, options_of
+from wakeful.workers.proxies import JsDict, JsException, JsProxy, JsTypeError
 from wakeful.workers.strict import Strict
-from wakeful.workers.values import copied, js_string, stored_text
 
 V = TypeVar("V")
+P = ParamSpec("P")
 
-VALUE_BYTES_MAX: Final = 2 * 1024 * 1024  # key and value, as Cloudflare has it
-LIST_OPTIONS: Final = ("start", "startAfter", "end", "prefix", "reverse", "limit")
 PUT_FORMS: Final = (
     "put() may only be called with a single key-value pair and optional options as "
     "put(key, value, options) or with multiple key-value pairs and optional options as "
@@ -76,120 +74,6 @@ class Promise(Generic[V]):
         return self._value
 
 
-class Missing:
-    """No argument, where None is one."""
-
-
-MISSING: Final = Missing()
-
-
-class Cells:
-    """The keys and values of one object, by JavaScript's rules.
-
-    Args:
-        gated: whose.
-        limited: they keep to the limits of Cloudflare's key-value storage.
-    """
-
-    __slots__ = ("gated", "limited")
-
-    def __init__(self, gated: Gated, *, limited: bool = False) -> None:
-        self.gated = gated
-        self.limited = limited
-
-    def check(self, keys: Iterable[object]) -> None:
-        """Refuse keys that are too many at once or too long, where there are such limits.
-
-        Raises:
-            JsRangeError: says what is allowed.
-        """
-        if self.limited:
-            strict.check_keys([text(key) for key in keys])
-
-    def get(self, key: object) -> Any:
-        """The value, a copy; None if there is none."""
-        activation = self.gated.activation
-        activation.check_here()
-        cell = activation.buffer.get(KV_PREFIX + text(key)) if activation.buffer else None
-        return None if cell is None else stored.unpack(cell)
-
-    def __contains__(self, key: str) -> bool:
-        buffer = self.gated.activation.buffer
-        return buffer is not None and buffer.get(KV_PREFIX + key) is not None
-
-    def put(self, pairs: Iterable[tuple[object, object]], *, confirmed: bool = True) -> None:
-        """Set values, all of them or none.
-
-        Raises:
-            DataCloneError, TypeError: a value cannot be stored.
-            JsRangeError: they are too many or too large, where there are such limits.
-        """
-        activation = self.gated.activation
-        activation.check_here()
-        if self.limited:
-            given = {text(key): copied(value) for key, value in pairs}
-            strict.check_pairs(given)
-            pairs = given.items()
-        cells = [(KV_PREFIX + text(key), stored.pack(value)) for key, value in pairs]
-        for key, data in cells:
-            if len(key) + len(data) > VALUE_BYTES_MAX:
-                raise JsException("string or blob too big: SQLITE_TOOBIG")
-        for key, data in cells:
-            activation.writes().put(key, data)
-        self.gated.touch(confirmed=confirmed)
-
-    def delete(self, keys: Iterable[object], *, confirmed: bool = True) -> int:
-        """Remove values; how many there were."""
-        activation = self.gated.activation
-        activation.check_here()
-        buffer = activation.writes()
-        count = sum(buffer.delete(KV_PREFIX + text(key)) for key in keys)
-        self.gated.touch(confirmed=confirmed)
-        return count
-
-    def list(self, options: Mapping[str, Any]) -> dict[str, bytes]:
-        """Packed values by key, in the order of the keys' UTF-8 bytes.
-
-        Raises:
-            JsTypeError: options contradict each other.
-        """
-        start, after, end = (options.get(name) for name in ("start", "startAfter", "end"))
-        limit = None if (given := options.get("limit")) is None else int32(given)
-        if start is not None and after is not None:
-            raise JsTypeError("list() cannot be called with both start and startAfter values.")
-        if limit is not None and limit <= 0:
-            raise JsTypeError("List limit must be positive.")
-        activation = self.gated.activation
-        activation.check_here()
-        if activation.buffer is None:
-            return {}
-        prefix = KV_PREFIX + ("" if (given := options.get("prefix")) is None else text(given))
-        low = b"" if start is None else text(start).encode()
-        above = None if after is None else text(after).encode()
-        high = None if end is None else text(end).encode()
-        cells = activation.buffer.cells
-        keys = [cell[len(KV_PREFIX) :] for cell in cells if cell.startswith(prefix)]
-        found = [
-            (encoded, key)
-            for encoded, key in ((key.encode(), key) for key in keys)
-            if encoded >= low
-            and (above is None or encoded > above)
-            and (high is None or encoded < high)
-        ]
-        found.sort(reverse=bool(options.get("reverse")))
-        chosen = found if limit is None else found[:limit]
-        return {key: cells[KV_PREFIX + key] for _, key in chosen}
-
-    def clear(self, *, confirmed: bool = True) -> None:
-        """Remove all values."""
-        activation = self.gated.activation
-        activation.check_here()
-        buffer = activation.writes()
-        for key in [cell for cell in buffer.cells if cell.startswith(KV_PREFIX)]:
-            buffer.delete(key)
-        self.gated.touch(confirmed=confirmed)
-
-
 class KeyValues(JsProxy):
     """What `ctx.storage` and a transaction have in common; options come last and may be named."""
 
@@ -205,10 +89,14 @@ class KeyValues(JsProxy):
 
     def _confirmed(self, operation: str, given: object, named: Mapping[str, Any]) -> bool:
         """Whether what leaves the object waits for a write."""
-        return not self._check(operation, given, named).get("allowUnconfirmed", False)
+        return not truth(self._check(operation, given, named).get("allowUnconfirmed"))
 
-    def get(self, key: object, options: object = None, **named: Any) -> Promise[Any]:
+    def get(
+        self, key: object = MISSING, options: object = None, *_: object, **named: Any
+    ) -> Promise[Any]:
         """The value of a key, or the values of a list of keys by key, in order."""
+        if key is MISSING:
+            raise wrong(self.js_name, "get", "string or Array")
         self._check("get", options, named)
         if isinstance(key, list | tuple | set):
             self._cells.check(key)
@@ -220,16 +108,23 @@ class KeyValues(JsProxy):
         return Promise(self._cells.get(key))
 
     def put(
-        self, key: object, value: object = MISSING, options: object = None, **named: Any
+        self,
+        key: object = MISSING,
+        value: object = MISSING,
+        options: object = None,
+        *_: object,
+        **named: Any,
     ) -> Promise[None]:
         """Set a value, or all values of a dict.
 
         Raises:
-            JsTypeError: no value was given.
+            JsTypeError: no key or no value was given.
             DataCloneError, TypeError: a value cannot be stored; nothing was.
         """
+        if key is MISSING:
+            raise wrong(self.js_name, "put", "string or object")
         if isinstance(key, dict):
-            if not isinstance(value, Missing | dict | None):
+            if isinstance(value, bool | int | float | str):
                 raise JsTypeError(PUT_FORMS)
             entries = None if value is MISSING else value
             self._cells.put(key.items(), confirmed=self._confirmed("put", entries, named))
@@ -239,8 +134,12 @@ class KeyValues(JsProxy):
             self._cells.put([(key, value)], confirmed=self._confirmed("put", options, named))
         return Promise(None)
 
-    def delete(self, key: object, options: object = None, **named: Any) -> Promise[Any]:
+    def delete(
+        self, key: object = MISSING, options: object = None, *_: object, **named: Any
+    ) -> Promise[Any]:
         """Remove a value: was there one? Or those of a list of keys: how many were there?"""
+        if key is MISSING:
+            raise wrong(self.js_name, "delete", "string or Array")
         confirmed = self._confirmed("delete", options, named)
         if isinstance(key, list | tuple | set):
             self._cells.check(key)
@@ -248,7 +147,7 @@ class KeyValues(JsProxy):
         self._cells.check([key])
         return Promise(self._cells.delete([key], confirmed=confirmed) == 1)
 
-    def list(self, options: object = None, **named: Any) -> Promise[JsDict]:
+    def list(self, options: object = None, *_: object, **named: Any) -> Promise[JsDict]:
         """Values by key, in the order of the keys' UTF-8 bytes.
 
         Args:
@@ -256,10 +155,13 @@ class KeyValues(JsProxy):
                 `limit`; also by name.
             **named: the same.
         """
-        found = self._cells.list(self._check("list", options, named))
+        span = Span(self._check("list", options, named))
+        found = self._cells.within(span)
         return Promise(JsDict((key, stored.unpack(cell)) for key, cell in found.items()))
 
-    def setAlarm(self, when: object, options: object = None, **named: Any) -> Promise[None]:
+    def setAlarm(
+        self, when: object = MISSING, options: object = None, *_: object, **named: Any
+    ) -> Promise[None]:
         """Let `alarm()` be called at a time, in place of the one that was set; a past one is now.
 
         Raises:
@@ -277,13 +179,13 @@ class KeyValues(JsProxy):
         gated.touch(confirmed=confirmed)
         return Promise(None)
 
-    def getAlarm(self, options: object = None, **named: Any) -> Promise[int | None]:
+    def getAlarm(self, options: object = None, *_: object, **named: Any) -> Promise[int | None]:
         """When `alarm()` will be called, in milliseconds since 1970; None while it runs."""
         self._check("getAlarm", options, named)
         due_ns = self._cells.gated.alarm.get()
         return Promise(None if due_ns is None else due_ns // MS_NS)
 
-    def deleteAlarm(self, options: object = None, **named: Any) -> Promise[None]:
+    def deleteAlarm(self, options: object = None, *_: object, **named: Any) -> Promise[None]:
         """Take the alarm back; an `alarm()` that runs goes on, and is not called again."""
         confirmed = self._confirmed("deleteAlarm", options, named)
         self._cells.gated.alarm.delete()
@@ -343,7 +245,7 @@ class Storage(KeyValues):
             raise JsException(NO_SQL)
         return self._sql
 
-    def deleteAll(self, options: object = None, **named: Any) -> Promise[None]:
+    def deleteAll(self, options: object = None, *_: object, **named: Any) -> Promise[None]:
         """Remove everything the object has stored.
 
         Raises:
@@ -360,7 +262,7 @@ class Storage(KeyValues):
         self._cells.gated.wiped()
         return Promise(None)
 
-    async def sync(self) -> None:
+    async def sync(self, *_: object) -> None:
         """Return when everything written before is durable."""
         await self._cells.gated.sync()
 
@@ -374,19 +276,21 @@ class Storage(KeyValues):
 
     getBookmarkForTime = onNextSessionRestoreBookmark = getCurrentBookmark
 
-    def transaction(self, callback: Callable[[Any], object]) -> Awaitable[Any]:
+    def transaction(
+        self, callback: Callable[[Any], object] | None = None, *_: object, **__: object
+    ) -> Awaitable[Any]:
         """Call back with a transaction; what it writes is kept, or undone if it raises.
 
         Nothing else is delivered to the object meanwhile. What was written before stays.
         """
-        _check_function("transaction", callback)
+        callback = _function("transaction", callback)
         return run_transaction(
             self._cells.gated, callback, lambda state: TransactionFace(self._cells, state)
         )
 
-    def transactionSync(self, callback: Callable[[], V]) -> V:
+    def transactionSync(self, callback: Callable[[], V] | None = None, *_: object) -> V:
         """Call back; what it writes is undone if it raises."""
-        _check_function("transactionSync", callback)
+        callback = _function("transactionSync", callback)
         self._cells.gated.activation.check_here()
         savepoint = Savepoint(self._cells.gated)
         try:
@@ -407,7 +311,7 @@ class TransactionFace(KeyValues):
         super().__init__(cells)
         self._state = state
 
-    def rollback(self) -> None:
+    def rollback(self, *_: object) -> None:
         """Undo what the transaction has written; may be called again.
 
         Raises:
@@ -427,52 +331,7 @@ class TransactionFace(KeyValues):
         self._state.check(operation)
 
 
-class SyncKeyValues(JsProxy):
-    """`ctx.storage.kv`: the same keys and values, without anything to await."""
-
-    js_name = "SyncKvStorage"
-    __slots__ = ("_cells", "_listing")
-
-    def __init__(self, cells: Cells) -> None:
-        self._cells = cells
-        self._listing = 0
-
-    def get(self, key: object) -> Any:
-        """The value, a copy; None if there is none."""
-        return self._cells.get(key)
-
-    def put(self, key: object, value: object = None) -> None:
-        """Set a value."""
-        self._cells.put([(key, value)])
-
-    def delete(self, key: object) -> bool:
-        """Remove a value; was there one?"""
-        return self._cells.delete([key]) == 1
-
-    def list(self, options: object = None, **named: Any) -> Iterable[JsArray]:
-        """Keys with their values, one by one; a new listing ends this one."""
-        found = self._cells.list(options_of(options, named.items()))
-        self._listing += 1
-        return self._pairs(found, self._listing)
-
-    def _pairs(self, found: dict[str, bytes], listing: int) -> Generator[JsArray, None, None]:
-        for key, cell in found.items():
-            if listing != self._listing:
-                raise JsException(
-                    "kv.list() iterator was invalidated because a new call to kv.list() was "
-                    "started. Only one kv.list() iterator can exist at a time."
-                )
-            yield JsArray([key, stored.unpack(cell)])
-
-
-def text(key: object) -> str:
-    """A key as it is stored: JavaScript's String(key), as valid Unicode."""
-    return stored_text(js_string(key))
-
-
-def _check_function(call: str, callback: object) -> None:
+def _function(call: str, callback: Callable[P, V] | None) -> Callable[P, V]:
     if not callable(callback):
-        raise JsTypeError(
-            f"Failed to execute '{call}' on 'DurableObjectStorage': parameter 1 is not of type "
-            "'function'."
-        )
+        raise wrong(Storage.js_name, call, "function")
+    return callback
