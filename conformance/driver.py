@@ -6,6 +6,7 @@ their halves: such a function yields where the process ends.
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Callable, Generator
@@ -14,12 +15,13 @@ from functools import partial
 from typing import Any
 
 from conformance import talking
-from conformance.rows import Row
+from conformance.rows import HERE, Row
 from conformance.servers import Facts, Server
 
 Halves = Generator[None, None, Facts]
 POLL, PATIENCE = 0.03, 15.0  # seconds
 WORKERS = 24
+PROGRAMS = HERE / "worker" / "src" / "programs.json"
 
 whole: dict[str, Callable[[Server], Facts]] = dict(talking.several)
 halved: dict[str, tuple[int, Callable[[Server], Halves]]] = {}
@@ -222,6 +224,23 @@ def G19(server: Server) -> Facts:
     server.ask("object", "say", {"space": "RINGING", "name": "G19", "value": "event"})
     found = _until(partial(_rings, server, "G19"), lambda found: len(found["log"]) == 2)
     return [found["log"], len(found["rings"])]
+
+
+@several
+def G28(server: Server) -> Facts:
+    programs = json.loads(PROGRAMS.read_text())["alarms"]
+    with ThreadPoolExecutor(len(programs)) as pool:
+        return dict(pool.map(lambda name: (name, _planned(server, name, programs[name])), programs))
+
+
+def _planned(server: Server, name: str, program: dict[str, Any]) -> list[Facts]:
+    """What its alarm does, beside something else perhaps, and what there is when it is done."""
+    given = {"space": "PLANNED", "name": name}
+    first = server.ask("object", "planned", given)
+    time.sleep(0.15)
+    beside = server.ask("object", "beside", given)
+    time.sleep(program["seconds"])
+    return [first, beside, server.ask("object", "after", given)]
 
 
 # --- I: life ----------------------------------------------------------------------------------

@@ -62,8 +62,9 @@ def test_lists_name_rows_that_there_are() -> None:
 def test_both_sides_have_every_scenario() -> None:
     scripts = "".join(path.read_text() for path in (HERE / "workerd" / "src").glob("*.js"))
     python = "".join(path.read_text() for path in (HERE / "worker" / "src").glob("*.py"))
+    programs = json.loads((HERE / "worker" / "src" / "programs.json").read_text())["rows"]
     for row in ROWS:
-        if row.run != "driver":
+        if row.run != "driver" and row.id not in programs:
             assert f"async {row.id}(" in scripts, row
             assert f"async def {row.id}(" in python, row
 

@@ -9,6 +9,7 @@ import calls as calls
 import gates as gates
 import identity as identity
 import js
+import programs as programs
 import sockets
 import sql as sql
 import storage as storage
@@ -281,6 +282,11 @@ class Ringing(Base):
 
     async def notes(self):
         return self.log
+
+
+class Planned(Base):
+    async def alarm(self, info):
+        await programs.ring(self, info)
 
 
 class Old(Base):

@@ -2,6 +2,7 @@
 
 import re
 
+import js
 from facts import outcome, worker
 
 
@@ -155,6 +156,65 @@ async def A22(env, given, made):
     ):
         found.append(await outcome(call))
     return found
+
+
+@worker
+async def A23(env, given, made):
+    PROBE, OTHER = env.PROBE, env.OTHER
+    id = PROBE.idFromName("x")
+    hex = id.toString()
+    calls = [
+        *(lambda: id.toString(1) == hex, lambda: id.equals(), lambda: id.equals(None)),
+        *(lambda: id.equals(5), lambda: id.equals({}), lambda: id.equals(hex)),
+        *(lambda: id.equals(OTHER.idFromName("x")), lambda: id.equals(PROBE.idFromString(hex))),
+        *(lambda: f"{id}" == hex, lambda: js.JSON.stringify(id), lambda: PROBE.idFromName()),
+        lambda: PROBE.idFromName("x", 1, 2).name,
+        lambda: PROBE.idFromName([1, [2]]).name,
+        lambda: PROBE.idFromName("a" * 100_000).toString(),
+        *(lambda: PROBE.idFromString(), lambda: PROBE.idFromString("")),
+        lambda: PROBE.idFromString(id).name,
+        lambda: PROBE.idFromString(hex, 1).equals(id),
+        lambda: PROBE.idFromString([hex]).equals(id),
+        lambda: PROBE.idFromString(hex + "0"),
+        lambda: PROBE.idFromString(" " + hex[1:]),
+        lambda: PROBE.idFromString("0x" + hex[2:]),
+        *(lambda: PROBE.idFromString("é" * 64), lambda: PROBE.idFromString("f" * 64)),
+        *(lambda: PROBE.newUniqueId(None).name, lambda: PROBE.newUniqueId("eu")),
+        *(lambda: PROBE.newUniqueId(5), lambda: PROBE.newUniqueId([]).name),
+        lambda: PROBE.newUniqueId({"other": 1}).name,
+        lambda: PROBE.newUniqueId({"jurisdiction": None}).name,
+        lambda: PROBE.newUniqueId({"jurisdiction": ""}),
+        lambda: PROBE.newUniqueId({"jurisdiction": 5}),
+        *(lambda: PROBE.jurisdiction(""), lambda: PROBE.jurisdiction(5)),
+        lambda: PROBE.jurisdiction(None).idFromName("x").equals(id),
+    ]
+    return [await outcome(call) for call in calls]
+
+
+@worker
+async def A24(env, given, made):
+    PROBE, OTHER = env.PROBE, env.OTHER
+    id = PROBE.idFromName("A24")
+    calls = [
+        *(lambda: PROBE.get(), lambda: PROBE.get(None), lambda: PROBE.get(5)),
+        *(lambda: PROBE.get({}), lambda: PROBE.get([id]), lambda: PROBE.get(id, None).name),
+        *(lambda: PROBE.get(id, "x"), lambda: PROBE.get(id, 5), lambda: PROBE.get(id, {}).name),
+        *(lambda: PROBE.get(id, []).name, lambda: PROBE.get(id, {"locationHint": ""}).name),
+        lambda: PROBE.get(id, locationHint="wnam", routingMode=None).name,
+        lambda: PROBE.get(id, {"routingMode": ""}),
+        lambda: PROBE.get(id, {"routingMode": 5}),
+        *(lambda: PROBE.get(id, {}, 1).name, lambda: PROBE.getByName()),
+        *(lambda: PROBE.getByName(5).name, lambda: PROBE.getByName("").name),
+        lambda: PROBE.getByName("x", {"locationHint": "x"}).name,
+        lambda: PROBE.getByName("x", {"routingMode": "zzz"}),
+        *(lambda: PROBE.getByName("x", 5), lambda: PROBE.getByName("x", None, 1).id.name),
+        lambda: PROBE.get(OTHER.idFromName("x")).name,
+        lambda: PROBE.get(PROBE.newUniqueId()).name,
+        lambda: PROBE.get(OTHER.idFromName("A24")).add(1),
+        lambda: PROBE.get(PROBE.idFromString(id.toString())).add(1),
+        lambda: PROBE.get(id).add(1),
+    ]
+    return [await outcome(call) for call in calls]
 
 
 def units(text):

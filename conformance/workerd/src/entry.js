@@ -5,13 +5,14 @@ import * as alarms from "./alarms.js";
 import * as calls from "./calls.js";
 import { outcome, plain, wait } from "./facts.js";
 import * as gates from "./gates.js";
+import * as programs from "./programs.js";
 import * as identity from "./identity.js";
 import * as sockets from "./sockets.js";
 import * as sql from "./sql.js";
 import * as storage from "./storage.js";
 import * as transactions from "./transactions.js";
 
-const families = [identity, calls, gates, storage, transactions, sql, alarms, sockets];
+const families = [identity, calls, gates, storage, transactions, sql, alarms, sockets, programs];
 export { Mute, Talking } from "./sockets.js";
 const inWorker = Object.assign({}, ...families.map((family) => family.inWorker));
 const inObject = Object.assign({}, ...families.map((family) => family.inObject));
@@ -177,6 +178,10 @@ export class Ringing extends Base {
   }
   async note(value) { this.log.push(value); }
   async notes() { return this.log; }
+}
+
+export class Planned extends Base {
+  async alarm(info) { await programs.ring(this, info); }
 }
 
 export class Old extends Base {}

@@ -2,6 +2,12 @@
 
 import { outcome } from "./facts.js";
 
+async function outcomes(calls) {
+  const found = [];
+  for (const call of calls) found.push(await outcome(call));
+  return found;
+}
+
 const hex = (id) => /^[0-9a-f]{64}$/.test(id.toString());
 
 export const inWorker = {
@@ -88,6 +94,41 @@ export const inWorker = {
       found.push(await outcome(call));
     }
     return found;
+  },
+  async A23({ PROBE, OTHER }) {
+    const id = PROBE.idFromName("x"), hex = id.toString();
+    return await outcomes([
+      () => id.toString(1) === hex, () => id.equals(), () => id.equals(null), () => id.equals(5),
+      () => id.equals({}), () => id.equals(hex), () => id.equals(OTHER.idFromName("x")),
+      () => id.equals(PROBE.idFromString(hex)), () => `${id}` === hex, () => JSON.stringify(id),
+      () => PROBE.idFromName(), () => PROBE.idFromName("x", 1, 2).name, () => PROBE.idFromName([1, [2]]).name,
+      () => PROBE.idFromName("a".repeat(100_000)).toString(), () => PROBE.idFromString(),
+      () => PROBE.idFromString(""), () => PROBE.idFromString(id).name, () => PROBE.idFromString(hex, 1).equals(id),
+      () => PROBE.idFromString([hex]).equals(id), () => PROBE.idFromString(hex + "0"),
+      () => PROBE.idFromString(" " + hex.slice(1)), () => PROBE.idFromString("0x" + hex.slice(2)),
+      () => PROBE.idFromString("é".repeat(64)), () => PROBE.idFromString("f".repeat(64)),
+      () => PROBE.newUniqueId(null).name, () => PROBE.newUniqueId("eu"), () => PROBE.newUniqueId(5),
+      () => PROBE.newUniqueId([]).name, () => PROBE.newUniqueId({ other: 1 }).name,
+      () => PROBE.newUniqueId({ jurisdiction: null }).name, () => PROBE.newUniqueId({ jurisdiction: "" }),
+      () => PROBE.newUniqueId({ jurisdiction: 5 }), () => PROBE.jurisdiction(""), () => PROBE.jurisdiction(5),
+      () => PROBE.jurisdiction(null).idFromName("x").equals(id),
+    ]);
+  },
+  async A24({ PROBE, OTHER }) {
+    const id = PROBE.idFromName("A24");
+    return await outcomes([
+      () => PROBE.get(), () => PROBE.get(null), () => PROBE.get(5), () => PROBE.get({}), () => PROBE.get([id]),
+      () => PROBE.get(id, null).name, () => PROBE.get(id, "x"), () => PROBE.get(id, 5), () => PROBE.get(id, {}).name,
+      () => PROBE.get(id, []).name, () => PROBE.get(id, { locationHint: "" }).name,
+      () => PROBE.get(id, { locationHint: "wnam", routingMode: undefined }).name,
+      () => PROBE.get(id, { routingMode: "" }), () => PROBE.get(id, { routingMode: 5 }),
+      () => PROBE.get(id, {}, 1).name, () => PROBE.getByName(), () => PROBE.getByName(5).name,
+      () => PROBE.getByName("").name, () => PROBE.getByName("x", { locationHint: "x" }).name,
+      () => PROBE.getByName("x", { routingMode: "zzz" }), () => PROBE.getByName("x", 5),
+      () => PROBE.getByName("x", null, 1).id.name, () => PROBE.get(OTHER.idFromName("x")).name,
+      () => PROBE.get(PROBE.newUniqueId()).name, () => PROBE.get(OTHER.idFromName("A24")).add(1),
+      () => PROBE.get(PROBE.idFromString(id.toString())).add(1), () => PROBE.get(id).add(1),
+    ]);
   },
   async A21(env) {
     return [await outcome(() => env.PROBE.newUniqueId({ jurisdiction: "eu" })),
