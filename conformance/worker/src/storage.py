@@ -387,3 +387,23 @@ async def D43(self, given):
     await storage.put("\ud83d\ude00", 2)
     found = [list(await storage.list()), await storage.get("\ud800")]
     return [*found, await storage.get(["\ud800"]), await storage.get("😀")]
+
+
+@inside
+async def D48(self, given):
+    storage = self.ctx.storage
+    own, ring, deep = {"n": 1}, [1], []
+    own["self"] = own
+    own["list"] = [own, ring]
+    ring += [ring, {"ring": ring}]
+    for _ in range(3000):
+        deep = [deep]
+    await storage.put({"own": own, "ring": ring, "deep": deep})
+    storage.kv.put("kv", [own])
+    one, two, [three] = await storage.get("own"), await storage.get("ring"), storage.kv.get("kv")
+    inner, depth = await storage.get("deep"), 0
+    while inner:
+        inner, depth = inner[0], depth + 1
+    found = [one["self"] is one, one["list"][0] is one, one["n"]]
+    found += [one["list"][1][1] is one["list"][1], two[1] is two, two[2]["ring"] is two]
+    return [*found, three["self"] is three, depth]

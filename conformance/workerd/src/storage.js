@@ -247,4 +247,17 @@ export const inObject = {
     return [keys(await storage.list()), await storage.get("\ud800"),
       await storage.get(["\ud800"]), await storage.get("😀")];
   },
+  async D48({ ctx: { storage } }) {
+    const own = { n: 1 }, ring = [1], deep = Array.from({ length: 3000 }).reduce((inner) => [inner], []);
+    own.self = own;
+    own.list = [own, ring];
+    ring.push(ring, { ring });
+    await storage.put({ own, ring, deep });
+    storage.kv.put("kv", [own]);
+    const [one, two, [three]] = [await storage.get("own"), await storage.get("ring"), storage.kv.get("kv")];
+    let inner = await storage.get("deep"), depth = 0;
+    for (; inner.length; inner = inner[0]) depth += 1;
+    return [one.self === one, one.list[0] === one, one.n, one.list[1][1] === one.list[1], two[1] === two,
+      two[2].ring === two, three.self === three, depth];
+  },
 };

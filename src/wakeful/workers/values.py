@@ -31,6 +31,7 @@ from wakeful.workers.proxies import (
 SAFE_INT_MAX: Final = 2**53 - 1
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
+TOO_DEEP: Final = "The value is nested too deeply, or contains itself."
 _HALVES: Final = re.compile("[\ud800-\udfff]")
 EXACT: Final = frozenset({type(None), bool, int, str})
 
@@ -72,7 +73,7 @@ def _copy(value: object, export: Export | None) -> Any:
     try:
         return _copy_of(value, export)
     except RecursionError:
-        raise DataCloneError("The value is nested too deeply, or contains itself.") from None
+        raise DataCloneError(TOO_DEEP) from None
 
 
 def _copy_of(value: Any, export: Export | None) -> Any:
@@ -104,7 +105,7 @@ def _list(value: list[object], export: Export | None) -> JsArray:
 
 
 def _dict(value: Mapping[object, object], export: Export | None) -> JsDict:
-    return JsDict((_key(key), _copy_of(item, export)) for key, item in value.items())
+    return JsDict((member_name(key), _copy_of(item, export)) for key, item in value.items())
 
 
 def _set(value: set[object], export: Export | None) -> set[object]:
@@ -165,7 +166,12 @@ def _special(value: Any, export: Export | None) -> object:
     )
 
 
-def _key(key: object) -> str:
+def member_name(key: object) -> str:
+    """A key of a dict as the name that an object's member has.
+
+    Raises:
+        DataCloneError: it cannot be one.
+    """
     if type(key) is str:
         return key
     if key is None or isinstance(key, str | int | float):

@@ -2,7 +2,8 @@
 
 Values:  what `stored.unpack` gives. Bytes become an ArrayBuffer, naive datetimes are local time,
          ints beyond 2**53 BigInts.
-Errors:  TypeError for what JavaScript has no form for; RecursionError for what contains itself.
+         A dict, list or set that comes again is a reference.
+Errors:  TypeError for what JavaScript has no form for; RecursionError for what is too deep.
 Source:  V8, value-serializer.cc, version 15.
 """
 
@@ -31,14 +32,15 @@ def write(value: object) -> bytes:
 
     Raises:
         TypeError: JavaScript has no such value.
-        RecursionError: it contains itself.
+        RecursionError: it is nested too deeply.
     """
     out = bytearray(HEADER)
-    _write(out, value)
+    _write(out, value, {})
     return bytes(out)
 
 
-def _write(out: bytearray, value: object) -> None:
+def _write(out: bytearray, value: object, known: dict[int, int]) -> None:
+    """Write a value; `known` has the numbers of containers by id, and those of other objects."""
     match value:
         case None:
             out += b"0"
@@ -50,36 +52,51 @@ def _write(out: bytearray, value: object) -> None:
             out += b"N" + struct.pack("<d", value)
         case str():
             _text(out, value)
+        case bytes() | datetime() | Exception():
+            known[~len(known)] = len(known)
+            _alone(out, value)
+        case dict() | list() | set():
+            _container(out, value, known)
+        case _:
+            raise TypeError(f"JavaScript has no value for a {type(value).__name__}")
+
+
+def _alone(out: bytearray, value: bytes | datetime | Exception) -> None:
+    match value:
         case bytes():
             out += b"B" + _varint(len(value)) + value
         case datetime():
             out += b"D" + struct.pack("<d", milliseconds(value))
         case Exception():
             _error(out, value)
-        case dict() | list() | set():
-            _container(out, value)
-        case _:
-            raise TypeError(f"JavaScript has no value for a {type(value).__name__}")
 
 
-def _container(out: bytearray, value: dict[object, object] | list[object] | set[object]) -> None:
+def _container(
+    out: bytearray,
+    value: dict[object, object] | list[object] | set[object],
+    known: dict[int, int],
+) -> None:
+    if id(value) in known:
+        out += b"^" + _varint(known[id(value)])
+        return
+    known[id(value)] = len(known)
     count = _varint(len(value))
     match value:
         case dict():
             out += b"o"
             for key, member in value.items():
                 _text(out, js_string(key))
-                _write(out, member)
+                _write(out, member, known)
             out += b"{" + count
         case list():
             out += b"A" + count
             for item in value:
-                _write(out, item)
+                _write(out, item, known)
             out += b"$\0" + count
         case set():
             out += b"'"
             for item in value:
-                _write(out, item)
+                _write(out, item, known)
             out += b"," + count
 
 

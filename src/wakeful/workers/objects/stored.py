@@ -1,7 +1,8 @@
 """Values of a Worker's storage, to bytes and back.
 
 Shapes:  the codec's, of the value with JavaScript's names taken off; an error, which the codec has
-         not, is a tuple ("error", name, message): no value of a Worker is a tuple.
+         not, is a tuple ("error", name, message): no value of a Worker is a tuple. One that
+         contains itself, or is nested deeply, is ("graph", its parts).
 Errors:  what `values.copied` refuses; StorageCorrupt for damaged bytes.
 """
 
@@ -10,16 +11,24 @@ from __future__ import annotations
 from typing import Any, Final
 
 from wakeful import codec
-from wakeful.errors import StorageCorrupt
-from wakeful.workers.proxies import JsArray, JsBytes, JsDict, JsException
-from wakeful.workers.values import copied
+from wakeful.errors import StateInvalid, StorageCorrupt
+from wakeful.workers.objects.graphs import GRAPH, put_together, taken_apart
+from wakeful.workers.proxies import DataCloneError, JsArray, JsBytes, JsDict, JsException
+from wakeful.workers.values import TOO_DEEP, copied
 
 ERROR: Final = "error"
 
 
 def pack(value: object) -> bytes:
     """The stored form of a value."""
-    return codec.encode(_bare(copied(value)))
+    try:
+        return codec.encode(_bare(copied(value)))
+    except (RecursionError, StateInvalid):
+        pass
+    except DataCloneError as error:
+        if error.message != TOO_DEEP:
+            raise
+    return codec.encode((GRAPH, taken_apart(value, lambda leaf: _bare(copied(leaf)))))
 
 
 def unpack(data: bytes) -> Any:
@@ -56,14 +65,16 @@ def _dressed(value: Any) -> Any:
         case bytes():
             return JsBytes(value)
         case tuple():
-            return _error(value)
+            return _special(value)
         case _:
             return value
 
 
-def _error(parts: tuple[Any, ...]) -> Exception:
+def _special(parts: tuple[Any, ...]) -> Any:
     match parts:
         case ("error", str(), str() as message):
             return Exception(message)
+        case ("graph", list(members)) if members:
+            return put_together(members, _dressed)
         case _:
             raise StorageCorrupt("a stored value is none that a Worker could have stored")
