@@ -148,17 +148,18 @@ def run(main: Coroutine[object, object, None]) -> None:
         factory = asyncio.new_event_loop
     with asyncio.Runner(loop_factory=factory) as runner:
         loop = runner.get_loop()
-        task = loop.create_task(main)
-        while True:
-            try:
-                loop.run_until_complete(task)
-            except (SystemExit, KeyboardInterrupt) as error:
-                if task.done() or _from_keyboard(error):
-                    raise
-                logger().error("served code tried to end the process", exc_info=error)
-            else:
-                break
+        _run_to_its_end(loop, loop.create_task(main))
         _end_without_the_deaf(loop)
+
+
+def _run_to_its_end(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+    while True:
+        try:
+            return loop.run_until_complete(task)
+        except (SystemExit, KeyboardInterrupt) as error:
+            if task.done() or _from_keyboard(error):
+                raise
+            logger().error("served code tried to end the process", exc_info=error)
 
 
 def _end_without_the_deaf(loop: asyncio.AbstractEventLoop) -> None:

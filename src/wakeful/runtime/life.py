@@ -8,8 +8,8 @@ Invariants: concurrent first messages share one activation; a message that waits
 from __future__ import annotations
 
 import asyncio
-from asyncio import AbstractEventLoop, CancelledError, Future, Task
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from asyncio import AbstractEventLoop, CancelledError, Future
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -36,7 +36,8 @@ from wakeful.ports import Cells, Clock, Store
 from wakeful.runtime.activation import Activation, Envelope
 from wakeful.runtime.catalog import Catalog
 from wakeful.runtime.flush import Flusher
-from wakeful.runtime.turn import Turn, current
+from wakeful.runtime.hooks import Hooks
+from wakeful.runtime.turn import current
 
 MakeContext = Callable[[Activation], object]
 Deliver = Callable[[Activation], None]
@@ -86,7 +87,7 @@ class Life:
         self._config = config
         self._make_context = make_context
         self._deliver = deliver
-        self._tasks: dict[Activation, Task[None]] = {}
+        self._hooks = Hooks(loop, flusher, self.tell_watchers)
         self._spawned: dict[ActorId, tuple[object, ...]] = {}
 
     def find(self, actor_type: ActorType, actor: ActorId) -> Activation:
@@ -145,7 +146,7 @@ class Life:
             failure = _why(activation, error)
             self._lose(activation, failure)
             raise failure from failure.__cause__  # it may be the error itself
-        self._spawn(activation, self._wake_slowly(activation, cells, args))
+        self._hooks.start(activation, self._wake_slowly(activation, cells, args))
         return activation
 
     def retire(self, activation: Activation) -> None:
@@ -270,11 +271,11 @@ class Life:
         """Wait until all hooks have ended; False: one does not though its time is up."""
         try:
             async with asyncio.timeout(self._config.limits.activate_seconds + HOOK_GRACE_SECONDS):
-                while self._tasks:
+                while len(self._hooks):
                     await self.change()
         except TimeoutError:
             log = logger()
-            log.error("hooks do not end although they are cancelled", count=len(self._tasks))
+            log.error("hooks do not end although they are cancelled", count=len(self._hooks))
             return False
         return True
 
@@ -312,7 +313,7 @@ class Life:
             async with limit:
                 loaded = cells if isinstance(cells, dict) else await cells
                 self._fill(activation, loaded, args)
-                await self._hook(activation, "on_activate", activation.instance.on_activate())
+                await self._hooks.run(activation, "on_activate", activation.instance.on_activate())
             if activation.life.state is State.GONE:
                 return
             self._save(activation)
@@ -331,14 +332,16 @@ class Life:
         activation.life.retire()
         activation.refresh()
         if activation.type.on_deactivate:
-            self._spawn(activation, self._retire_slowly(activation))
+            self._hooks.start(activation, self._retire_slowly(activation))
         else:
             self._gone(activation)
 
     async def _retire_slowly(self, activation: Activation) -> None:
         try:
             async with asyncio.timeout(self._config.limits.activate_seconds):
-                await self._hook(activation, "on_deactivate", activation.instance.on_deactivate())
+                await self._hooks.run(
+                    activation, "on_deactivate", activation.instance.on_deactivate()
+                )
             if activation.life.state is State.GONE:
                 return
             self._save(activation)
@@ -351,23 +354,6 @@ class Life:
                     activation.undo()  # what it wanted to send must not leave either
         if activation.life.state is State.DEACTIVATING:
             self._gone(activation)
-
-    async def _hook(
-        self, activation: Activation, name: str, work: Coroutine[object, object, None]
-    ) -> None:
-        turn = Turn(self.flusher, activation, name)
-        before = current.get()
-        current.set(turn)
-        try:
-            await work
-        finally:
-            turn.ended = True
-            current.set(before)
-
-    def _cancel_hook(self, activation: Activation) -> None:
-        task = self._tasks.get(activation)
-        if task is not None and task is not asyncio.current_task(self._loop):
-            task.cancel()
 
     def _save(self, activation: Activation) -> None:
         if activation.durable and activation.save():
@@ -407,7 +393,7 @@ class Life:
             turn.interrupt(cause)
         for task in list(activation.background or ()):
             task.cancel()
-        self._cancel_hook(activation)
+        self._hooks.cancel(activation)
         self._tell_deactivated(activation)
         self.left(activation)
         first = activation.mailbox.peek() if activation.mailbox is not None else None
@@ -424,7 +410,7 @@ class Life:
         if activation.sql is not None:
             activation.sql.close()
         self.catalog.unwatch(activation)
-        self._cancel_hook(activation)
+        self._hooks.cancel(activation)
         self.unborn(activation)
         self._refuse(_drain(activation), failure)
         self._forget_when_settled(activation)
@@ -465,18 +451,6 @@ class Life:
             successor.queue(self._config.limits.mailbox).offer_urgent(envelope)
         successor.refresh()
         self._deliver(successor)
-
-    def _spawn(self, activation: Activation, work: Coroutine[object, object, None]) -> None:
-        task = self._loop.create_task(work)
-        self._tasks[activation] = task
-
-        def ended(task: Task[None]) -> None:
-            if self._tasks.get(activation) is task:
-                del self._tasks[activation]
-            work.close()  # in case it was cancelled before it began
-            self.tell_watchers()
-
-        task.add_done_callback(ended)
 
 
 def _nobody(activation: Activation) -> None:
