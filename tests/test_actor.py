@@ -8,7 +8,15 @@ from typing import Any, Generic, TypeVar
 import pytest
 from tests.runtime.world import runtime, virtual
 
-from wakeful import Actor, ActorBehavior, ConfigError, DurableObject, interleave, readonly
+from wakeful import (
+    Actor,
+    ActorBehavior,
+    ConfigError,
+    DurableObject,
+    RateLimit,
+    interleave,
+    readonly,
+)
 
 
 def define(**members: Any) -> type[Actor]:
@@ -37,10 +45,14 @@ async def generator(self: object) -> AsyncIterator[int]:
         ({"migrate": plain}, r"Bad\.migrate must be a classmethod"),
         ({"ctx": plain}, r"Bad\.ctx belongs to the framework"),
         ({"facets": plain}, r"Bad\.facets belongs to the framework"),
+        (
+            {"facets": RateLimit(1)},
+            r"Bad\.facets is a RateLimit, not a tuple: .*\(RateLimit\(...\),\)",
+        ),
         ({"schema_version": plain}, r"Bad\.schema_version belongs to the framework"),
     ],
 )
-def test_method_that_cannot_be_called_is_refused(members: dict[str, Any], message: str) -> None:
+def test_member_that_cannot_be_used_is_refused(members: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         define(**members)
 

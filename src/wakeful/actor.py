@@ -335,6 +335,12 @@ class Actor:
             if base is not object and "__wakeful_base__" not in vars(base):
                 for name, member in vars(base).items():
                     _check_member(cls, name, member)
+        given: object = cls.facets
+        if not isinstance(given, tuple | list):
+            what = type(given).__name__
+            raise ConfigError(
+                f"{cls.__name__}.facets is a {what}, not a tuple: write `facets = ({what}(...),)`"
+            )
 
     async def on_activate(self) -> None:
         """Called when the actor has woken, before its first message."""
