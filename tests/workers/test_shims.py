@@ -175,7 +175,7 @@ def test_dates(js: Any) -> None:
     assert js.Date.new(moment).getTime() == 1_767_225_600_000
     assert type(copied(now)) is datetime
     assert now.constructor.name == "Date"
-    with pytest.raises(JsException, match="Invalid Date"):
+    with pytest.raises(JsException, match="Invalid time value"):
         js.Date.new("soon")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
+import re
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -24,6 +25,13 @@ from wakeful.workers.values import js_string, utf8
 
 URI_PART: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()"
 URI: Final = URI_PART + b";/?:@&=+$,#"
+NO_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
+NO_URI: Final = "URI malformed"
+NO_BASE64: Final = (
+    "atob() called with invalid base64-encoded data. (Only whitespace, '+', '/', alphanumeric "
+    "ASCII, and up to two terminal '=' signs when the input data length is divisible by 4 are "
+    "allowed.)"
+)
 STREAMED: Final = {"utf-8": "utf-8", "utf8": "utf-8", "utf-16": "utf-16-le", "latin1": "cp1252"}
 
 
@@ -96,7 +104,7 @@ def atob(text: object) -> str:
         padded = packed + "=" * (-len(packed) % 4)
         return base64.b64decode(padded, validate=True).decode("latin-1")
     except (binascii.Error, ValueError):
-        raise JsException("atob() called with invalid base64-encoded data.", CHARACTER) from None
+        raise JsException(NO_BASE64, CHARACTER) from None
 
 
 def btoa(text: object) -> str:
@@ -116,12 +124,20 @@ CHARACTER: Final = "InvalidCharacterError"
 
 
 def encode_uri_component(value: object) -> str:
-    """`encodeURIComponent`: text as a part of a URL."""
+    """`encodeURIComponent`: text as a part of a URL.
+
+    Raises:
+        JsURIError: there is half a surrogate pair in it.
+    """
     return _encoded(value, URI_PART)
 
 
 def encode_uri(value: object) -> str:
-    """`encodeURI`: text as a URL."""
+    """`encodeURI`: text as a URL.
+
+    Raises:
+        JsURIError: there is half a surrogate pair in it.
+    """
     return _encoded(value, URI)
 
 
@@ -131,11 +147,19 @@ def decode_uri_component(value: object) -> str:
     Raises:
         JsURIError: it stands for none.
     """
+    text = js_string(value)
     try:
-        return unquote_to_bytes(js_string(value)).decode()
+        if NO_ESCAPE.search(text):
+            raise JsURIError(NO_URI)
+        return unquote_to_bytes(text).decode()
     except UnicodeDecodeError:
-        raise JsURIError("URI malformed") from None
+        raise JsURIError(NO_URI) from None
 
 
 def _encoded(value: object, kept: bytes) -> str:
-    return "".join(chr(b) if b in kept else f"%{b:02X}" for b in utf8(js_string(value)))
+    try:
+        pairs = js_string(value).encode("utf-16-le", "surrogatepass")
+        data = pairs.decode("utf-16-le").encode()
+    except UnicodeDecodeError:
+        raise JsURIError(NO_URI) from None
+    return "".join(chr(b) if b in kept else f"%{b:02X}" for b in data)

@@ -17,6 +17,7 @@ from wakeful.workers.proxies import JsArray, JsBytes, JsDict, JsException, JsPro
 from wakeful.workers.values import js_string
 
 HASHES: Final = {"SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
+DIGESTS: Final = {**HASHES, "MD5": "md5"}
 KEYS: Final = frozenset({"HMAC", "PBKDF2", "HKDF"})
 RANDOM_BYTES_MAX: Final = 65536
 NOT_PROVIDED: Final = (
@@ -68,8 +69,16 @@ class SubtleCrypto(JsProxy):
         self._random_bytes = random_bytes
 
     async def digest(self, algorithm: Any, data: Any) -> JsBytes:
-        """The digest of bytes."""
-        return JsBytes(hashlib.new(_hash(algorithm), bytes(data)).digest())
+        """The digest of bytes.
+
+        Raises:
+            JsException: by an algorithm that there is not.
+        """
+        name = _name(algorithm)
+        if name not in DIGESTS:
+            told = "Unrecognized or unimplemented digest algorithm requested."
+            raise JsException(told, "NotSupportedError")
+        return JsBytes(hashlib.new(DIGESTS[name], bytes(data)).digest())
 
     async def importKey(
         self, format: str, data: Any, algorithm: Any, extractable: Any, usages: Any

@@ -5,13 +5,11 @@ Source:  ECMAScript standard, as far as Workers written in Python use it.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Self
 
-from wakeful.workers.objects.ids import DurableObjectId
+from wakeful.workers import js_json
 from wakeful.workers.proxies import (
     Constructor,
     JsArray,
@@ -19,9 +17,8 @@ from wakeful.workers.proxies import (
     JsDict,
     JsProxy,
     JsRangeError,
-    JsSyntaxError,
 )
-from wakeful.workers.values import copied, from_milliseconds, js_string, milliseconds
+from wakeful.workers.values import from_milliseconds, js_string, milliseconds
 
 
 class Object(JsProxy):
@@ -228,7 +225,7 @@ class JsDate(datetime):
             moment = datetime.fromisoformat(value) if isinstance(value, str) else value
             there = from_milliseconds(milliseconds(moment))
         except (TypeError, ValueError, OverflowError):
-            raise JsRangeError("Invalid Date") from None
+            raise JsRangeError("Invalid time value") from None
         return cls.fromtimestamp(there.timestamp())
 
     def getTime(self) -> int:
@@ -241,17 +238,11 @@ class JsDate(datetime):
 
     def toISOString(self) -> str:
         """As ISO 8601 has it, in UTC."""
-        return iso(self)
+        return js_json.iso(self)
 
     def toJSON(self) -> str:
         """As ISO 8601 has it, in UTC."""
-        return iso(self)
-
-
-def iso(moment: datetime) -> str:
-    """A date as JavaScript writes it."""
-    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+        return js_json.iso(self)
 
 
 def make_date(now_ms: Callable[[], int]) -> type[JsDate]:
@@ -277,10 +268,7 @@ class JSON(JsProxy):
     @staticmethod
     def stringify(value: Any, replacer: object = None, indent: int | str | None = None) -> str:
         """A value as JSON text, written as JavaScript writes it."""
-        separators = (",", ": ") if indent else (",", ":")
-        return json.dumps(
-            _json_form(value), ensure_ascii=False, separators=separators, indent=indent or None
-        )
+        return js_json.write(value, indent)
 
     @staticmethod
     def parse(text: str) -> Any:
@@ -289,30 +277,7 @@ class JSON(JsProxy):
         Raises:
             JsSyntaxError: it is none.
         """
-        try:
-            return copied(json.loads(text))
-        except json.JSONDecodeError as error:
-            raise JsSyntaxError(f"{error.msg} in JSON at position {error.pos}") from None
-
-
-def _json_form(value: Any) -> Any:
-    match value:
-        case dict():
-            return {js_string(key): _json_form(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_json_form(item) for item in value]
-        case float():
-            return copied(value) if math.isfinite(value) else None
-        case datetime():
-            return iso(value)
-        case DurableObjectId():
-            return {} if value.name is None else {"name": value.name}
-        case None | bool() | int() | str():
-            return value
-        case _ if hasattr(value, "toJSON"):
-            return _json_form(value.toJSON())
-        case _:
-            return {}
+        return js_json.read(js_string(text))
 
 
 class Console(JsProxy):

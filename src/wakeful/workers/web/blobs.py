@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from wakeful.workers.proxies import JsBytes, JsProxy, options_of
-from wakeful.workers.values import utf8
+from wakeful.workers.proxies import JsBytes, JsProxy, JsTypeError, options_of
+from wakeful.workers.values import js_string, utf8
 from wakeful.workers.web.streams import ReadableStream
 
 
@@ -31,11 +31,17 @@ class JsBlob(JsProxy):
     js_name = "Blob"
 
     def __init__(self, parts: Iterable[Any] = (), options: object = None, **named: object) -> None:
+        if isinstance(parts, str) or not isinstance(parts, Iterable):
+            raise JsTypeError(
+                f"Failed to construct '{self.js_name}': constructor parameter 1 is not of type "
+                "'Array'."
+            )
         members = options_of(options, named.items())
         native = members.get("endings") == BlobEnding.NATIVE
         self.data = b"".join(_bytes_of(part, native=native) for part in parts)
         kind = members.get("type") or ""
-        self.type = str(kind).lower() if str(kind).isprintable() else ""
+        text = str(kind)
+        self.type = text.lower() if text.isascii() and text.isprintable() else ""
 
     @property
     def size(self) -> int:
@@ -75,11 +81,22 @@ class JsFile(JsBlob):
     js_name = "File"
 
     def __init__(
-        self, parts: Iterable[Any], name: str, options: object = None, **named: object
+        self,
+        parts: Iterable[Any],
+        name: str | None = None,
+        options: object = None,
+        **named: object,
     ) -> None:
         super().__init__(parts, options, **named)
+        if name is None:
+            raise JsTypeError(
+                "Failed to construct 'File': constructor parameter 2 is not of type 'string'."
+            )
         self.name = name
         self.lastModified = int(options_of(options, named.items()).get("lastModified") or 0)
+
+
+PARTS: Final = str | bytes | bytearray | memoryview | JsBlob
 
 
 class Blob:
@@ -168,14 +185,22 @@ class File(Blob):
         return self.js_object.lastModified
 
 
+def essence(content_type: str) -> str:
+    """A type as a blob has it: names in lower case, no blanks around parameters."""
+    kind, *parameters = (part.strip(" \t") for part in content_type.split(";"))
+    pairs = (parameter.partition("=") for parameter in parameters)
+    return ";".join([kind.lower(), *(f"{name.lower()}={value}" for name, _, value in pairs)])
+
+
 def _parts(given: Any) -> tuple[list[Any], object]:
     """The parts, and the one part that is given by itself: its type is inherited."""
-    if isinstance(given, str | bytes | bytearray | memoryview | JsBlob | Blob):
+    if isinstance(given, PARTS | Blob):
         return [given], given.js_object if isinstance(given, Blob) else given
-    try:
-        return list(given), None
-    except TypeError:
-        return [given], given
+    parts = list(given) if isinstance(given, Iterable) else [given]
+    for part in parts:
+        if not isinstance(part, PARTS | Blob):
+            raise TypeError(f"Don't know how to handle {type(part)} for Blob()")
+    return parts, None
 
 
 def _bytes_of(part: object, *, native: bool) -> bytes:
@@ -189,4 +214,4 @@ def _bytes_of(part: object, *, native: bool) -> bytes:
         case bytes() | bytearray() | memoryview():
             return bytes(part)
         case _:
-            raise TypeError(f"Don't know how to handle {type(part)} for Blob()")
+            return utf8(js_string(part))

@@ -11,9 +11,10 @@ from __future__ import annotations
 import json
 from typing import Any, Final, TypeAlias
 
-from wakeful.workers.proxies import JsArray, JsBytes, JsDict, JsProxy, JsSyntaxError, JsTypeError
-from wakeful.workers.values import copied, js_string, utf8
-from wakeful.workers.web.blobs import Blob, JsBlob
+from wakeful.workers import js_json
+from wakeful.workers.proxies import JsArray, JsBytes, JsDict, JsProxy, JsTypeError
+from wakeful.workers.values import js_string, utf8
+from wakeful.workers.web.blobs import Blob, JsBlob, essence
 from wakeful.workers.web.forms import FormData, JsFormData
 from wakeful.workers.web.headers import Headers
 from wakeful.workers.web.multipart import URLENCODED, parse_form, write_form
@@ -102,8 +103,10 @@ class Body(JsProxy):
         Raises:
             JsTypeError: it has been used.
         """
-        if self.bodyUsed or (isinstance(self._content, ReadableStream) and self._content.locked):
+        if self.bodyUsed:
             raise JsTypeError(USED)
+        if isinstance(self._content, ReadableStream) and self._content.locked:
+            raise JsTypeError("This ReadableStream is currently locked to a reader.")
         self._used = self._content is not None
         return self._content
 
@@ -141,15 +144,13 @@ class Body(JsProxy):
         Raises:
             JsSyntaxError: it is no JSON.
         """
-        text = await self.text()
-        try:
-            return copied(json.loads(text))
-        except json.JSONDecodeError as error:
-            raise JsSyntaxError(f"{error.msg} in JSON at position {error.pos}") from None
+        return js_json.read(await self.text())
 
     async def blob(self) -> JsBlob:
         """The body with its type."""
-        return JsBlob([await self.bytes()], type=self.headers.get("content-type"))
+        blob = JsBlob([await self.bytes()])
+        blob.type = essence(self.headers.get("content-type") or "")
+        return blob
 
     async def formData(self) -> JsFormData:
         """The form that the body is.
@@ -157,7 +158,9 @@ class Body(JsProxy):
         Raises:
             JsTypeError: it is none.
         """
-        content_type = self.headers.get("content-type") or ""
+        content_type = self.headers.get("content-type")
+        if content_type is None:
+            raise JsTypeError("Parsing a Body as FormData requires a Content-Type header.")
         return parse_form(await self.bytes(), content_type)
 
 

@@ -39,11 +39,11 @@ class JsFormData(JsProxy):
 
     def append(self, name: str, value: object, filename: str | None = None) -> None:
         """Add a value."""
-        self.pairs.append((name, _entry(value, filename)))
+        self.pairs.append((name, _entry(name, value, filename)))
 
     def set(self, name: str, value: object, filename: str | None = None) -> None:
         """Put a value in place of all values of a name."""
-        entry = _entry(value, filename)
+        entry = _entry(name, value, filename)
         first = next((i for i, pair in enumerate(self.pairs) if pair[0] == name), len(self.pairs))
         self.delete(name)
         self.pairs.insert(first, (name, entry))
@@ -155,11 +155,11 @@ def _face(value: str | JsBlob | None) -> str | Blob | File | None:
     return Blob.of(value) if isinstance(value, JsBlob) else value
 
 
-def _entry(value: object, filename: str | None) -> str | JsFile:
+def _entry(key: str, value: object, filename: str | None) -> str | JsFile:
     blob = value.js_object if isinstance(value, Blob) else value
     if not isinstance(blob, JsBlob):
         return js_string(value)
-    name = filename or (blob.name if isinstance(blob, JsFile) else "blob")
+    name = filename or (blob.name if isinstance(blob, JsFile) else key)
     if isinstance(blob, JsFile) and name == blob.name:
         return blob
     modified = blob.lastModified if isinstance(blob, JsFile) else None

@@ -17,6 +17,14 @@ from wakeful.workers.values import js_string, utf8
 
 NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
 BAD_VALUE: Final = re.compile(r"[\0\r\n]")
+NO_INIT: Final = (
+    "Failed to construct 'Headers': constructor parameter 1 is not of type 'Headers or Sequence or "
+    "object'."
+)
+NO_PAIR: Final = (
+    "To initialize a Headers object from a sequence, each inner sequence must have exactly two "
+    "elements."
+)
 COOKIES: Final = "set-cookie"
 
 Pairs: TypeAlias = list[tuple[str, str]]
@@ -35,8 +43,12 @@ class Headers(JsProxy):
         if isinstance(init, Headers):
             self._pairs = init._pairs.copy()
             return
-        for name, value in init.items() if hasattr(init, "items") else init:
-            self.append(name, value)
+        if isinstance(init, str) or not hasattr(init, "__iter__"):
+            raise JsTypeError(NO_INIT)
+        for pair in init.items() if hasattr(init, "items") else init:
+            if len(pair) != 2:
+                raise JsTypeError(NO_PAIR)
+            self.append(*pair)
 
     @classmethod
     def received(cls, pairs: Iterable[tuple[str, str]]) -> Headers:

@@ -21,6 +21,11 @@ from wakeful.workers.web.urls import form_pairs
 PARTS_MAX: Final = 1000  # as in werkzeug and python-multipart, against bodies of empty parts
 HEAD_BYTES_MAX: Final = 8192
 BOUNDARY_CHARS_MAX: Final = 70  # RFC 2046
+NO_BOUNDARY: Final = (
+    "No boundary string in Content-Type header. The multipart/form-data MIME type requires a "
+    "boundary parameter, e.g. 'Content-Type: multipart/form-data; boundary=\"abcd\"'. See RFC "
+    "7578, section 4."
+)
 
 MULTIPART: Final = "multipart/form-data"
 URLENCODED: Final = "application/x-www-form-urlencoded"
@@ -40,12 +45,11 @@ def parse_form(body: bytes, content_type: str) -> JsFormData:
     if kind == MULTIPART:
         boundary = _parameters(content_type).get("boundary", "")
         if not 0 < len(boundary) <= BOUNDARY_CHARS_MAX:
-            _refuse("No boundary string in Content-Type header. Without it the form has no parts.")
+            _refuse(NO_BOUNDARY)
         return _multipart(body, utf8(boundary))
-    shown = f"'{kind}'" if kind else "missing"
     _refuse(
-        f"Unrecognized Content-Type header value. A form is {MULTIPART} or {URLENCODED}; "
-        f"the header is {shown}."
+        "Unrecognized Content-Type header value. FormData can only parse the following MIME types: "
+        f"{MULTIPART}, {URLENCODED}"
     )
 
 
@@ -62,7 +66,9 @@ def _multipart(body: bytes, boundary: bytes) -> JsFormData:
     delimiter = b"\r\n--" + boundary
     data = b"\r\n" + body  # the first delimiter has no line before it
     start = data.find(delimiter)
-    while start >= 0:
+    if start < 0:
+        _refuse("No initial boundary string (or you have a truncated message).")
+    while True:
         start += len(delimiter)
         if data.startswith(b"--", start):
             return form
@@ -128,8 +134,7 @@ def write_form(form: JsFormData) -> tuple[bytes, str]:
 def _head_and_content(name: str, value: str | JsFile) -> tuple[bytes, bytes]:
     head = f'Content-Disposition: form-data; name="{_escaped(name)}"'
     if isinstance(value, str):
-        text = re.sub(r"\r\n|\r|\n", "\r\n", value)
-        return utf8(f"{head}\r\n\r\n"), utf8(text)
+        return utf8(f"{head}\r\n\r\n"), utf8(value)
     kind = value.type or "application/octet-stream"
     head += f'; filename="{_escaped(value.name)}"\r\nContent-Type: {kind}'
     return utf8(f"{head}\r\n\r\n"), value.data

@@ -15,15 +15,21 @@ from wakeful.workers.values import js_string
 from wakeful.workers.web import urls
 from wakeful.workers.web.body import Body, BodyFace, Content, extract, own_headers
 from wakeful.workers.web.headers import Headers, HeadersView, given_headers, view
+from wakeful.workers.web.signals import AbortSignal
 
 UPPER: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
+# Those that workerd knows beside them, in whichever case they are written.
+KNOWN: Final = UPPER | {
+    *("ACL", "CHECKOUT", "COPY", "LOCK", "MERGE", "MKACTIVITY", "MKCOL", "MOVE", "MSEARCH"),
+    *("NOTIFY", "PROPFIND", "PROPPATCH", "PURGE", "QUERY", "REPORT", "SEARCH", "SUBSCRIBE"),
+    *("TRACE", "UNLOCK", "UNSUBSCRIBE"),
+}
 REDIRECTS: Final = frozenset({"follow", "manual"})
 WRONG_REDIRECT: Final = (
     'Invalid redirect value, must be one of "follow" or "manual" ("error" won\'t be implemented '
     'since it does not make sense at the edge; use "manual" and check the response status code).'
 )
 METHODS: Final = {method.value: method for method in HTTPMethod}
-TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 
 
 class JsRequest(Body):
@@ -37,7 +43,7 @@ class JsRequest(Body):
     url: str
 
     def __init__(self, input: object, options: object = None, **named: Any) -> None:
-        init = options_of(options, named.items())
+        init = _init(options, named)
         source = _request_in(input)
         body = init.get("body")
         if source is None:
@@ -45,10 +51,10 @@ class JsRequest(Body):
             method, redirect, cf, inherited = "GET", "follow", None, None
             url = urls.parse(input).text()
         else:
-            content, content_type = extract(body) if body is not None else (source.take(), None)
+            content, content_type = extract(body) if body is not None else (source.spend(), None)
             method, redirect, cf = source.method, source.redirect, source.cf
             url, inherited = source.url, source.headers
-        self.method = _method(init.get("method") or method)
+        self.method = _method(method if init.get("method") is None else init["method"])
         if content is not None and self.method in ("GET", "HEAD"):
             raise JsTypeError("Request with a GET or HEAD method cannot have a body.")
         self.redirect = str(init.get("redirect") or redirect)
@@ -88,6 +94,21 @@ class JsRequest(Body):
         request.cf = None if cf is None else JsDict(cf)
         Body.__init__(request, content, Headers.received(headers))
         return request
+
+    @property
+    def signal(self) -> AbortSignal:
+        """Says whether it is aborted; nobody does it."""
+        return AbortSignal()
+
+    def spend(self) -> Content:
+        """The body, for another request made of this one.
+
+        Raises:
+            JsTypeError: it has been used.
+        """
+        if self.bodyUsed:
+            raise JsTypeError("Cannot reconstruct a Request with a used body.")
+        return self.take()
 
     def clone(self) -> JsRequest:
         """The same request again; the bodies of both can be read."""
@@ -168,6 +189,15 @@ class Request(BodyFace):
         return repr(self.js_object)
 
 
+def _init(options: object, named: dict[str, Any]) -> dict[str, Any]:
+    """Options, which may be a request: then all but the URL is as there."""
+    other = _request_in(options)
+    if other is None:
+        return options_of(options, named.items())
+    given = {"method": other.method, "headers": other.headers, "redirect": other.redirect}
+    return {**given, "body": other.spend(), "cf": other.cf, **named}
+
+
 def _request_in(input: object) -> JsRequest | None:
     if isinstance(input, Request):
         return input.js_object
@@ -178,6 +208,6 @@ def _method(value: object) -> str:
     if type(value) is str and value in UPPER:
         return value
     text = str(value.value) if isinstance(value, HTTPMethod) else js_string(value)
-    if not text or not TOKEN.issuperset(text.lower()):
+    if text.upper() not in KNOWN or not text.isascii():
         raise JsTypeError(f"Invalid HTTP method string: {text}")
-    return text.upper() if text.upper() in UPPER else text
+    return text.upper()

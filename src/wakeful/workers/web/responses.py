@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+from wakeful.workers import js_json
 from wakeful.workers.proxies import JsByteArray, JsBytes, JsRangeError, JsTypeError, options_of
 from wakeful.workers.values import js_string
 from wakeful.workers.web import urls
@@ -114,7 +115,7 @@ class JsResponse(Body):
     def _of_json(cls, data: Any, options: object = None, **named: Any) -> JsResponse:
         init = _init(options, named)
         headers = own_headers(init.get("headers"), "application/json")
-        return cls(json.dumps(data, separators=(",", ":")), {**init, "headers": headers})
+        return cls(js_json.write(data), {**init, "headers": headers})
 
     @classmethod
     def redirect(cls, url: object, status: int = 302) -> JsResponse:

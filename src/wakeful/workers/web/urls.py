@@ -1,7 +1,7 @@
-"""URLs: parsed, made absolute and written as the URL standard does for http, https, ws and wss.
+"""URL and URLSearchParams, as code sees them, and the names and values of a query.
 
-Errors:  JsTypeError "Invalid URL: ..." for text that is no absolute URL.
-Source:  URL standard, sections 3 (hosts), 4.4 (parsing), 5 (application/x-www-form-urlencoded).
+Errors:  JsTypeError "Invalid URL string." for text that is no absolute URL.
+Source:  URL standard, sections 5 (application/x-www-form-urlencoded) and 6 (the classes).
 """
 
 from __future__ import annotations
@@ -9,157 +9,30 @@ from __future__ import annotations
 import re
 from binascii import a2b_qp
 from collections.abc import Callable, Iterator
-from typing import Any, Final, NamedTuple
-from urllib.parse import quote, unquote, urlencode
+from typing import Any, Final
+from urllib.parse import quote_plus
 
 from wakeful.workers.proxies import JsArray, JsProxy, JsTypeError
 from wakeful.workers.values import js_string, utf8
+from wakeful.workers.web.url_parser import (
+    IN_FRAGMENT,
+    IN_QUERY,
+    IN_USER,
+    PORTS,
+    Parsed,
+    encoded,
+    host_and_port,
+    normal_path,
+    parse,
+    sent,
+)
 
-PORTS: Final = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
-ABSOLUTE: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL | re.ASCII)
-PARTS: Final = re.compile(r"([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
-AUTHORITY: Final = re.compile(r"[/\\]*([^/\\?#]*)(.*)", re.DOTALL)
-HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([0-9]*))?", re.ASCII)
-HOST_CHARS_MAX: Final = 253  # of a name that is not ASCII: what DNS has room for
+__all__ = ["URL", "URLSearchParams", "form_pairs", "parse", "sent"]
+
 NO_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-FORBIDDEN_IN_HOST: Final = re.compile(r"[\0-\x20#%/:<>?@\[\\\]^|\x7f]")
-
-# What stays as it is in each part; everything outside ASCII is percent-encoded as UTF-8.
-IN_PATH: Final = "!$%&'()*+,-./:;=@[\\]_|~"
-IN_QUERY: Final = "!$%&()*+,-./:;=?@[\\]^_`{|}~"
-IN_FRAGMENT: Final = "!#$%&'()*+,-./:;=?@[\\]^_{|}~"
-IN_USER: Final = "!$%&'()*+,-._~"
-
-
-class Parsed(NamedTuple):
-    """The parts of a URL, encoded; `query` and `fragment` have their sign, or are empty."""
-
-    scheme: str
-    user: str
-    password: str
-    host: str
-    port: str
-    path: str
-    query: str
-    fragment: str
-
-    def text(self) -> str:
-        """The whole URL."""
-        return f"{self.origin()}{self.path}{self.query}{self.fragment}"
-
-    def origin(self) -> str:
-        """Scheme, user and host: what comes before the path."""
-        user = f"{self.user}:{self.password}".rstrip(":") + "@" if self.user else ""
-        return f"{self.scheme}://{user}{self.netloc()}"
-
-    def netloc(self) -> str:
-        """Host and port."""
-        return f"{self.host}:{self.port}" if self.port else self.host
-
-
-def parse(url: object, base: str | None = None) -> Parsed:
-    """Parse a URL.
-
-    Args:
-        url: text, or anything whose text is one.
-        base: an absolute URL that a relative one starts from.
-
-    Raises:
-        JsTypeError: it is not absolute, and there is no base; or it is malformed.
-    """
-    given = js_string(url)
-    text = re.sub(r"[\t\n\r]", "", given.strip("".join(map(chr, range(33)))))
-    match = ABSOLUTE.fullmatch(text)
-    if match is None:
-        if base is None:
-            raise JsTypeError(f"Invalid URL: {given}")
-        return _relative(text, parse(base))
-    scheme = match[1].lower()
-    if scheme not in PORTS:
-        raise JsTypeError(f"Invalid URL: {given}")
-    authority = AUTHORITY.fullmatch(match[2])
-    assert authority is not None
-    user, password, host, port = _authority(authority[1], scheme, given)
-    path, query, fragment = _split(authority[2])
-    return Parsed(scheme, user, password, host, port, _path(path), query, fragment)
-
-
-def sent(url: str) -> str:
-    """What of a URL reaches who is asked: neither user and password, nor the fragment."""
-    if "#" not in url and "@" not in url:
-        return url
-    return parse(url)._replace(user="", password="", fragment="").text()
-
-
-def _split(rest: str) -> tuple[str, str, str]:
-    parts = PARTS.fullmatch(rest)
-    assert parts is not None
-    query, fragment = parts[2] or "", parts[3] or ""
-    return (
-        parts[1].replace("\\", "/"),
-        "?" + _encoded(query[1:], IN_QUERY) if len(query) > 1 else "",
-        "#" + _encoded(fragment[1:], IN_FRAGMENT) if len(fragment) > 1 else "",
-    )
-
-
-def _relative(text: str, base: Parsed) -> Parsed:
-    if text.startswith(("//", "\\\\", "/\\", "\\/")):
-        return parse(f"{base.scheme}:{text}")
-    path, query, fragment = _split(text)
-    if not path:
-        return base._replace(query=query or base.query, fragment=fragment)
-    if not path.startswith("/"):
-        path = base.path[: base.path.rfind("/") + 1] + path
-    return base._replace(path=_path(path), query=query, fragment=fragment)
-
-
-def _authority(text: str, scheme: str, given: str) -> tuple[str, str, str, str]:
-    credentials, _, rest = text.rpartition("@")
-    user, _, password = credentials.partition(":")
-    match = HOST.fullmatch(rest)
-    if match is None:
-        raise JsTypeError(f"Invalid URL: {given}")
-    port = (match[2] or "").lstrip("0") or ("0" if match[2] else "")
-    if len(port) > 5 or int(port or 0) > 65535:
-        raise JsTypeError(f"Invalid URL: {given}")
-    host = _host(match[1], given)
-    shown_port = "" if port == PORTS[scheme] else port
-    return _encoded(user, IN_USER), _encoded(password, IN_USER), host, shown_port
-
-
-def _host(text: str, given: str) -> str:
-    if text.startswith("["):
-        return text.lower()
-    host = unquote(text)
-    if len(host) > HOST_CHARS_MAX and not host.isascii():  # which takes long to encode
-        raise JsTypeError(f"Invalid URL: {given}")
-    try:
-        host = host.lower() if host.isascii() else host.encode("idna").decode().lower()
-    except UnicodeError:
-        raise JsTypeError(f"Invalid URL: {given}") from None
-    if FORBIDDEN_IN_HOST.search(host):
-        raise JsTypeError(f"Invalid URL: {given}")
-    return host
-
-
-def _path(text: str) -> str:
-    if not text.startswith("/"):
-        text = f"/{text}"
-    kept: list[str] = []
-    segments = text.split("/")[1:]
-    for segment in segments:
-        plain = segment.lower().replace("%2e", ".")
-        if plain == "..":
-            del kept[-1:]
-        elif plain != ".":
-            kept.append(segment)
-    if segments[-1].lower().replace("%2e", ".") in (".", ".."):
-        kept.append("")
-    return "/" + _encoded("/".join(kept), IN_PATH)
-
-
-def _encoded(text: str, safe: str) -> str:
-    return quote(utf8(text), safe=safe)
+NO_URL: Final = "Invalid URL string."
+NO_PAIRS: Final = "Invalid URL search params sequence."
+END_OF_HOST: Final = re.compile(r"[/\\?#]")
 
 
 def form_pairs(data: bytes) -> list[tuple[str, str]]:
@@ -189,7 +62,7 @@ class URLSearchParams(JsProxy):
             self._pairs = form_pairs(utf8(init.removeprefix("?")))
         else:
             pairs = init.items() if hasattr(init, "items") else init
-            self._pairs = [(js_string(name), js_string(value)) for name, value in pairs]
+            self._pairs = [_pair(pair) for pair in pairs]
 
     @property
     def size(self) -> int:
@@ -204,35 +77,40 @@ class URLSearchParams(JsProxy):
         """The values of a name."""
         return JsArray(value for other, value in self._pairs if other == name)
 
-    def has(self, name: str) -> bool:
-        """Is there a value?"""
-        return any(other == name for other, _ in self._pairs)
+    def has(self, name: str, value: object = None) -> bool:
+        """Is there a value, or this one?"""
+        return any(_is(pair, name, value) for pair in self._pairs)
 
     def append(self, name: str, value: object) -> None:
         """Add a value."""
-        self._pairs.append((name, js_string(value)))
+        self._pairs.append(_pair((name, value)))
         self._changed()
 
     def set(self, name: str, value: object) -> None:
         """Put a value in place of all values of a name."""
         first = next((i for i, pair in enumerate(self._pairs) if pair[0] == name), self.size)
         self._pairs = [pair for pair in self._pairs if pair[0] != name]
-        self._pairs.insert(first, (name, js_string(value)))
+        self._pairs.insert(first, _pair((name, value)))
         self._changed()
 
-    def delete(self, name: str) -> None:
-        """Remove all values of a name."""
-        self._pairs = [pair for pair in self._pairs if pair[0] != name]
+    def delete(self, name: str, value: object = None) -> None:
+        """Remove all values of a name, or those that are this one."""
+        self._pairs = [pair for pair in self._pairs if not _is(pair, name, value)]
         self._changed()
 
     def sort(self) -> None:
         """Order by name."""
-        self._pairs.sort(key=lambda pair: pair[0])
+        self._pairs.sort(key=lambda pair: pair[0].encode("utf-16-be"))
         self._changed()
+
+    def forEach(self, callback: Callable[[str, str, URLSearchParams], object]) -> None:
+        """Call back with each value, name, and these."""
+        for name, value in self.items():
+            callback(value, name, self)
 
     def toString(self) -> str:
         """As a query has it, without the question mark."""
-        return urlencode(self._pairs, safe="*")
+        return "&".join(f"{_escaped(name)}={_escaped(value)}" for name, value in self._pairs)
 
     def items(self) -> list[tuple[str, str]]:
         """Names and values, in their order."""
@@ -275,6 +153,22 @@ class URLSearchParams(JsProxy):
         return self.toString()
 
 
+def _pair(pair: Any) -> tuple[str, str]:
+    try:
+        name, value = pair
+    except (TypeError, ValueError):
+        raise JsTypeError(NO_PAIRS) from None
+    return utf8(js_string(name)).decode(), utf8(js_string(value)).decode()
+
+
+def _is(pair: tuple[str, str], name: str, value: object) -> bool:
+    return pair[0] == name and (value is None or pair[1] == js_string(value))
+
+
+def _escaped(text: str) -> str:
+    return quote_plus(text, safe="*").replace("~", "%7E")
+
+
 def _nobody() -> None:
     """Nobody has to hear of a change."""
 
@@ -289,7 +183,10 @@ class URL(JsProxy):
 
     def __init__(self, url: object, base: object = None) -> None:
         self.searchParams = URLSearchParams()
-        self._take(parse(url, None if base is None else js_string(base)))
+        try:
+            self._take(parse(url, None if base is None else js_string(base)))
+        except JsTypeError:
+            raise JsTypeError(NO_URL) from None
         self.searchParams._changed = self._query_changed
 
     @property
@@ -303,12 +200,18 @@ class URL(JsProxy):
 
     @href.setter
     def href(self, value: object) -> None:
-        self._take(parse(value))
+        try:
+            self._take(parse(value))
+        except JsTypeError:
+            raise JsTypeError(
+                "Failed to set the 'href' property on 'URL': the provided value is not of type "
+                "'valid URL string'."
+            ) from None
 
     @property
     def origin(self) -> str:
         """Scheme and host."""
-        return f"{self._parsed.scheme}://{self._parsed.netloc()}"
+        return self._parsed.origin()
 
     @property
     def protocol(self) -> str:
@@ -318,7 +221,7 @@ class URL(JsProxy):
     @protocol.setter
     def protocol(self, value: object) -> None:
         scheme = js_string(value).partition(":")[0].lower()
-        if scheme in PORTS:
+        if scheme in PORTS and self._has_port():
             port = "" if self._parsed.port == PORTS[scheme] else self._parsed.port
             self._parsed = self._parsed._replace(scheme=scheme, port=port)
 
@@ -329,7 +232,8 @@ class URL(JsProxy):
 
     @username.setter
     def username(self, value: object) -> None:
-        self._parsed = self._parsed._replace(user=_encoded(js_string(value), IN_USER))
+        if self._parsed.host and self._parsed.scheme != "file":
+            self._parsed = self._parsed._replace(user=encoded(js_string(value), IN_USER))
 
     @property
     def password(self) -> str:
@@ -338,7 +242,8 @@ class URL(JsProxy):
 
     @password.setter
     def password(self, value: object) -> None:
-        self._parsed = self._parsed._replace(password=_encoded(js_string(value), IN_USER))
+        if self._parsed.host and self._parsed.scheme != "file":
+            self._parsed = self._parsed._replace(password=encoded(js_string(value), IN_USER))
 
     @property
     def host(self) -> str:
@@ -347,17 +252,23 @@ class URL(JsProxy):
 
     @host.setter
     def host(self, value: object) -> None:
-        text = js_string(value)
-        self._put_host(text if HOST.fullmatch(text) and ":" in text else f"{text}:{self.port}")
+        text = END_OF_HOST.split(js_string(value), maxsplit=1)[0]
+        name, colon, port = text.rpartition(":")
+        if colon and port and not text.endswith("]"):
+            self._put_host(f"{name}:{_digits(port)}")
+        else:
+            self._put_host(f"{text.removesuffix(':')}:{self.port}")
 
     @property
     def hostname(self) -> str:
         """The host without the port."""
-        return self._parsed.host
+        return self._parsed.host or ""
 
     @hostname.setter
     def hostname(self, value: object) -> None:
-        self._put_host(f"{js_string(value)}:{self.port}")
+        text = END_OF_HOST.split(js_string(value), maxsplit=1)[0]
+        if ":" not in text or text.startswith("["):
+            self._put_host(f"{text}:{self.port}")
 
     @property
     def port(self) -> str:
@@ -366,7 +277,10 @@ class URL(JsProxy):
 
     @port.setter
     def port(self, value: object) -> None:
-        self._put_host(f"{self._parsed.host}:{js_string(value)}")
+        text = js_string(value)
+        digits = _digits(text)
+        if self._has_port() and (digits or not text):
+            self._put_host(f"{self._parsed.host}:{digits}")
 
     @property
     def pathname(self) -> str:
@@ -375,28 +289,30 @@ class URL(JsProxy):
 
     @pathname.setter
     def pathname(self, value: object) -> None:
-        self._parsed = self._parsed._replace(path=_path(js_string(value).replace("\\", "/")))
+        if not self._parsed.opaque:
+            path = normal_path(js_string(value), special=self._parsed.special)
+            self._parsed = self._parsed._replace(path=path)
 
     @property
     def search(self) -> str:
-        """The query, with its question mark."""
-        return self._parsed.query
+        """The query, with its question mark; empty if there is nothing behind it."""
+        return _unless_alone(self._parsed.query)
 
     @search.setter
     def search(self, value: object) -> None:
-        text = js_string(value).removeprefix("?")
-        query = f"?{_encoded(text, IN_QUERY)}" if text else ""
+        text = js_string(value)
+        query = f"?{encoded(text.removeprefix('?'), IN_QUERY)}" if text else ""
         self._take(self._parsed._replace(query=query))
 
     @property
     def hash(self) -> str:
-        """The fragment, with its sign."""
-        return self._parsed.fragment
+        """The fragment, with its sign; empty if there is nothing behind it."""
+        return _unless_alone(self._parsed.fragment)
 
     @hash.setter
     def hash(self, value: object) -> None:
-        text = js_string(value).removeprefix("#")
-        fragment = f"#{_encoded(text, IN_FRAGMENT)}" if text else ""
+        text = js_string(value)
+        fragment = f"#{encoded(text.removeprefix('#'), IN_FRAGMENT)}" if text else ""
         self._parsed = self._parsed._replace(fragment=fragment)
 
     def toString(self) -> str:
@@ -419,17 +335,35 @@ class URL(JsProxy):
             return False
         return True
 
+    @classmethod
+    def parse(cls, url: object, base: object = None) -> URL | None:
+        """The URL, or None where there is none."""
+        return cls(url, base) if cls.canParse(url, base) else None
+
     def _take(self, parsed: Parsed) -> None:
         self._parsed = parsed
         self.searchParams._pairs = URLSearchParams(parsed.query)._pairs
 
+    def _has_port(self) -> bool:
+        return bool(self._parsed.host) and self._parsed.scheme != "file"
+
     def _put_host(self, text: str) -> None:
         try:
-            _, _, host, port = _authority(text.replace("@", " "), self._parsed.scheme, text)
-        except JsTypeError:
+            host, port = host_and_port(text, self._parsed.scheme)
+        except ValueError:
             return
-        self._parsed = self._parsed._replace(host=host, port=port)
+        if host and self._parsed.host is not None:
+            self._parsed = self._parsed._replace(host=host, port=port)
 
     def _query_changed(self) -> None:
         text = self.searchParams.toString()
         self._parsed = self._parsed._replace(query=f"?{text}" if text else "")
+
+
+def _digits(text: str) -> str:
+    """Those that it begins with."""
+    return text[: len(text) - len(text.lstrip("0123456789"))]
+
+
+def _unless_alone(part: str) -> str:
+    return part if len(part) > 1 else ""
