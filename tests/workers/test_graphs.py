@@ -14,7 +14,7 @@ from wakeful.workers.proxies import DataCloneError, JsArray, JsBytes, JsDict
 
 
 def test_what_contains_itself_comes_back_so() -> None:
-    one: dict[str, Any] = {"name": "one", "bytes": b"ab", "set": {1}, 5: 1.0}
+    one: dict[Any, Any] = {"name": "one", "bytes": b"ab", "set": {1}, 5: 1.0}
     one["list"] = [one, {"deep": [one["set"], ValueError("said")]}]
     found = unpack(pack(one))
     assert found["list"][0] is found

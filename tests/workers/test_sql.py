@@ -137,6 +137,9 @@ def test_what_is_forbidden(tmp_path: Path) -> None:
         assert "too many columns" in refused(f"CREATE TABLE wide({columns})")
         sql.exec("CREATE VIRTUAL TABLE f USING fts5(text)")
         assert sql.databaseSize % 4096 == 0
+        before = sql.databaseSize
+        self.ctx.storage.kv.put("key", "x" * 5000)
+        assert sql.databaseSize == before + 8192
 
     inside(probe, tmp_path)
 

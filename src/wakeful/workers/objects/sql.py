@@ -40,6 +40,7 @@ PARAMETERS: Final = (
 NO_STATEMENT: Final = "SQL code did not contain a statement."
 PLAIN: Final = (NO_STATEMENT, "SQLite query was canceled because the database was deleted.")
 ROLLED_BACK: Final = "abort due to ROLLBACK: SQLITE_ABORT (extended: SQLITE_ABORT_ROLLBACK)"
+PAGE_BYTES: Final = 4096
 BINDINGS: Final = "Wrong number of parameter bindings for SQL query."
 
 
@@ -55,9 +56,11 @@ class SqlStorage(JsProxy):
 
     @property
     def databaseSize(self) -> int:
-        """Bytes the database takes, without what is free in it."""
+        """Bytes the database takes, without what is free in it, and what keys and values would."""
         size: Any = self._gated.database.face.database_size
-        return int(size)
+        buffer = self._gated.activation.buffer
+        beside = 0 if buffer is None else -(-buffer.size_bytes // PAGE_BYTES) * PAGE_BYTES
+        return int(size) + beside
 
     def exec(self, query: object = MISSING, *bindings: object) -> Cursor:
         """Run statements; the last one gets the bindings and gives the rows.
