@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 from wakeful.workers.config.wrangler import WranglerConfig
 from wakeful.workers.proxies import JsDict
+
+NO_DICT: Final = '. It is no dict: write getattr(env, "NAME", None)'
 
 
 class Env:
@@ -29,8 +31,9 @@ class Env:
 
     def __getattr__(self, name: str) -> Any:
         there = ", ".join(sorted(vars(self))) or "nothing"
+        hint = NO_DICT if name in ("get", "items", "keys", "values") else ""
         raise AttributeError(
-            f"env has no {name!r}: the configuration of the Worker binds {there}",
+            f"env has no {name!r}: the configuration of the Worker binds {there}{hint}",
             name=name,
             obj=self,
         )
