@@ -135,9 +135,11 @@ class Waker(DurableObject):
     """May be unable to wake."""
 
     rung: int = 0
+    woken: int = 0
     broken: ClassVar[bool] = False
 
     async def on_activate(self) -> None:
+        self.woken += 1
         if self.broken:
             raise ValueError("not now")
 
@@ -145,6 +147,7 @@ class Waker(DurableObject):
         self.ctx.alarm.set(timedelta(seconds=1))
 
     async def alarm(self) -> None:
+        await asyncio.sleep(0.5)
         self.rung += 1
 
     async def get(self) -> int:
@@ -365,10 +368,23 @@ def test_alarms_of_actors_that_cannot_wake_are_looked_for_together() -> None:
         looked = store.looks
         assert looked < 30
         Waker.broken = False
-        await asyncio.sleep(5)
+        await asyncio.sleep(6)
         assert [await rt.get(Waker, f"w{n}").get() for n in range(300)] == [1] * 300
 
     run(before, after)
+
+
+def test_an_actor_deleted_while_its_alarm_is_handled_does_not_wake_again() -> None:
+    async def work(rt: Runtime) -> None:
+        await rt.get(Waker, "w").start()
+        await asyncio.sleep(1.2)
+        woken = rt.host.life.activations
+        await rt.delete(Waker, "w")
+        await asyncio.sleep(10)
+        assert rt.list(Waker).actors == ()
+        assert rt.host.life.activations == woken
+
+    run(work)
 
 
 def test_a_retry_survives_a_restart() -> None:

@@ -21,6 +21,7 @@ from wakeful.actor import AlarmInfo
 from wakeful.actor_type import ActorType, MethodPlan
 from wakeful.core.alarms import AlarmCell, AlarmRun
 from wakeful.errors import (
+    ActorAborted,
     ConfigError,
     InvalidArguments,
     LimitExceeded,
@@ -281,6 +282,8 @@ class Alarms:
         counted = not isinstance(error, WakefulError) or not _passing(error)
         self._log("an alarm handler failed", error, actor)
         try:
+            if isinstance(error, ActorAborted) and not await self._is_stored(actor):
+                return None  # it was deleted: to ask it would wake it anew
             plan = self._plans[actor_type.gated][1]
             return await self._ask(actor_type, actor, plan, (counted, self._fired.get(actor)))
         except Exception as again:
@@ -288,6 +291,10 @@ class Alarms:
             self._passed_over.add(actor)
             self._loop.call_later(LOOK_AGAIN_SECONDS, self._look_again, actor)
             return None
+
+    async def _is_stored(self, actor: ActorId) -> bool:
+        loaded = self._store.load(actor)
+        return ALARM_KEY in (loaded if isinstance(loaded, dict) else await loaded)
 
     def _look_again(self, actor: ActorId) -> None:
         self._passed_over.discard(actor)
