@@ -134,6 +134,9 @@ async def test_what_is_refused(tmp_path: Path) -> None:
 
         missing = "D1_ERROR: no such table: missing: SQLITE_ERROR"
         assert await said("SELECT * FROM missing") == missing
+        error = await raised(db.exec("SELECT * FROM missing"))
+        assert "wakeful d1 migrations apply" in error.__notes__[0]
+        assert not hasattr(await raised(db.exec("SELEC")), "__notes__")
         assert (await said("SELECT ?")).startswith("D1_ERROR: Wrong number of parameter bindings")
         assert await said("PRAGMA journal_mode") == "D1_ERROR: not authorized: SQLITE_AUTH"
         assert "transaction" in await said("BEGIN TRANSACTION")

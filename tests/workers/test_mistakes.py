@@ -16,6 +16,9 @@ class Thing(DurableObject):
     async def asks(self):
         return self.env.get("KV")
 
+    async def answers(self):
+        return workers.Response({"a": 1})
+
     async def fetch(self, request):
         return {"a": 1}
 
@@ -46,6 +49,8 @@ async def test_what_goes_wrong_is_said(tmp_path: Path) -> None:
         assert error.message == "env has no 'KV': the configuration of the Worker binds OBJECT"
         error = await raised(stub.asks())
         assert error.message.endswith('OBJECT. It is no dict: write getattr(env, "NAME", None)')
+        error = await raised(stub.answers())
+        assert notes(error) == ["Response.json(data) makes a response of data"]
         error = await raised(stub.fetch("http://h/"))
         assert notes(error) == ["fetch has returned dict: return a Response"]
         assert repr(stub.forgets()) == "<the answer to a call: await it>"

@@ -169,8 +169,9 @@ async def test_bodies(body: object, content: bytes, content_type: str | None) ->
 
 @pytest.mark.parametrize(("body", "name"), [({}, "dict"), (5, "int"), ([1], "list")])
 def test_other_bodies_are_refused(body: object, name: str) -> None:
-    with pytest.raises(TypeError, match=f"^Unsupported type in Response: {name}$"):
+    with pytest.raises(TypeError) as error:
         Response(body)
+    assert str(error.value) == f"Unsupported type in Response: {name}"
 
 
 async def test_bodies_that_are_containers_of_python_are_written_as_python_does() -> None:

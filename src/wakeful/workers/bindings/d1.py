@@ -22,6 +22,11 @@ from wakeful.workers.proxies import JsArray, JsDict, JsException, JsProxy, JsTyp
 from wakeful.workers.values import SAFE_INT_MAX, js_string, utf8
 
 SERVED_BY: Final = "wakeful"
+NO_TABLE: Final = "no such table"
+MAKE_TABLES: Final = (
+    "Tables of D1 are made while no server runs: wakeful d1 execute WORKER DATABASE --file "
+    "schema.sql, or wakeful d1 migrations apply WORKER DATABASE"
+)
 CONSTRAINTS: Final = ("first-primary", "first-unconstrained")
 
 
@@ -154,7 +159,13 @@ class D1PreparedStatement(JsProxy):
 
 
 def _told(prefix: str) -> Callable[[WakefulError], JsException]:
-    return lambda error: JsException(f"{prefix}: {text_of(error)}")
+    def told(error: WakefulError) -> JsException:
+        raised = JsException(f"{prefix}: {text_of(error)}")
+        if NO_TABLE in raised.message:
+            raised.add_note(MAKE_TABLES)
+        return raised
+
+    return told
 
 
 def _sql(query: object) -> str:

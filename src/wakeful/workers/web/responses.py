@@ -315,7 +315,10 @@ class Response(FetchResponse):
             super().__init__(body)
             return
         if body is not None and not isinstance(body, BODIES):
-            raise TypeError(f"Unsupported type in Response: {type(body).__name__}")
+            error = TypeError(f"Unsupported type in Response: {type(body).__name__}")
+            if isinstance(body, dict | list):
+                error.add_note("Response.json(data) makes a response of data")
+            raise error
         response = JsResponse.__new__(JsResponse)
         response._make(
             body,
