@@ -6,6 +6,7 @@ import asyncio
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
 from contextvars import ContextVar
+from types import CoroutineType
 from typing import Any, Final
 
 from wakeful.core.lifecycle import Lifecycle
@@ -237,4 +238,9 @@ async def answered(event: Event, function: Callable[[], object]) -> None:
 
 async def settled(value: Any) -> Any:
     """The value, awaited if it is to be."""
-    return await value if isinstance(value, Awaitable) else value
+    return await value if awaits(value) else value
+
+
+def awaits(value: object) -> bool:
+    """Whether it is to be awaited; the check of the abstract class costs more."""
+    return type(value) is CoroutineType or isinstance(value, Awaitable)

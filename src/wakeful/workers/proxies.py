@@ -322,6 +322,8 @@ def plain(value: Any) -> Any:
 
 def options_of(given: object, named: Iterable[tuple[str, Any]] = ()) -> dict[str, Any]:
     """The members of an options object that may be missing, and of those given by name."""
+    if given is None:
+        return dict(named)
     members = dict(given) if isinstance(given, dict) else {}
     members.update(named)
     return members

@@ -25,6 +25,7 @@ from wakeful.workers import strict
 from wakeful.workers.bindings.assets import AssetServer
 from wakeful.workers.bindings.bindings import Bindings
 from wakeful.workers.bindings.schedule import Schedule, ScheduledController
+from wakeful.workers.calls import awaits
 from wakeful.workers.code.entrypoints import Exported, arguments_taken
 from wakeful.workers.code.loader import LoadedWorker
 from wakeful.workers.code.stacks import Stacks
@@ -228,6 +229,8 @@ class Worker:
         Raises:
             Exception: whatever its code raised.
         """
+        if self.config.strict is None:
+            return await self._respond(request, entrypoint, props)
         with strict.invocation(self.config.strict):
             return await self._respond(request, entrypoint, props)
 
@@ -382,7 +385,7 @@ def _assets(config: WranglerConfig) -> AssetServer | None:
 
 async def _handled(handler: Callable[..., Any], given: tuple[Any, ...]) -> Any:
     result = handler(*given)
-    return await result if isinstance(result, Awaitable) else result
+    return await result if awaits(result) else result
 
 
 async def _logged(work: Awaitable[object], failure: str) -> None:

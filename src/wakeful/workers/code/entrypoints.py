@@ -13,6 +13,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partialmethod, singledispatchmethod, wraps
+from types import FunctionType, MethodType
 from typing import Any, Final
 
 from wakeful.errors import ActivationAborted
@@ -116,7 +117,10 @@ class Exported:
 
     def handles(self, event: str) -> str | None:
         """The name of its handler for an event: the event's own, or `on_...`, as of old."""
-        return next((name for name in (event, f"on_{event}") if name in self.handlers), None)
+        if event in self.handlers:
+            return event
+        old = f"on_{event}"
+        return old if old in self.handlers else None
 
     def handler(self, instance: object, name: str) -> Callable[..., Any] | None:
         """A handler of an instance, which takes surplus arguments and drops them; or None."""
@@ -227,7 +231,12 @@ def _takes_self(raw: object) -> bool:
 
 def _bound(instance: object, cls: type, name: str) -> Callable[..., Any]:
     # From the class: an attribute of the instance must not come in its place.
-    raw = next(vars(base)[name] for base in cls.__mro__ if name in vars(base))
+    for base in cls.__mro__:
+        if name in base.__dict__:
+            break
+    raw = base.__dict__[name]
+    if type(raw) is FunctionType:
+        return MethodType(raw, instance)
     bind = getattr(type(raw), "__get__", None)
     bound: Callable[..., Any] = raw if bind is None else bind(raw, instance, cls)
     return bound

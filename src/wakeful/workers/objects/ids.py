@@ -12,6 +12,7 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -20,6 +21,8 @@ from wakeful.workers.proxies import JsDict, JsException, JsProxy, JsTypeError
 from wakeful.workers.values import js_string, raw_utf8, stored_text, utf8
 
 HALF_BYTES: Final = 16
+NAMES_KEPT: Final = 4096  # whose ids are known without deriving them again, if they are short
+SHORT_NAME: Final = 128
 NAME_BYTES_MAX: Final = 1024  # an object is told its own name up to this size
 HEX: Final = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 
@@ -79,21 +82,23 @@ class DurableObjectId(JsProxy):
 class IdSpace:
     """The ids of one class of one Worker."""
 
-    __slots__ = ("_keyed", "_random_bytes", "unique_key")
+    __slots__ = ("_keyed", "_known", "_random_bytes", "unique_key")
 
     def __init__(self, unique_key: str, random_bytes: Callable[[int], bytes]) -> None:
         self.unique_key = unique_key
+        self._known = lru_cache(NAMES_KEPT)(self._derive)
         self._keyed = hmac.new(sha256(unique_key.encode()).digest(), digestmod="sha256")
         self._random_bytes = random_bytes
 
     def from_name(self, name: object) -> DurableObjectId:
         """The id of a name: always the same one."""
         text = js_string(name)
-        return self._id(self._mac(raw_utf8(text)), stored_text(text))
+        digits = self._known(text) if len(text) <= SHORT_NAME else self._derive(text)
+        return DurableObjectId(digits, stored_text(text))
 
     def new_unique(self) -> DurableObjectId:
         """An id that no object has had."""
-        return self._id(self._random_bytes(HALF_BYTES), None)
+        return DurableObjectId(self._digits(self._random_bytes(HALF_BYTES)))
 
     def from_string(self, text: object) -> DurableObjectId:
         """The id whose `toString()` the text is.
@@ -104,13 +109,16 @@ class IdSpace:
         digits = js_string(text)
         if not HEX.fullmatch(digits):
             raise JsTypeError("Invalid Durable Object ID: must be 64 hex digits")
-        found = self._id(bytes.fromhex(digits)[:HALF_BYTES], None)
-        if found.toString() != digits.lower():
+        found = self._digits(bytes.fromhex(digits)[:HALF_BYTES])
+        if found != digits.lower():
             raise JsTypeError("Durable Object ID is not valid for this namespace.")
-        return found
+        return DurableObjectId(found)
 
-    def _id(self, half: bytes, name: str | None) -> DurableObjectId:
-        return DurableObjectId((half + self._mac(half)).hex(), name)
+    def _derive(self, name: str) -> str:
+        return self._digits(self._mac(raw_utf8(name)))
+
+    def _digits(self, half: bytes) -> str:
+        return (half + self._mac(half)).hex()
 
     def renamed(self, unique_key: str) -> IdSpace:
         """The ids of the class under another namespace's name."""
@@ -135,9 +143,9 @@ class EarlyIds(IdSpace):
         super().__init__(unique_key, random_bytes)
         self.used = False
 
-    def _id(self, half: bytes, name: str | None) -> DurableObjectId:
+    def _digits(self, half: bytes) -> str:
         self.used = True
-        return super()._id(half, name)
+        return super()._digits(half)
 
 
 def unique_key(worker: str, class_name: str) -> str:
