@@ -298,9 +298,17 @@ class Ring(DurableObject):
     async def ask_back(self, name: str) -> int:
         return await self.ctx.get(Ring, name).quick()
 
+    async def ask_slow(self, name: str, back: str | None) -> int:
+        return await self.ctx.get(Ring, name).slow(back)
+
     @interleave
     async def quick(self) -> int:
         return self.asked
+
+    @interleave
+    async def slow(self, back: str | None) -> int:
+        await asyncio.sleep(2)
+        return 0 if back is None else await self.ctx.get(Ring, back).ask([])
 
 
 @virtual
@@ -322,6 +330,28 @@ async def test_actors_that_ask_each_other_at_once_do_not_hang() -> None:
         assert isinstance(outcomes[1], CallCycle)
         assert "Ring/b.ask_after -> Ring/a.ask_after" in str(outcomes[1])
         assert outcomes[0] == 0
+
+
+@virtual
+async def test_who_waits_for_a_turn_that_interleaves_waits_for_no_other_turn_of_its_actor() -> None:
+    """B waits for `slow` of A, which ends by itself; another turn of A may ask B meanwhile."""
+    async with runtime(Ring) as rt:
+        a, b = rt.get(Ring, "a"), rt.get(Ring, "b")
+        outcomes = await asyncio.gather(
+            outcome(a.ask_after(1, "b")), outcome(b.ask_slow("a", None))
+        )
+        assert outcomes == [0, 0]
+        assert asyncio.get_running_loop().time() == pytest.approx(2, abs=0.01)
+
+
+@virtual
+async def test_who_waits_for_a_turn_that_interleaves_waits_for_what_that_asks() -> None:
+    async with runtime(Ring) as rt:
+        a, b = rt.get(Ring, "a"), rt.get(Ring, "b")
+        outcomes = await asyncio.gather(outcome(a.ask_after(1, "c")), outcome(b.ask_slow("a", "b")))
+        assert outcomes[0] == 0
+        assert isinstance(outcomes[1], CallCycle)
+        assert "Ring/a.slow -> Ring/b.ask_slow -> Ring/b.ask" in str(outcomes[1])
 
 
 @virtual

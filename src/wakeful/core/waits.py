@@ -1,9 +1,10 @@
 """Who waits for whom: finds the cycle before a call that would close it is made to wait.
 
-Every turn that asks another actor is noted as waiting for it. A new wait closes a cycle if from
-its target one can walk, along turns running there and what they wait for, back to the asker.
+Every turn that asks another actor is noted as waiting for it: for all turns of that actor while its
+call is queued there, and for the one turn that is its call from when that runs. A new wait closes a
+cycle if from its target one can walk, along turns and what they wait for, back to the asking turn.
 
-Shapes:     an actor is any hashable; a label says which method runs there.
+Shapes:     actors and turns are any hashables; a label says which method runs there.
 Invariants: an actor without a running turn waits for nobody.
 Source:     wait-for graphs, Holt 1972; the ask is dotnet/orleans#4655 (say which methods).
 """
@@ -15,57 +16,86 @@ from collections.abc import Hashable
 from typing import Generic, TypeVar
 
 A = TypeVar("A", bound=Hashable)
+T = TypeVar("T", bound=Hashable)
 
 
-class WaitGraph(Generic[A]):
-    """Actors as nodes; an edge for each ask that is waiting, with the asking method's name."""
+class Wait(Generic[A, T]):
+    """An ask that is waiting.
 
-    __slots__ = ("_edges",)
+    Attributes:
+        runs_as: the turn of the target that is this call; None while it is queued.
+    """
+
+    __slots__ = ("asker", "method", "runs_as", "target", "turn")
+
+    def __init__(self, asker: A, turn: T, method: str, target: A) -> None:
+        self.asker = asker
+        self.turn = turn
+        self.method = method
+        self.target = target
+        self.runs_as: T | None = None
+
+
+class WaitGraph(Generic[A, T]):
+    """Turns as nodes, and actors as all turns they have; an edge for each ask that is waiting."""
+
+    __slots__ = ("_waits",)
 
     def __init__(self) -> None:
-        self._edges: dict[A, dict[int, tuple[A, str]]] = {}
+        self._waits: dict[A, dict[Wait[A, T], None]] = {}
 
-    def cycle(self, asker: A, target: A) -> list[tuple[A, str]] | None:
-        """The shortest chain from `target` back to `asker`, as (actor, method asking), or None.
+    def __len__(self) -> int:
+        """How many waits there are."""
+        return sum(map(len, self._waits.values()))
 
-        The chain is empty when the asker asks itself.
+    def cycle(self, asker: A, turn: T, target: A) -> list[tuple[A, str]] | None:
+        """The shortest chain from `target` back to a turn of `asker`, or None.
+
+        As (actor, method asking); it is empty when the asker asks itself.
         """
         if asker == target:
             return []
-        asked_by: dict[A, tuple[A, str]] = {}
-        nearest = deque([target])
-        while nearest and asker not in asked_by:
+        start: tuple[A, T | None] = (target, None)
+        asked_by: dict[tuple[A, T | None], tuple[tuple[A, T | None], str]] = {}
+        nearest = deque([start])
+        while nearest:
             at = nearest.popleft()
-            for waited_for, method in self._edges.get(at, {}).values():
-                if waited_for not in asked_by:
-                    asked_by[waited_for] = (at, method)
-                    nearest.append(waited_for)
-        return _chain(asked_by, asker, target) if asker in asked_by else None
+            for wait in self._waits.get(at[0], ()):
+                waited_for = (wait.target, wait.runs_as)
+                if waited_for in asked_by or at[1] not in (None, wait.turn):
+                    continue
+                asked_by[waited_for] = (at, wait.method)
+                if waited_for in ((asker, None), (asker, turn)):
+                    return _chain(asked_by, waited_for, start)
+                nearest.append(waited_for)
+        return None
 
-    def add(self, asker: A, target: A, method: str, key: int) -> None:
+    def add(self, asker: A, turn: T, method: str, target: A) -> Wait[A, T]:
         """Note that a turn of `asker` running `method` waits for `target`."""
-        edges = self._edges.setdefault(asker, {})
-        assert key not in edges, "a wait is noted once"
-        edges[key] = (target, method)
+        wait = Wait(asker, turn, method, target)
+        self._waits.setdefault(asker, {})[wait] = None
+        return wait
 
-    def remove(self, asker: A, key: int) -> None:
+    def remove(self, wait: Wait[A, T]) -> None:
         """The wait is over."""
-        edges = self._edges[asker]
-        del edges[key]
-        if not edges:
-            del self._edges[asker]
+        waits = self._waits[wait.asker]
+        del waits[wait]
+        if not waits:
+            del self._waits[wait.asker]
 
     def check(self) -> None:
         """Assert the invariants."""
-        assert all(self._edges.values())
+        assert all(self._waits.values())
 
 
-def _chain(asked_by: dict[A, tuple[A, str]], asker: A, target: A) -> list[tuple[A, str]]:
+def _chain(
+    asked_by: dict[tuple[A, T | None], tuple[tuple[A, T | None], str]],
+    end: tuple[A, T | None],
+    start: tuple[A, T | None],
+) -> list[tuple[A, str]]:
     chain: list[tuple[A, str]] = []
-    at = asker
-    while at != target:
-        step = asked_by[at]
-        chain.append(step)
-        at = step[0]
+    while end != start:
+        end, method = asked_by[end]
+        chain.append((end[0], method))
     chain.reverse()
     return chain

@@ -17,6 +17,7 @@ from wakeful.core.gates import InputGate, OutputGate, Section
 from wakeful.core.idle import NOWHERE
 from wakeful.core.lifecycle import Lifecycle, State
 from wakeful.core.mailbox import Mailbox
+from wakeful.core.waits import Wait
 from wakeful.core.write_buffer import WriteBuffer
 from wakeful.errors import ActorAborted, LimitExceeded, Overloaded, again
 from wakeful.ids import ActorId
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 class Envelope:
     """One call that waits in a mailbox, with the context variables of its caller."""
 
-    __slots__ = ("args", "context", "kwargs", "plan", "reply")
+    __slots__ = ("args", "context", "kwargs", "plan", "reply", "wait")
 
     def __init__(
         self,
@@ -41,11 +42,13 @@ class Envelope:
         args: tuple[object, ...],
         kwargs: Mapping[str, object],
         reply: Future[object],
+        wait: Wait[ActorId, Turn] | None = None,
     ) -> None:
         self.plan = plan
         self.args = args
         self.kwargs = kwargs
         self.reply = reply
+        self.wait = wait
         self.context = copy_context()
 
 

@@ -20,7 +20,7 @@ from typing import Final
 from wakeful.actor_type import ActorType, MethodPlan
 from wakeful.config import Config
 from wakeful.core.lifecycle import State
-from wakeful.core.waits import WaitGraph
+from wakeful.core.waits import Wait, WaitGraph
 from wakeful.errors import (
     ActivationAborted,
     ActorAborted,
@@ -62,7 +62,7 @@ class Delivery:
         flusher: Flusher,
     ) -> None:
         self.flusher = flusher
-        self.waits: WaitGraph[ActorId] = WaitGraph()
+        self.waits: WaitGraph[ActorId, Turn] = WaitGraph()
         self.failures = 0
         self.shed = 0
         self._loop = loop
@@ -162,7 +162,8 @@ class Delivery:
         self.pump(activation)
 
     def _run_queued(self, activation: Activation, event: Envelope) -> None:
-        turn = self._start(activation, event.plan, event.args, event.kwargs, event.context)
+        plan, args, kwargs = event.plan, event.args, event.kwargs
+        turn = self._start(activation, plan, args, kwargs, event.context, wait=event.wait)
         if turn.ended:
             self.flusher.deliver(activation, event.reply, turn.result, turn.error)
         else:
@@ -218,15 +219,14 @@ class Delivery:
         asker, target = turn.activation.id, activation.id
         if not activation.admits(plan):
             self._check_cycle(turn, target, plan)
-        mark = object()
-        self.waits.add(asker, target, turn.what, id(mark))
+        wait = self.waits.add(asker, turn, turn.what, target)
         try:
-            return await self._deliver(activation, plan, args, kwargs)
+            return await self._deliver(activation, plan, args, kwargs, wait)
         finally:
-            self.waits.remove(asker, id(mark))
+            self.waits.remove(wait)
 
     def _check_cycle(self, turn: Turn, target: ActorId, plan: MethodPlan) -> None:
-        cycle = self.waits.cycle(turn.activation.id, target)
+        cycle = self.waits.cycle(turn.activation.id, turn, target)
         if cycle is None:
             return
         steps = [(turn.activation.id, turn.what), *cycle]
@@ -237,13 +237,19 @@ class Delivery:
         )
 
     async def _deliver(
-        self, activation: Activation, plan: MethodPlan, args: Args, kwargs: Kwargs
+        self,
+        activation: Activation,
+        plan: MethodPlan,
+        args: Args,
+        kwargs: Kwargs,
+        wait: Wait[ActorId, Turn] | None = None,
     ) -> object:
         """Run the turn now if the actor is free for it, else queue it; returns its answer."""
         first = plan.interleave or not activation.mailbox
         if not (first and activation.admits(plan)):
-            return await self._queue(activation, Envelope(plan, args, kwargs, self._new_future()))
-        turn = self._start(activation, plan, args, kwargs)
+            reply = self._new_future()
+            return await self._queue(activation, Envelope(plan, args, kwargs, reply, wait))
+        turn = self._start(activation, plan, args, kwargs, wait=wait)
         if not turn.ended:
             turn.reply = self._new_future()
             return await turn.reply
@@ -277,10 +283,14 @@ class Delivery:
         args: Args,
         kwargs: Kwargs,
         context: Context | None = None,
+        *,
+        wait: Wait[ActorId, Turn] | None = None,
     ) -> Turn:
         """Start a turn; when it has ended already, its outcome is in it."""
         activation.used_ns = self._now_ns()
         turn = Turn(self.flusher, activation, plan.name, plan)
+        if wait is not None:
+            wait.runs_as = turn
         if activation.shared() or activation.outbox is not None:
             try:  # joining others, or coming after what was sent, is a commit point of theirs
                 if activation.durable and activation.save():

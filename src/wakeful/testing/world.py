@@ -397,5 +397,5 @@ def leaks(host: Host) -> Iterable[str]:
         yield "something waits for a batch that nobody writes to"
     if host.sockets.count or host.sockets.connected or host.sockets._rooms:
         yield "a socket is kept that has ended"
-    if host.delivery.waits._edges:
+    if len(host.delivery.waits):
         yield "an actor is said to wait for another"
