@@ -12,7 +12,7 @@ from wakeful.http.settings import HttpSettings
 from wakeful.sql.fence import STRICT
 from wakeful.workers import calls, strict
 from wakeful.workers.bindings import d1_store
-from wakeful.workers.objects import object_state, storage
+from wakeful.workers.objects import cells, object_state
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "limits.md"
 GIB, MIB = 1024**3, 1024**2
@@ -28,7 +28,7 @@ GIB, MIB = 1024**3, 1024**2
             "strict",
             f"{strict.VALUE_BYTES_MAX:,} bytes, and {strict.VALUE_BYTES_SPARE} for V8's marks",
         ),
-        ("key and value", "local", f"{storage.VALUE_BYTES_MAX // MIB} MiB"),
+        ("key and value", "local", f"{cells.VALUE_BYTES_MAX // MIB} MiB"),
         ("subrequests", "strict", f"{strict.SUBREQUESTS_MAX:,}, or "),
         ("arguments", "strict", f"{strict.MESSAGE_BYTES_MAX // MIB} MiB"),
         ("time of an alarm", "strict", f"{strict.ALARM_SECONDS_MAX / 60:.0f} minutes"),
