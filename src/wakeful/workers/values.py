@@ -25,6 +25,7 @@ from wakeful.workers.proxies import (
     JsBytes,
     JsDict,
     JsException,
+    JsProxy,
     JsTypeError,
 )
 
@@ -218,6 +219,8 @@ def js_string(value: object, *, none: str = "undefined") -> str:
             return ",".join("" if item is None else js_string(item) for item in value)
         case dict():
             return "[object Object]"
+        case JsProxy() if type(value).__str__ is object.__str__:
+            return f"[object {value.js_name}]"
         case _:
             return str(value)
 

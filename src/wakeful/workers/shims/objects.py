@@ -59,7 +59,9 @@ class Object(JsProxy):
 
 
 def _members(value: Any) -> Any:
-    """The members of an object: of `env`, too, which is none of the dicts."""
+    """The members of an object: of `env` and of a pair, too, which are none of the dicts."""
+    if isinstance(value, Pair):
+        return {str(place): socket for place, socket in enumerate(value)}
     return value if hasattr(value, "items") else vars(value)
 
 

@@ -17,7 +17,7 @@ from wakeful.workers.ends import End, Use
 from wakeful.workers.moving import v8_writer
 from wakeful.workers.objects import stored
 from wakeful.workers.proxies import JsException, JsSyntaxError, JsTypeError, options_of
-from wakeful.workers.values import copied, js_string
+from wakeful.workers.values import copied, js_string, utf8
 from wakeful.workers.web.events import EventTarget
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class JsWebSocket(EventTarget):
         if isinstance(message, bytes | bytearray | memoryview):
             socket.send(bytes(message))
         else:
-            socket.send(js_string(message))
+            socket.send(utf8(js_string(message)).decode())
 
     def close(self, code: object = None, reason: object = None) -> None:
         """Close it, once what was written before is durable.
@@ -188,10 +188,13 @@ def _checked(code: object, reason: object) -> tuple[int, str]:
             why = "If you specify a WebSocket close reason, you must also specify a code."
             raise JsException(why, "InvalidAccessError")
         return NO_CODE, ""
-    number = int(code) if isinstance(code, int | float) else 0
+    try:
+        number = int(float(js_string(code)))
+    except (ValueError, OverflowError):  # no number
+        number = 0
     if not 1000 <= number <= 4999 or number in NOT_SENDABLE:
         raise JsException(f"Invalid WebSocket close code: {number}.", "InvalidAccessError")
-    text = "" if reason is None else js_string(reason)
+    text = "" if reason is None else utf8(js_string(reason)).decode()
     if len(text.encode()) > REASON_BYTES_MAX:
         raise JsSyntaxError(
             f"A WebSocket close reason cannot be longer than {REASON_BYTES_MAX} bytes of UTF-8."
