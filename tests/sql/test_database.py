@@ -272,6 +272,20 @@ def test_a_cursor_with_rows_left_ends_at_the_commit_point(rig: Rig) -> None:
     rig.sql.exec("DROP TABLE t")
 
 
+def test_a_statement_that_was_kept_has_its_place_in_errors(rig: Rig) -> None:
+    for _ in range(2):
+        rig.sql.exec("SELECT v FROM t").all()
+    rig.sql.exec("ALTER TABLE t RENAME COLUMN v TO w")
+    for _ in range(2):
+        with pytest.raises(SqlError, match="no such column: v at offset 7"):
+            rig.sql.exec("SELECT v FROM t")
+    rig.sql.exec("CREATE TABLE u(a)")
+    for _ in range(2):
+        with pytest.raises(SqlError, match="table u already exists at offset 13"):
+            rig.sql.exec("CREATE TABLE u(a)")
+    assert rig.sql.exec("SELECT count(*) n FROM u").one() == {"n": 0}
+
+
 def test_a_table_in_use_cannot_be_dropped(rig: Rig) -> None:
     rig.sql.exec("INSERT INTO t(v) VALUES (1), (2), (3)")
     rows = rig.sql.exec("SELECT v FROM t")

@@ -24,6 +24,7 @@ import apsw
 from wakeful.errors import LimitExceeded, SqlError, StorageClosed, WakefulError
 from wakeful.ids import ActorId
 from wakeful.ports import SqlRow, SqlValue
+from wakeful.sql import failures
 from wakeful.sql.cursor import Cursor
 from wakeful.sql.face import NativeSql
 from wakeful.sql.failures import REFUSED, advice, deleted, sql_error, too_late, without_parameters
@@ -361,7 +362,7 @@ class SqlDatabase:
             first: SqlRow | None = next(rows, None)
         except REFUSED as error:
             self._fence.reason = self._fence.reason or advice(sql, error)
-            raise self._error(error) from error
+            raise self._error(failures.placed(error, handle, sql, bindings)) from error
         finally:
             if updates is not None:
                 handle.set_update_hook(None)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
 import apsw
 
 from wakeful.errors import SqlError
+from wakeful.ports import SqlValue
 from wakeful.sql.fence import ABSENT
 
 PARAMETERS: Final = "only the last of several statements can have parameters"
@@ -41,6 +42,27 @@ def sql_error(error: Exception, reason: str | None = None) -> SqlError:
     code = getattr(error, "result", apsw.SQLITE_ERROR)
     extended = getattr(error, "extendedresult", code)
     return SqlError(said, _name(code), _name(extended))
+
+
+def placed(
+    error: Exception, handle: apsw.Connection, sql: str, bindings: Sequence[SqlValue]
+) -> Exception:
+    """The error with its place in the text, which a statement that was kept has not."""
+    if not isinstance(error, apsw.SQLError) or getattr(error, "error_offset", -1) >= 0:
+        return error
+    cursor = handle.cursor()
+    cursor.exec_trace = _only_prepared
+    try:
+        cursor.execute(sql, bindings, can_cache=False)
+    except apsw.ExecTraceAbort:
+        return error
+    except REFUSED as again:
+        return again if str(again) == str(error) else error
+    return error
+
+
+def _only_prepared(cursor: apsw.Cursor, statement: str, bindings: object) -> bool:
+    return False
 
 
 def advice(sql: str, error: Exception) -> str | None:
