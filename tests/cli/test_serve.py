@@ -176,6 +176,23 @@ def test_other_starts_that_fail(
     assert error in one_line(launch, code, "serve", *args)
 
 
+def test_names_and_origins_of_a_proxy_in_front_can_be_allowed(
+    launch: Launch, app: Path, client: httpx2.Client
+) -> None:
+    allowed = ("--allow-host", "shop.example", "--allow-origin", "https://app.example")
+    server = launch("serve", "app.py", "--port", "0", *allowed)
+    url = f"{server.url()}/actors/Counter/c1/increment"
+
+    def status(**headers: str) -> int:
+        return client.post(url, headers=headers).status_code
+
+    assert status(host="shop.example") == 200
+    assert status(host="other.example") == 403
+    assert status(origin="https://app.example") == 200
+    assert status(origin="https://other.example") == 403
+    assert server.interrupt() == 0
+
+
 def test_counter_example(launch: Launch, client: httpx2.Client, tmp_path: Path) -> None:
     """What `make run` serves, with the calls of its README."""
     root = Path(__file__).parents[2]

@@ -244,7 +244,7 @@ async def _develop(source: Source, chosen: Settings, errors: Errors) -> None:
     async with AsyncExitStack() as stack:
         server = listen(chosen)
         stack.push_async_callback(server.close)
-        switch, admission = Switch(), Admission.of(server)
+        switch, admission = Switch(), Admission.of(server, chosen)
         development = Development(source, chosen, switch, admission, errors)
         watching = asyncio.create_task(development.watch(stop))
         stack.callback(watching.cancel)

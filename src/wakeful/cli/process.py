@@ -51,6 +51,8 @@ class Settings(msgspec.Struct, frozen=True):
     traceback: bool
     strict: bool
     environment: str | None = None
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
     development: bool = False
 
 
@@ -91,6 +93,20 @@ _OPTIONS: Final[list[Callable[[Any], Any]]] = [
         help="Actors in memory at once; the least recently used sleeps.  [default: 100000]",
     ),
     click.option(
+        "--allow-host",
+        "hosts",
+        multiple=True,
+        metavar="NAME",
+        help="A name that requests may give as their Host, behind a proxy say. Several: repeat it.",
+    ),
+    click.option(
+        "--allow-origin",
+        "origins",
+        multiple=True,
+        metavar="ORIGIN",
+        help="A web origin whose pages may call, https://app.example. Several: repeat it.",
+    ),
+    click.option(
         "--strict",
         is_flag=True,
         help="Hold a Worker to the limits of Cloudflare's network, not only to those of its disk.",
@@ -115,6 +131,8 @@ def settings(
     traceback: bool,
     strict: bool,
     environment: str | None,
+    hosts: tuple[str, ...] = (),
+    origins: tuple[str, ...] = (),
 ) -> Settings:
     """The options as one value.
 
@@ -130,7 +148,7 @@ def settings(
         raise WrongUsage(f"--idle-timeout must be more than 0 seconds, not {idle}")
     limits: Limits = msgspec.structs.replace(default.limits, active_actors=active)
     config: Config = msgspec.structs.replace(default, idle_seconds=idle, limits=limits)
-    return Settings(host, port, data, config, traceback, strict, environment)
+    return Settings(host, port, data, config, traceback, strict, environment, hosts, origins)
 
 
 def run(main: Coroutine[object, object, None]) -> None:
@@ -224,19 +242,25 @@ def start_errors() -> Iterator[None]:
 
 
 class Admission(msgspec.Struct, frozen=True):
-    """Who may use the admin paths of a server: on loopback everybody, else who has the token."""
+    """Who may call a server, and use its admin paths: on loopback all, else who has the token."""
 
+    chosen: Settings
     loopback: bool
     token: str | None
 
     @classmethod
-    def of(cls, server: HttpServer) -> Admission:
+    def of(cls, server: HttpServer, chosen: Settings) -> Admission:
         """What a server needs, by where it listens."""
-        return cls(server.loopback, None if server.loopback else secrets.token_urlsafe(32))
+        token = None if server.loopback else secrets.token_urlsafe(32)
+        return cls(chosen, server.loopback, token)
 
     def gateway(self, runtime: Runtime, report: Report) -> Gateway:
         """The gateway of a runtime."""
-        settings = HttpSettings(admin_token=self.token)
+        settings = HttpSettings(
+            allowed_hosts=self.chosen.hosts,
+            allowed_origins=self.chosen.origins,
+            admin_token=self.token,
+        )
         return runtime.gateway(settings, loopback=self.loopback, report=report)
 
 

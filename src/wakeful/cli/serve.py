@@ -58,7 +58,7 @@ async def _serve(chosen: Settings, runtime: Runtime) -> None:
         with start_errors():
             await stack.enter_async_context(runtime)
         stack.push_async_callback(server.close)
-        admission = Admission.of(server)
+        admission = Admission.of(server, chosen)
         server.start(admission.gateway(runtime, _log))
         with announced(chosen, server, admission):
             click.echo(f"wakeful is {serving_line(runtime, chosen, server)}")

@@ -100,7 +100,7 @@ class Guard:
         if host is not None and self._hosts and _name(host) not in self._hosts:
             raise HostNotAllowed(
                 f"the Host header says {host!r}, which is not this server: "
-                "add it to allowed_hosts if it should be"
+                "add it to allowed_hosts (--allow-host) if it should be"
             )
         if len(self._known) < KNOWN_MAX:
             self._known.add(host)
@@ -114,7 +114,7 @@ class Guard:
             if host is None or origin.partition("://")[2].lower() != host.lower():
                 raise CrossOrigin(
                     f"a page of {origin} may not call here: "
-                    "add the origin to allowed_origins if it should"
+                    "add the origin to allowed_origins (--allow-origin) if it should"
                 )
         elif site in FOREIGN_SITES and not _is_navigation(request):
             raise CrossOrigin("a page of another site may not call here: see allowed_origins")
