@@ -145,7 +145,7 @@ class Storage(Protocol):
         """Values by key in UTF-8 order: start inclusive, end exclusive."""
 
     async def delete_all(self) -> None:
-        """Remove all keys and the SQL database (declared state stays)."""
+        """Remove all keys, the SQL database and the alarm (declared state stays)."""
 
     async def transaction(self, work: Callable[[], Coroutine[object, object, V]]) -> V:
         """Run work in a critical section; if it raises, state and storage are as before."""

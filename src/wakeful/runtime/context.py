@@ -81,7 +81,7 @@ class StorageFace:
         return {key: codec.decode(buffer.cells[KV_PREFIX + key]) for key in keys[:limit]}
 
     async def delete_all(self) -> None:
-        """Remove all keys and the SQL database; declared state stays."""
+        """Remove all keys, the SQL database and the alarm; declared state stays."""
         self._activation.check_here()
         if self._activation.durable:
             self._host.database(self._activation).drop()
