@@ -9,6 +9,7 @@ import pytest
 from tests.workers.environments import Recorded
 
 from wakeful.errors import ConfigError
+from wakeful.workers.code.beside import loaded_beside
 from wakeful.workers.code.loader import LoadedWorker, loaded
 from wakeful.workers.config.wrangler import read_config
 from wakeful.workers.shims.workers_module import shim_modules
@@ -141,6 +142,39 @@ def test_a_file_named_asgi_comes_before_the_module(load: Load) -> None:
         assert worker.module.asgi.MINE == 1
         assert not hasattr(worker.module.workers, "MINE")
         assert not hasattr(worker.module.wsgi, "MINE")
+
+
+WASM = {
+    "python_modules/pytest/__init__.py": "VENDORED = True",
+    "python_modules/built/__init__.py": "from . import _built",
+    "python_modules/pure/__init__.py": "VALUE = 1",
+}
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_installed_packages_come_before_those_for_webassembly(
+    tmp_path: Path, *, beside: bool
+) -> None:
+    entry = "from objects import Counter\nimport pytest, pure\ndef on_fetch(): ...\n"
+    for name, text in {**FILES, **WASM, "wrangler.toml": CONFIG, "src/entry.py": entry}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    def load() -> AbstractContextManager[LoadedWorker]:
+        shims = shim_modules(Recorded().environment)
+        config = read_config(tmp_path)
+        return loaded_beside(config, shims, {}) if beside else loaded(config, shims)
+
+    if beside:  # where both are pure, the vendored one counts
+        with load() as worker:
+            assert worker.module.pytest.VENDORED
+    (tmp_path / "python_modules" / "built" / "_built.so").write_bytes(b"\0asm\1\0\0\0")
+    with load() as worker:
+        assert (worker.module.pytest, worker.module.pure.VALUE) == (pytest, 1)
+    (tmp_path / "src" / "entry.py").write_text(f"import built\n{entry}")
+    told = r"entry\.py:1: ImportError: .*python_modules has built built for Cloudflare's Python"
+    with pytest.raises(ConfigError, match=told), load():
+        pass
 
 
 def test_the_first_name_of_workers_leads_to_it(load: Load) -> None:

@@ -23,6 +23,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from wakeful.workers.code.loader import LoadedWorker, imported, own_directories, provided
+from wakeful.workers.code.vendored import has_wasm
 from wakeful.workers.config.wrangler import WranglerConfig
 
 _numbers: Final = count(2)
@@ -58,7 +59,8 @@ class _Beside:
         self, prefix: str, directories: Sequence[Path], shims: Mapping[str, ModuleType]
     ) -> None:
         self._prefix = prefix
-        self._path = [str(directory) for directory in directories]
+        self._late = [str(path) for path in directories[1:] if has_wasm(path)]
+        self._path = [path for path in map(str, directories) if path not in self._late]
         self._shims = shims
         self._own: dict[str, bool] = {name.partition(".")[0]: True for name in shims}
         self._builtins = {**vars(builtins), "__import__": self._import}
@@ -87,7 +89,7 @@ class _Beside:
         """Where a module of the Worker is, for Python's import system."""
         if not name.startswith(self._prefix):
             return None
-        found = PathFinder.find_spec(name[len(self._prefix) :], path or self._path)
+        found = PathFinder.find_spec(name[len(self._prefix) :], path or [*self._path, *self._late])
         if found is None or found.origin is None or not isinstance(found.loader, SourceFileLoader):
             return _renamed(found, name)
         loader = _Loader(name, found.origin, self._builtins)
@@ -120,8 +122,10 @@ class _Beside:
         if top in sys.stdlib_module_names or top == "wakeful":
             return False
         spec = PathFinder.find_spec(top, self._path)
-        if spec is None or spec.origin is not None:
-            return spec is not None
+        if spec is not None and spec.origin is not None:
+            return True
+        if spec is None and PathFinder.find_spec(top, self._late) is None:
+            return False
         return find_spec(top) is None  # a directory without code comes after all packages
 
 

@@ -24,14 +24,10 @@ from typing import Final, Protocol
 
 from wakeful.errors import ConfigError
 from wakeful.workers.code.entrypoints import DurableObject, Exported, WorkerEntrypoint
+from wakeful.workers.code.vendored import has_wasm, hint, vendored
 from wakeful.workers.config.wrangler import WranglerConfig
 from wakeful.workers.shims.workers_module import MARK
 
-VENDORED: Final = "python_modules"
-INSTALL: Final = (
-    ". If it is a package, install it where wakeful is (pip install ...), or put it into "
-    f"{VENDORED}"
-)
 REPLACEABLE: Final = ("asgi", "wsgi")  # of which Workers bring versions of their own
 _PYTHONS_OWN: Final = sys.stdlib_module_names | {"wakeful"}
 EXAMPLE: Final = (
@@ -169,7 +165,9 @@ class _First:
             if name in hidden or name.partition(".")[0] in hidden:
                 self._aside[name] = sys.modules.pop(name)
         sys.modules.update(self._shims)
-        sys.path[:0] = [str(path) for path in self._own]
+        late = [path for path in self._own[1:] if has_wasm(path)]
+        sys.path[:0] = [str(path) for path in self._own if path not in late]
+        sys.path.extend(map(str, late))
         importlib.invalidate_caches()
 
     def leave(self) -> dict[str, ModuleType]:
@@ -230,9 +228,7 @@ def provided(config: WranglerConfig, shims: Mapping[str, ModuleType]) -> Mapping
 
 def own_directories(config: WranglerConfig) -> tuple[Path, ...]:
     """Where a Worker's own modules are."""
-    source = config.entry.parent
-    vendored = (source / VENDORED, config.directory.resolve() / VENDORED)
-    return tuple(dict.fromkeys([source, *(path for path in vendored if path.is_dir())]))
+    return (config.entry.parent, *vendored(config))
 
 
 def _package_path(module: ModuleType) -> Iterable[object]:
@@ -261,13 +257,8 @@ def imported(config: WranglerConfig, real_name: str) -> ModuleType:
     except BaseException as error:  # user code: SystemExit and the like included
         where = _line_of(error, config.entry.parent) or config.entry
         said = error.msg if isinstance(error, SyntaxError) else error
-        hint = INSTALL if isinstance(error, ModuleNotFoundError) and _is_package(error.name) else ""
-        raise ConfigError(f"{where}: {type(error).__name__}: {said}{hint}") from error
-
-
-def _is_package(name: str | None) -> bool:
-    """Is a module that is missing the first one of a package, which may be to be installed?"""
-    return name is not None and "." not in name
+        told = f"{type(error).__name__}: {said}{hint(config, error)}"
+        raise ConfigError(f"{where}: {told}") from error
 
 
 def _line_of(error: BaseException, directory: Path) -> str:
