@@ -51,6 +51,7 @@ LOGGED: Final = "the Worker's code raised; the log of the server says what"
 # Of what else could stand there, a part would be taken for user, path or query.
 HOST: Final = re.compile(r"(?:[\w.~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?", re.ASCII)
 PATH_SAFE: Final = "/:@!$&'()*+,;=~-._[]|"  # what WHATWG's URL parser leaves as it is in a path
+PATH_SENT: Final = PATH_SAFE + "%"
 # Said by the connection: the server's to say.
 CONNECTION: Final = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "content-length", "upgrade"}
@@ -237,13 +238,16 @@ def request_of(request: Request, body: Incoming) -> JsRequest:
     """A request from outside, as the Worker sees it.
 
     Raises:
-        MalformedRequest: its Host header is none.
+        MalformedRequest: its Host header is none, or its path.
     """
     content = Received(body) if isinstance(body, Coming) else body
     host = request.header("host") or "localhost"
     if not HOST.fullmatch(host):
         raise MalformedRequest("the Host header is no host with a port")
-    path = quote(request.path, safe=PATH_SAFE)
+    if request.path == "*":
+        raise MalformedRequest("a Worker is asked for paths, and * is none")
+    raw = request.raw_path
+    path = quote(request.path, safe=PATH_SAFE) if raw is None else quote(raw, safe=PATH_SENT)
     query = f"?{request.query}" if request.query else ""
     url = f"http://{host}{path}{query}"
     headers = [pair for pair in request.pairs() if pair[0] != CLIENT]

@@ -214,6 +214,46 @@ async def test_what_a_worker_does_for_a_client_ends_when_it_leaves(
         await asyncio.wait([serving])
 
 
+@pytest.mark.parametrize(
+    ("raw_path", "url"),
+    [
+        (b"/app/a%2Fb%2e%41%zz", "/a%2Fb%2e%41%zz"),
+        (b"/app/%ff\xc3\xa4", "/%ff%C3%A4"),
+        (b"/%61pp/a%2Fb", "/a/b"),
+        (None, "/a/b"),
+    ],
+)
+@virtual
+async def test_a_path_is_what_was_sent_where_the_server_tells(
+    tmp_path: Path, raw_path: bytes | None, url: str
+) -> None:
+    answer = bytearray()
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request"}
+
+    async def send(event: MutableMapping[str, Any]) -> None:
+        answer.extend(event.get("body", b""))
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/app/a/b",
+        "root_path": "/app",
+        "query_string": b"",
+        "headers": [],
+    } | ({} if raw_path is None else {"raw_path": raw_path})
+    default = """
+    class Default(WorkerEntrypoint):
+        async def fetch(self, request):
+            return Response(request.url)
+    """
+    source = methods("async def none(self): pass")
+    async with running(tmp_path, source, default=default) as worker:
+        await worker.runtime.asgi()(scope, receive, send)
+    assert answer.decode() == f"http://localhost{url}"
+
+
 async def test_websockets_are_refused(tmp_path: Path) -> None:
     with (
         TestClient(Runtime(tmp_path, actors=[Counter]).asgi()) as client,

@@ -62,6 +62,27 @@ async def test_a_chunked_body_is_read(http: httpx2.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("a%2Fb", "a/b"),
+        ("a/b", "a/b"),
+        ("%2fa%2F", "/a/"),
+        ("a%252Fb", "a%2Fb"),
+        ("a%3Fb%23c", "a?b#c"),
+        ("a+b;c=d", "a+b;c=d"),
+        ("%2e%2e", ".."),
+        ("%C3%A4%20%25", "ä %"),
+        ("100%", "100%"),
+    ],
+)
+async def test_a_name_in_a_path_is_decoded_once(served: Serving, written: str, name: str) -> None:
+    path = f"/actors/Counter/{written}/increment"
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+    assert (await served.raw(head.encode())).endswith(b"\r\n\r\n1")
+    assert await served.runtime.get(Counter, name).get() == 1
+
+
+@pytest.mark.parametrize(
     "media",
     ["application/json", "application/json; charset=utf-8", "application/vnd.x+json"],
 )

@@ -22,6 +22,8 @@ class Default(WorkerEntrypoint):
             cf = request.js_object.cf
             told = [request.headers["CF-Connecting-IP"], cf.httpProtocol, cf.country]
             return Response.json(told)
+        if "/url/" in request.url:
+            return Response(request.url)
         return Response("worker")
 
     async def scheduled(self, controller, env, ctx):
@@ -139,6 +141,33 @@ def test_data_among_assets_are_refused(worker: Path) -> None:
     config = read_config(worker)
     with pytest.raises(ConfigError, match=r"assets.directory: the data .* is in it"):
         WorkerRuntime(worker / "public" / "data", config)
+
+
+@pytest.mark.parametrize(
+    ("written", "url"),
+    [
+        ("a%20b%25%3F%23%22%3C%3E%5C%5E%60%7B%7D?q=%2F+%20;#no", None),
+        ("a+b;c=d:@$&'()*,~!|[]//x/", None),
+        ("%C3%A4%00%252F", None),
+        ("/%2F%3A%40%24%26%2B%2C%3B%3D%41", "//:@$&+,;=A"),
+        ("%c3%a4ä", "%C3%A4%C3%A4"),
+        ("%ff", "%EF%BF%BD"),
+        ("100%", "100%25"),
+    ],
+)
+async def test_escapes_of_a_path_are_written_as_a_browser_writes_them(
+    running: tuple[WorkerRuntime, HttpServer], written: str, url: str | None
+) -> None:
+    """granian hands over a decoded path: what has to be escaped in one is escaped again."""
+    _, _, body = (await raw(running[1], f"/url/{written}")).partition(b"\r\n\r\n")
+    told = written.partition("#")[0] if url is None else url
+    assert body.decode() == f"http://localhost/url/{told}"
+
+
+async def test_a_target_that_is_no_path_is_refused(
+    running: tuple[WorkerRuntime, HttpServer],
+) -> None:
+    assert b" 400 " in (await raw(running[1], "*")).partition(b"\r\n")[0]
 
 
 async def test_who_asks_is_who_has_connected(

@@ -128,6 +128,7 @@ class Asked:
     method = "GET"
     query = ""
     client = None
+    raw_path = None
 
     def __init__(self, size: int) -> None:
         self.path = "/" + "x" * size

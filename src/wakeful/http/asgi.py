@@ -53,6 +53,13 @@ class AsgiRequest:
         self.path = path.removeprefix(scope.get("root_path", ""))
 
     @property
+    def raw_path(self) -> bytes | None:
+        """The path as it was sent, without that of the mount; None if the server does not tell."""
+        path: bytes | None = self._scope.get("raw_path")
+        root: bytes = self._scope.get("root_path", "").encode()
+        return path.removeprefix(root) if path is not None and path.startswith(root) else None
+
+    @property
     def query(self) -> str:
         """The query string."""
         query: bytes = self._scope["query_string"]

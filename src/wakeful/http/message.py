@@ -36,6 +36,10 @@ class Request(Protocol):
         """The path, percent-decoded, with U+FFFD for what is no UTF-8."""
 
     @property
+    def raw_path(self) -> bytes | None:
+        """The path as it was sent; None where the server does not tell."""
+
+    @property
     def query(self) -> str:
         """What follows the question mark, still encoded."""
 

@@ -93,6 +93,10 @@ class RsgiRequest:
         self.header = scope.headers.get
 
     @property
+    def raw_path(self) -> None:
+        """RSGI does not tell."""
+
+    @property
     def query(self) -> str:
         """The query string."""
         return self._scope.query_string
