@@ -220,6 +220,8 @@ def test_the_first_name_of_workers_leads_to_it(load: Load) -> None:
             r"entry\.py:1: ModuleNotFoundError: No module named 'no_such_package'\. If it is a "
             r"package, install it where wakeful is",
         ),
+        ("import src.objects", r"named 'src'\. The path begins in src: write `import x` for"),
+        ("from .objects import Counter", r"in no package: write `import x` for `from \. import x`"),
         ("import objects.nothing", r"No module named 'objects\.nothing'[^.]*$"),
         ("import workers.gateway", r"No module named 'workers.gateway'"),
         ("from js import document", r"cannot import name 'document' from 'js'"),

@@ -257,8 +257,18 @@ def imported(config: WranglerConfig, real_name: str) -> ModuleType:
     except BaseException as error:  # user code: SystemExit and the like included
         where = _line_of(error, config.entry.parent) or config.entry
         said = error.msg if isinstance(error, SyntaxError) else error
-        told = f"{type(error).__name__}: {said}{hint(config, error)}"
+        told = f"{type(error).__name__}: {said}{_hint(config, error)}"
         raise ConfigError(f"{where}: {told}") from error
+
+
+def _hint(config: WranglerConfig, error: BaseException) -> str:
+    """What to write in place of an import that has failed, to be put behind its text."""
+    source = config.entry.parent.name
+    if isinstance(error, ModuleNotFoundError) and error.name == source:
+        return f". The path begins in {source}: write `import x` for `import {source}.x`"
+    if isinstance(error, ImportError) and "no known parent package" in str(error):
+        return ". The main module is in no package: write `import x` for `from . import x`"
+    return hint(config, error)
 
 
 def _line_of(error: BaseException, directory: Path) -> str:
