@@ -249,7 +249,7 @@ class Worker:
         asked = request if old else Request(request)
         given = (asked, self.env, context)
         result = await self._stacks.around(_handled(handler, given))
-        return response_of(result, request).js_object
+        return response_of(result, request)
 
     async def scheduled(self, controller: ScheduledController) -> None:
         """Let it handle a time that has come.

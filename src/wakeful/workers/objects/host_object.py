@@ -227,13 +227,13 @@ class Instance:
         return RemoteFunction(post)
 
 
-def response_of(result: object, request: JsRequest) -> Response:
+def response_of(result: object, request: JsRequest) -> JsResponse:
     """What a fetch handler has returned, on its way to who asked.
 
     Raises:
         JsTypeError: it is no response, or has a socket that nobody asked for.
     """
-    return _checked(result, request).__wakeful_transfer__()
+    return _checked(result, request).moved()
 
 
 def _checked(result: object, request: JsRequest) -> JsResponse:

@@ -30,6 +30,9 @@ USED: Final = (
 )
 
 
+NOT_CLONED: Final = "This ReadableStream is currently locked to a reader,"  # as workerd writes it
+
+
 def extract(body: object) -> tuple[Content, str | None]:
     """What a body given by user code is made of, and the Content-Type it brings along.
 
@@ -116,8 +119,8 @@ class Body(JsProxy):
         Raises:
             JsTypeError: it has been used.
         """
-        if self.bodyUsed:
-            raise JsTypeError(USED)
+        if self.bodyUsed or (isinstance(self._content, ReadableStream) and self._content.locked):
+            raise JsTypeError(NOT_CLONED)
         if isinstance(self._content, ReadableStream):
             self._content, other = self._content.tee()
             return other

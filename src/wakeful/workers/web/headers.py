@@ -57,6 +57,10 @@ class Headers(JsProxy):
         headers._pairs = list(pairs)
         return headers
 
+    def copy(self) -> Headers:
+        """The same headers, to be changed for themselves."""
+        return Headers.received(self._pairs)
+
     def raw(self) -> Pairs:
         """All names and values in the order they were given, to be sent."""
         return list(self._pairs)

@@ -51,7 +51,7 @@ class Hop(NamedTuple):
         Raises:
             JsTypeError: it leads nowhere, or the body cannot be sent again.
         """
-        method, content, headers = self.method, self.content, Headers(self.headers)
+        method, content, headers = self.method, self.content, self.headers.copy()
         to = urls.parse(location, self.url)
         if to.netloc() != urls.parse(self.url).netloc():
             headers.delete("authorization")
@@ -83,7 +83,7 @@ class Fetching:
         if isinstance(content, bytes):
             request.headers.set_missing("content-length", str(len(content)))
         self._redirect = request.redirect
-        self._hop = Hop(request.method, request.url, Headers(request.headers), content)
+        self._hop = Hop(request.method, request.url, request.headers.copy(), content)
         self._send = send
         self._first = send(request)
 
@@ -174,10 +174,12 @@ async def abortable(send: Fetcher, resource: object, options: dict[str, Any]) ->
 
 def make_request(resource: object, options: dict[str, Any]) -> JsRequest:
     """The request that `fetch(resource, **options)` asks for; a given one is used up."""
-    if isinstance(options.get("method"), HTTPMethod):
-        options = {**options, "method": options["method"].value}
     if isinstance(resource, Request):
         resource = resource.js_object
+    if not options and isinstance(resource, JsRequest):
+        return resource.remade()
+    if isinstance(options.get("method"), HTTPMethod):
+        options = {**options, "method": options["method"].value}
     return JsRequest(resource, options)
 
 

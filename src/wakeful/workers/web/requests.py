@@ -110,6 +110,10 @@ class JsRequest(Body):
             raise JsTypeError("Cannot reconstruct a Request with a used body.")
         return self.take()
 
+    def remade(self) -> JsRequest:
+        """What `Request(request)` makes of it, without more."""
+        return self._with(self.spend())
+
     def clone(self) -> JsRequest:
         """The same request again; the bodies of both can be read."""
         return self._with(self.split())
@@ -119,9 +123,10 @@ class JsRequest(Body):
         return self._with(self.take())
 
     def _with(self, content: Content) -> JsRequest:
-        request = JsRequest.received(self.method, self.url, (), content)
-        request.headers = Headers(self.headers)
-        request.cf, request.redirect = self.cf, self.redirect
+        request = JsRequest.__new__(JsRequest)
+        request.method, request.url = self.method, self.url
+        request.redirect, request.cf = self.redirect, self.cf
+        Body.__init__(request, content, self.headers.copy())
         return request
 
     def __wakeful_transfer__(self) -> Request:

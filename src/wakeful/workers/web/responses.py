@@ -161,12 +161,11 @@ class JsResponse(Body):
         Raises:
             JsTypeError: the socket is used already.
         """
-        response = JsResponse.received(self.status, (), content, url=self.url)
-        response._text = self._text
-        response.headers = Headers(self.headers)
-        if self.webSocket is not None:
-            response.webSocket = self.webSocket.released()
-        response.redirected = self.redirected
+        response = JsResponse.__new__(JsResponse)
+        response.status, response._text = self.status, self._text
+        response.url, response.redirected = self.url, self.redirected
+        response.webSocket = None if self.webSocket is None else self.webSocket.released()
+        Body.__init__(response, content, self.headers.copy())
         return response
 
     def __wakeful_transfer__(self) -> Response:
