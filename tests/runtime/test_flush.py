@@ -165,9 +165,11 @@ async def test_unconfirmed_actor_answers_before_its_writes_are_durable() -> None
         ref = rt.get(Counter, "c")
         store.held = asyncio.Event()
         assert [await ref.add(), await ref.add_slowly(0), await ref.add()] == [1, 2, 3]
-        assert await ref.add_and_sync() == "durable"
+        syncing = asyncio.create_task(ref.add_and_sync())
+        await settle()
+        assert not syncing.done()  # who asks for durability gets it
         store.held.set()
-        await rt.host.flusher.settled()
+        assert await syncing == "durable"
         store.failures = [UnknownOutcome("lost")]
         assert await ref.add() == 5
         await rt.host.flusher.settled()

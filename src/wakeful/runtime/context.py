@@ -96,7 +96,7 @@ class StorageFace:
 
     async def sync(self) -> None:
         """Return when everything written so far is durable, this turn's writes included."""
-        await self._host.commit_point(self._activation)
+        await self._host.sync(self._activation)
 
     def _keys(self, prefix: str, start: str | None, end: str | None) -> Keys:
         self._activation.check_here()

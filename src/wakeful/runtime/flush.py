@@ -123,7 +123,7 @@ class Flusher:
             raise gate.broken
 
     async def commit_point(self, activation: Activation) -> None:
-        """What a turn has done so far is committed; return when it is durable.
+        """What a turn has done so far is committed; return when it may be seen.
 
         Raises:
             CallError: the code that asks is a transaction's.

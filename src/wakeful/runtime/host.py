@@ -175,9 +175,10 @@ class Host:
         """Throw an activation away."""
         self.life.discard(activation, cause)
 
-    async def commit_point(self, activation: Activation) -> None:
-        """Commit what the turn has done so far; return when it is durable."""
+    async def sync(self, activation: Activation) -> None:
+        """Commit what the turn has done so far; return when it is durable, also if answers are not."""
         await self.flusher.commit_point(activation)
+        await self.flusher.durable(activation)
 
     async def in_section(self, activation: Activation, work: Callable[[], Awaitable[V]]) -> V:
         """Run work in a critical section of an actor."""
