@@ -177,6 +177,16 @@ def test_installed_packages_come_before_those_for_webassembly(
         pass
 
 
+def test_the_directory_of_the_main_module_is_no_package(
+    load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [path for path in sys.path if not (Path(path) / "src").is_dir()]
+    monkeypatch.setattr(sys, "path", others)
+    told = r"No module named 'src'\. The path begins in src: write `import x` for `import src\.x`"
+    with pytest.raises(ConfigError, match=told), load({"src/entry.py": "import src.objects"}):
+        pass
+
+
 def test_the_first_name_of_workers_leads_to_it(load: Load) -> None:
     entry = "from cloudflare.workers import Response\nfrom objects import Counter\n"
     entry += "import workers\ndef on_fetch(): ...\n"
@@ -220,7 +230,6 @@ def test_the_first_name_of_workers_leads_to_it(load: Load) -> None:
             r"entry\.py:1: ModuleNotFoundError: No module named 'no_such_package'\. If it is a "
             r"package, install it where wakeful is",
         ),
-        ("import src.objects", r"named 'src'\. The path begins in src: write `import x` for"),
         ("from .objects import Counter", r"in no package: write `import x` for `from \. import x`"),
         ("import objects.nothing", r"No module named 'objects\.nothing'[^.]*$"),
         ("import workers.gateway", r"No module named 'workers.gateway'"),
