@@ -176,7 +176,7 @@ class Host:
         self.life.discard(activation, cause)
 
     async def sync(self, activation: Activation) -> None:
-        """Commit what the turn has done so far; return when it is durable, also if answers are not."""
+        """Commit what the turn has done so far; return when it is durable, whatever answers do."""
         await self.flusher.commit_point(activation)
         await self.flusher.durable(activation)
 
