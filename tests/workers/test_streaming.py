@@ -31,6 +31,9 @@ THING = methods(
 
     async def get(self):
         return await self.ctx.storage.get("n")
+
+    async def stop(self):
+        self.ctx.abort("stopped")
     """
 )
 DEFAULT = """
@@ -79,6 +82,19 @@ async def test_what_breaks_a_body_reaches_its_reader(tmp_path: Path) -> None:
         error = await raised((await worker.stub().fetch("http://h/abort")).text())
         assert (error.message, error.durableObjectReset) == ("stopped", True)
         assert await worker.stub().get() == 2
+
+
+@virtual
+async def test_a_body_whose_object_is_reset_before_it_begins_breaks_off(tmp_path: Path) -> None:
+    """The task that relays it is cancelled before its first step, and does not get to say so."""
+    async with running(tmp_path, THING) as worker:
+        answers = asyncio.gather(
+            worker.stub().fetch("http://h/"), worker.stub().stop(), return_exceptions=True
+        )
+        response, _ = await answers
+        async with asyncio.timeout(5):
+            error = await raised(response.text())
+        assert (error.message, error.durableObjectReset, error.remote) == ("stopped", True, True)
 
 
 @virtual

@@ -24,11 +24,11 @@ CHUNKS_WAITING_MAX: Final = 16
 class _Channel:
     """Chunks between the two sides."""
 
-    __slots__ = ("_cancel", "closed", "queue")
+    __slots__ = ("_cancel", "closed", "ended", "queue")
 
     def __init__(self) -> None:
         self._cancel: Callable[[], object] = _nothing
-        self.closed = False
+        self.closed = self.ended = False
         self.queue: Queue[bytes | JsException | None] = Queue(CHUNKS_WAITING_MAX)
 
     def clear(self) -> None:
@@ -38,6 +38,7 @@ class _Channel:
 
     def fail(self, error: JsException) -> None:
         """Nothing more comes, for this reason."""
+        self.ended = True
         self.clear()
         self.queue.put_nowait(error)
 
@@ -84,8 +85,27 @@ class _Reader:
 def relayed(gated: Gated, content: ReadableStream) -> ReadableStream:
     """The same body, for somebody outside of the object that makes it."""
     channel = _Channel()
-    channel.filled_by(gated.keep_awake(_relay(gated, content, channel)))
+    relay = _relay(gated, content, channel)
+    task = gated.keep_awake(relay)
+    channel.filled_by(task)
+
+    def ended(task: Task[None]) -> None:
+        relay.close()
+        if task.cancelled() and not channel.ended:  # before its first step: it could not say so
+            channel.fail(_lost(gated))
+
+    task.add_done_callback(ended)
     return ReadableStream(_Reader(channel))
+
+
+def _lost(gated: Gated) -> JsException:
+    """Why a body breaks off that its own code has not broken."""
+    cause = gated.activation.life.cause
+    if cause is None:
+        return JsException("Network connection lost.")
+    told = undelivered(cause)
+    told.remote = isinstance(cause, ObjectReset)
+    return told
 
 
 async def _relay(gated: Gated, content: ReadableStream, channel: _Channel) -> None:
@@ -96,15 +116,14 @@ async def _relay(gated: Gated, content: ReadableStream, channel: _Channel) -> No
                 break
             await channel.queue.put(bytes(chunk))
         else:
+            channel.ended = True
             await channel.queue.put(None)
     except (ActivationAborted, CancelledError):
         cause = gated.activation.life.cause
         if channel.closed and cause is None:
             content.locked = False
             await content.cancel()
-        gone = JsException("Network connection lost.") if cause is None else undelivered(cause)
-        gone.remote = isinstance(cause, ObjectReset)
-        channel.fail(gone)
+        channel.fail(_lost(gated))
         raise
     except Exception as error:
         channel.fail(thrown(error))
