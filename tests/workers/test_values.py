@@ -179,6 +179,14 @@ def test_named_arguments_are_one_object_at_the_end() -> None:
         ([1, None, [2, "a"]], "1,,2,a"),
         ({"a": 1}, "[object Object]"),
         (b"ab", "97,98"),
+        ({1}, "[object Set]"),
+        (
+            datetime(2024, 2, 29, 13, 34, 56, 789000, timezone(timedelta(hours=1))),
+            "Thu Feb 29 2024 12:34:56 GMT+0000 (Coordinated Universal Time)",
+        ),
+        (ValueError("said"), "Error: said"),
+        (JsException("said", name="RangeError"), "RangeError: said"),
+        (ValueError(), "Error"),
     ],
 )
 def test_text_is_what_javascript_makes_of_it(value: object, text: str) -> None:

@@ -32,6 +32,11 @@ from wakeful.workers.proxies import (
 SAFE_INT_MAX: Final = 2**53 - 1
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
+DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+MONTHS: Final = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
 TOO_DEEP: Final = "The value is nested too deeply, or contains itself."
 _HALVES: Final = re.compile("[\ud800-\udfff]")
 EXACT: Final = frozenset({type(None), bool, int, str})
@@ -217,12 +222,35 @@ def js_string(value: object, *, none: str = "undefined") -> str:
             return number_text(value)
         case bytes() | list() | tuple():
             return ",".join("" if item is None else js_string(item) for item in value)
+        case _:
+            return _object_text(value)
+
+
+def _object_text(value: object) -> str:
+    match value:
         case dict():
             return "[object Object]"
         case JsProxy() if type(value).__str__ is object.__str__:
             return f"[object {value.js_name}]"
+        case set() | frozenset():
+            return "[object Set]"
+        case datetime():
+            return date_text(value)
+        case Exception():
+            name, message = getattr(value, "name", "Error"), error_text(value)
+            return f"{name}: {message}" if message else str(name)
         case _:
             return str(value)
+
+
+def date_text(moment: datetime) -> str:
+    """A date as JavaScript's String() writes it, in UTC, where Workers are."""
+    there = moment.astimezone(UTC)
+    day, month = DAYS[there.weekday()], MONTHS[there.month - 1]
+    return (
+        f"{day} {month} {there.day:02} {there.year:04} {there:%H:%M:%S} GMT+0000 "
+        "(Coordinated Universal Time)"
+    )
 
 
 def number_text(value: float) -> str:
