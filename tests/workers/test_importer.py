@@ -98,8 +98,9 @@ def test_objects_inside_objects_are_named_and_left(state: Path) -> None:
 
 
 def test_a_path_without_objects_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CannotImport, match="does not exist"):
-        find(tmp_path / "missing")
+    for name in ("missing", "x" * 300):
+        with pytest.raises(CannotImport, match="does not exist"):
+            find(tmp_path / name)
     with pytest.raises(CannotImport, match="holds no Durable Objects"):
         find(tmp_path)
     file = tmp_path / "metadata.sqlite"

@@ -11,6 +11,7 @@ Source:  workerd and miniflare; looked at with workerd 2026-11-17 and wrangler 4
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -162,11 +163,11 @@ def find(path: Path, worker: str | None = None, classes: Sequence[str] = ()) -> 
 
 def _directories(path: Path) -> tuple[list[Path], Path | None]:
     """The directories of classes, and the one file that was asked for."""
-    if path.is_file():
+    if os.path.isfile(path):
         if not OBJECT.fullmatch(path.name):
             raise CannotImport(f"{path}: the file of an object is named <64 hex digits>.sqlite")
         return [path.resolve().parent], path.resolve()
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise CannotImport(f"{path} does not exist")
     if _has_objects(path):
         return [path.resolve()], None
