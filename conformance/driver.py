@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
-from conformance import talking
+from conformance import talking, wire
 from conformance.rows import HERE, Row
 from conformance.servers import Facts, Server
 
@@ -23,7 +23,7 @@ POLL, PATIENCE = 0.03, 15.0  # seconds
 WORKERS = 24
 PROGRAMS = HERE / "worker" / "src" / "programs.json"
 
-whole: dict[str, Callable[[Server], Facts]] = dict(talking.several)
+whole: dict[str, Callable[[Server], Facts]] = {**talking.several, **wire.several}
 halved: dict[str, tuple[int, Callable[[Server], Halves]]] = {}
 
 

@@ -9,12 +9,17 @@ import calls as calls
 import gates as gates
 import identity as identity
 import js
+import pairs as pairs
 import programs as programs
+import remote as remote
 import sockets
 import sql as sql
 import storage as storage
 import transactions as transactions
+import web as web
+import wired
 from facts import in_object, in_worker, now, outcome, plain, wait
+from remote import Giving as Giving
 from sockets import Mute as Mute
 from sockets import Talking as Talking
 from workers import DurableObject, Response, WorkerEntrypoint
@@ -298,6 +303,8 @@ class Default(WorkerEntrypoint):
         url = urlparse(request.url)
         where, row = url.path.split("/")[1:3]
         given = dict(parse_qsl(url.query))
+        if where == "wire":
+            return await wired.wired(request)
         if where == "plain":
             return sockets.plain_socket(request)
         if where == "worker":

@@ -72,6 +72,11 @@ async def outcome(call):
         return failure(error)
 
 
+async def each(calls):
+    """The outcomes of calls, by what they are called."""
+    return {name: await outcome(call) for name, call in calls.items()}
+
+
 async def wait(ms):
     await asyncio.sleep(ms / 1000)
 

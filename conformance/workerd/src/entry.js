@@ -7,12 +7,19 @@ import { outcome, plain, wait } from "./facts.js";
 import * as gates from "./gates.js";
 import * as programs from "./programs.js";
 import * as identity from "./identity.js";
+import * as pairs from "./pairs.js";
+import * as remote from "./remote.js";
 import * as sockets from "./sockets.js";
 import * as sql from "./sql.js";
 import * as storage from "./storage.js";
 import * as transactions from "./transactions.js";
+import * as web from "./web.js";
+import { wired } from "./wired.js";
 
-const families = [identity, calls, gates, storage, transactions, sql, alarms, sockets, programs];
+const families = [
+  identity, calls, gates, storage, transactions, sql, alarms, sockets, programs, web, remote, pairs,
+];
+export { Giving } from "./remote.js";
 export { Mute, Talking } from "./sockets.js";
 const inWorker = Object.assign({}, ...families.map((family) => family.inWorker));
 const inObject = Object.assign({}, ...families.map((family) => family.inObject));
@@ -191,6 +198,7 @@ export default {
     const url = new URL(request.url);
     const [where, row] = url.pathname.split("/").slice(1);
     const given = Object.fromEntries(url.searchParams);
+    if (where === "wire") return await wired(request);
     if (where === "plain") return sockets.plainSocket(request);
     if (where === "worker") {
       return Response.json(await outcome(() => inWorker[row](env, given, made)));

@@ -43,3 +43,10 @@ export async function outcome(call) {
 export function wait(ms) {
   return scheduler.wait(ms);
 }
+
+// The outcomes of calls, by what they are called.
+export async function each(calls) {
+  const found = {};
+  for (const [name, call] of Object.entries(calls)) found[name] = await outcome(call);
+  return found;
+}
