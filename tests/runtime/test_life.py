@@ -2,6 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
+import weakref
+from contextvars import ContextVar
 from datetime import timedelta
 
 import pytest
@@ -346,6 +349,54 @@ async def test_sleeping_actor_frees_its_state_though_refs_are_held() -> None:
         await asyncio.sleep(11)
         assert not hasattr(ref._activation, "instance")  # type: ignore[attr-defined]
         assert await ref.get() == 1
+
+
+@virtual
+@pytest.mark.parametrize("how", ["aborted", "batch lost", "deleted"])
+async def test_lost_activation_frees_its_state_though_refs_are_held(how: str) -> None:
+    class Heavy(DurableObject):
+        blob: bytes = b""
+
+        async def write(self) -> None:
+            self.blob += b"x"
+
+        async def abort(self) -> None:
+            self.ctx.abort()
+
+    store = FlakyStore()
+    async with runtime(Heavy, store=store) as rt:
+        ref = rt.get(Heavy, "h")
+        await ref.write()
+        if how == "aborted":
+            await outcome(ref.abort())
+        elif how == "deleted":
+            await rt.delete(Heavy, "h")
+        else:
+            store.failures = [UnknownOutcome("lost")]
+            await outcome(ref.write())
+        await settle()
+        assert not hasattr(ref._activation, "instance")  # type: ignore[attr-defined]
+        assert await ref.write() is None
+
+
+@virtual
+async def test_timer_of_idle_actors_keeps_nothing_of_who_woke_them() -> None:
+    class Request:
+        """Something large, in a context variable."""
+
+    async def handled() -> weakref.ref[Request]:
+        request = Request()
+        variable.set(request)
+        await rt.get(Counter, "first").add()
+        return weakref.ref(request)
+
+    variable: ContextVar[Request] = ContextVar("variable")
+    async with runtime(Counter, idle_seconds=10) as rt:
+        held = await asyncio.create_task(handled())
+        await asyncio.sleep(5)
+        await rt.get(Counter, "second").add()
+        gc.collect()
+        assert held() is None
 
 
 @virtual

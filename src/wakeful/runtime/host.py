@@ -67,6 +67,7 @@ class Host:
         self.flusher = Flusher(loop, context, store, Lease(info.epoch), self._broken)
         self.life = Life(
             loop=loop,
+            context=context,
             store=store,
             shards=info.shards,
             clock=clock,

@@ -11,6 +11,7 @@ import asyncio
 from asyncio import AbstractEventLoop, CancelledError, Future
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from contextvars import Context
 from typing import Final
 
 from wakeful.actor import Actor
@@ -62,6 +63,7 @@ class Life:
         self,
         *,
         loop: AbstractEventLoop,
+        context: Context,
         store: Store,
         shards: int,
         clock: Clock,
@@ -70,7 +72,8 @@ class Life:
         make_context: MakeContext,
         deliver: Deliver,
     ) -> None:
-        self.catalog = Catalog(loop, clock.monotonic_ns, config.limits.active_actors, self.retire)
+        active_max = config.limits.active_actors
+        self.catalog = Catalog(loop, context, clock.monotonic_ns, active_max, self.retire)
         self.flusher = flusher
         self.closing = False
         self.activations = 0
@@ -436,10 +439,17 @@ class Life:
 
     def _forget(self, activation: Activation) -> None:
         self.catalog.remove(activation)
+        if activation.life.cause is not None:  # its code may be what runs right now
+            self._loop.call_soon(self._release_lost, activation)
         waiting = _drain(activation)
         if waiting:
             self._hand_over(activation, waiting)
         self.tell_watchers()
+
+    def _release_lost(self, activation: Activation) -> None:
+        """Let go of what a lost activation holds, if it woke and none of its code runs any more."""
+        if hasattr(activation, "instance") and not activation.shared():
+            activation.release()
 
     def _hand_over(self, activation: Activation, waiting: list[Envelope]) -> None:
         try:
