@@ -8,6 +8,8 @@ import pytest
 from tests.workers.running import methods, raised, running, virtual
 
 from wakeful.workers.proxies import DataCloneError, JsException, JsRangeError, JsTypeError
+from wakeful.workers.web.requests import JsRequest
+from wakeful.workers.web.signals import AbortController, AbortSignal
 
 THING = methods(
     """
@@ -376,3 +378,26 @@ async def test_no_call_overtakes_one_that_has_no_task_yet(tmp_path: Path) -> Non
         event.set()
         await asyncio.gather(waiting, *posting)
         assert worker.log == [0, 1, 2]
+
+
+@virtual
+async def test_a_signal_ends_the_wait_for_a_response(tmp_path: Path) -> None:
+    source = methods(
+        """
+    async def fetch(self, request):
+        log.append(request.js_object.signal.aborted)
+        await asyncio.sleep(10)
+        return Response("late")
+    """
+    )
+    async with running(tmp_path, source) as worker:
+        loop, controller = asyncio.get_running_loop(), AbortController()
+        began = loop.time()
+        loop.call_later(1, controller.abort)
+        error = await raised(worker.stub().fetch("http://h", signal=controller.signal))
+        assert (error.name, error.retryable, loop.time() - began) == ("AbortError", True, 1.0)
+        request = JsRequest("http://h", signal=AbortSignal.abort(JsRangeError("no")))
+        clone = JsRequest("http://k", request).clone()
+        assert clone.signal is request.signal
+        assert (await raised(worker.stub().fetch(request))).message == "no"
+        assert worker.log == [False]

@@ -18,7 +18,6 @@ from wakeful.workers.web.body import Content
 from wakeful.workers.web.headers import Headers
 from wakeful.workers.web.requests import JsRequest, Request
 from wakeful.workers.web.responses import NO_BODY, JsResponse, Response
-from wakeful.workers.web.signals import AbortSignal
 from wakeful.workers.web.streams import ReadableStream
 
 Fetcher: TypeAlias = Callable[[JsRequest], Awaitable[JsResponse]]
@@ -74,7 +73,7 @@ class Fetching:
     Redirects lead to the same object, and are followed by who awaits this.
     """
 
-    __slots__ = ("_first", "_hop", "_redirect", "_send")
+    __slots__ = ("_first", "_hop", "_redirect", "_send", "_signal")
 
     def __init__(
         self, request: JsRequest, send: Callable[[JsRequest], Awaitable[Response]]
@@ -85,13 +84,20 @@ class Fetching:
         self._redirect = request.redirect
         self._hop = Hop(request.method, request.url, request.headers.copy(), content)
         self._send = send
-        self._first = send(request)
+        self._signal = request.part_from_signal()
+        aborted = self._signal is not None and self._signal.aborted
+        self._first = None if aborted else send(request)
 
     def __repr__(self) -> str:
         return "<the answer to a request: await it>"
 
     def __await__(self) -> Generator[Any, Any, Response]:
-        hop, response = self._hop, (yield from self._first.__await__())
+        work = self._followed()
+        return (work if self._signal is None else self._signal.guarded(work)).__await__()
+
+    async def _followed(self) -> Response:
+        assert self._first is not None, "what is aborted is not sent, and not awaited"
+        hop, response = self._hop, await self._first
         for hops in range(REDIRECTS_MAX + 1):
             inner = response.js_object
             location = inner.headers.get("location")
@@ -100,7 +106,7 @@ class Fetching:
                 return response
             hop = hop.next(inner.status, location)
             request = JsRequest.received(hop.method, hop.url, hop.headers.raw(), hop.content)
-            response = yield from self._send(request).__await__()
+            response = await self._send(request)
         raise JsTypeError(TOO_MANY_REDIRECTS)
 
 
@@ -167,9 +173,10 @@ async def abortable(send: Fetcher, resource: object, options: dict[str, Any]) ->
     Raises:
         JsException: it was aborted.
     """
-    work = send(make_request(resource, options))
-    signal = options.get("signal")
-    return await (signal.guarded(work) if isinstance(signal, AbortSignal) else work)
+    request = make_request(resource, options)
+    signal = request.part_from_signal()
+    work = send(request)
+    return await (work if signal is None else signal.guarded(work))
 
 
 def make_request(resource: object, options: dict[str, Any]) -> JsRequest:

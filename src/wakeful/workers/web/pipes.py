@@ -29,7 +29,9 @@ class Writer(JsProxy):
             JsTypeError: it is no bytes, or the stream is closed, or nobody reads.
         """
         channel = self._channel()
-        if channel.left and not channel.over:
+        if channel.over:
+            raise JsTypeError("This WritableStream has been closed.")
+        if channel.left:
             raise JsTypeError("This stream has no reader any more.")
         channel.put(chunk)
         while len(channel.chunks) >= CHUNKS_WAITING_MAX and not channel.left:

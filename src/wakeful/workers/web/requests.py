@@ -35,8 +35,9 @@ METHODS: Final = {method.value: method for method in HTTPMethod}
 class JsRequest(Body):
     """A request as JavaScript has it."""
 
-    __slots__ = ("cf", "method", "redirect", "url")
+    __slots__ = ("_signal", "cf", "method", "redirect", "url")
     js_name = "Request"
+    _signal: AbortSignal | None
     cf: JsDict | None
     method: str
     redirect: str
@@ -49,17 +50,22 @@ class JsRequest(Body):
         if source is None:
             content, content_type = extract(body)
             method, redirect, cf, inherited = "GET", "follow", None, None
+            self._signal = None
             url = urls.parse(input).text()
         else:
             content, content_type = extract(body) if body is not None else (source.spend(), None)
             method, redirect, cf = source.method, source.redirect, source.cf
             url, inherited = source.url, source.headers
+            self._signal = source._signal
         self.method = _method(method if init.get("method") is None else init["method"])
         if content is not None and self.method in ("GET", "HEAD"):
             raise JsTypeError("Request with a GET or HEAD method cannot have a body.")
         self.redirect = str(init.get("redirect") or redirect)
         if self.redirect not in REDIRECTS:
             raise JsTypeError(WRONG_REDIRECT)
+        signal = init.get("signal")
+        if isinstance(signal, AbortSignal):
+            self._signal = signal
         given = init.get("cf")
         self.cf = JsDict(given) if isinstance(given, dict) else cf
         self.url = url
@@ -90,6 +96,7 @@ class JsRequest(Body):
         request = cls.__new__(cls)
         request.method = method
         request.url = url
+        request._signal = None
         request.redirect = "manual"  # what a Worker passes on, it passes on as it is
         request.cf = None if cf is None else JsDict(cf)
         Body.__init__(request, content, Headers.received(headers))
@@ -97,8 +104,15 @@ class JsRequest(Body):
 
     @property
     def signal(self) -> AbortSignal:
-        """Says whether it is aborted; nobody does it."""
-        return AbortSignal()
+        """Says whether it is aborted: the one that was given, or one that nobody aborts."""
+        if self._signal is None:
+            self._signal = AbortSignal()
+        return self._signal
+
+    def part_from_signal(self) -> AbortSignal | None:
+        """The signal that was given, which stays with the sender."""
+        signal, self._signal = self._signal, None
+        return signal
 
     def spend(self) -> Content:
         """The body, for another request made of this one.
@@ -125,7 +139,7 @@ class JsRequest(Body):
     def _with(self, content: Content) -> JsRequest:
         request = JsRequest.__new__(JsRequest)
         request.method, request.url = self.method, self.url
-        request.redirect, request.cf = self.redirect, self.cf
+        request.redirect, request.cf, request._signal = self.redirect, self.cf, self._signal
         Body.__init__(request, content, self.headers.copy())
         return request
 
@@ -199,8 +213,11 @@ def _init(options: object, named: dict[str, Any]) -> dict[str, Any]:
     other = _request_in(options)
     if other is None:
         return options_of(options, named.items())
-    given = {"method": other.method, "headers": other.headers, "redirect": other.redirect}
-    return {**given, "body": other.spend(), "cf": other.cf, **named}
+    return {
+        **{"method": other.method, "headers": other.headers, "redirect": other.redirect},
+        **{"body": other.spend(), "cf": other.cf, "signal": other._signal},
+        **named,
+    }
 
 
 def _request_in(input: object) -> JsRequest | None:

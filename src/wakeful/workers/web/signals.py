@@ -74,8 +74,10 @@ class AbortSignal(EventTarget):
         if self.aborted:
             return
         self.aborted = True
-        told = "The operation was aborted"
-        self.reason = JsException(told, "AbortError") if reason is None else reason
+        if reason is None:
+            reason = JsException("The operation was aborted", "AbortError")
+            reason.retryable = True
+        self.reason = reason
         for future in self._waiting:
             if not future.done():
                 future.set_result(None)
