@@ -237,10 +237,13 @@ def _planned(server: Server, name: str, program: dict[str, Any]) -> list[Facts]:
     """What its alarm does, beside something else perhaps, and what there is when it is done."""
     given = {"space": "PLANNED", "name": name}
     first = server.ask("object", "planned", given)
+    after = partial(server.ask, "object", "after", given)
+    if program["rings"]:
+        _until(after, lambda found: found["value"][0])
     time.sleep(0.15)
     beside = server.ask("object", "beside", given)
     time.sleep(program["seconds"])
-    return [first, beside, server.ask("object", "after", given)]
+    return [first, beside, after()]
 
 
 # --- I: life ----------------------------------------------------------------------------------
