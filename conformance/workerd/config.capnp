@@ -26,6 +26,7 @@ const conformance :Workerd.Worker = (
     (name = "web.js", esModule = embed "src/web.js"),
     (name = "remote.js", esModule = embed "src/remote.js"),
     (name = "pairs.js", esModule = embed "src/pairs.js"),
+    (name = "streams.js", esModule = embed "src/streams.js"),
     (name = "wired.js", esModule = embed "src/wired.js"),
     (name = "programs.js", esModule = embed "src/programs.js"),
     (name = "programs.json", json = embed "../worker/src/programs.json"),

@@ -15,6 +15,7 @@ import remote as remote
 import sockets
 import sql as sql
 import storage as storage
+import streams as streams
 import transactions as transactions
 import web as web
 import wired

@@ -12,12 +12,14 @@ import * as remote from "./remote.js";
 import * as sockets from "./sockets.js";
 import * as sql from "./sql.js";
 import * as storage from "./storage.js";
+import * as streams from "./streams.js";
 import * as transactions from "./transactions.js";
 import * as web from "./web.js";
 import { wired } from "./wired.js";
 
 const families = [
   identity, calls, gates, storage, transactions, sql, alarms, sockets, programs, web, remote, pairs,
+  streams,
 ];
 export { Giving } from "./remote.js";
 export { Mute, Talking } from "./sockets.js";
