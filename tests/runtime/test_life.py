@@ -380,21 +380,23 @@ async def test_lost_activation_frees_its_state_though_refs_are_held(how: str) ->
 
 
 @virtual
-async def test_timer_of_idle_actors_keeps_nothing_of_who_woke_them() -> None:
+@pytest.mark.parametrize("waits", [False, True])
+async def test_timers_keep_nothing_of_who_called(waits: bool) -> None:
     class Request:
         """Something large, in a context variable."""
 
     async def handled() -> weakref.ref[Request]:
         request = Request()
         variable.set(request)
-        await rt.get(Counter, "first").add()
+        first = rt.get(Counter, "first")
+        await (first.wait(1) if waits else first.add())
         return weakref.ref(request)
 
     variable: ContextVar[Request] = ContextVar("variable")
     async with runtime(Counter, idle_seconds=10) as rt:
         held = await asyncio.create_task(handled())
         await asyncio.sleep(5)
-        await rt.get(Counter, "second").add()
+        await rt.get(Counter, "second").wait(1)
         gc.collect()
         assert held() is None
 

@@ -384,7 +384,8 @@ class Delivery:
         """Bound a turn's time: turns end in about the order they began, one timer serves all."""
         self._suspended[turn] = self._loop.time() + self._limits.turn_seconds
         if self._timer is None:
-            self._timer = self._loop.call_later(self._limits.turn_seconds, self._expire)
+            seconds, context = self._limits.turn_seconds, self.pool.context  # nobody's
+            self._timer = self._loop.call_later(seconds, self._expire, context=context)
 
     def _expire(self) -> None:
         self._timer = None

@@ -288,7 +288,7 @@ class RunnerPool:
     def _new(self) -> Runner:
         runner = Runner(self)
         self._all.add(runner)
-        runner.task.add_done_callback(lambda _: self._all.discard(runner))
+        runner.task.add_done_callback(lambda _: self._all.discard(runner), context=self.context)
         return runner
 
 
