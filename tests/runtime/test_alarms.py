@@ -85,6 +85,9 @@ class Reminder(DurableObject):
     async def cancel(self) -> None:
         self.ctx.alarm.delete()
 
+    async def clear(self) -> None:
+        await self.ctx.storage.delete_all()
+
     async def change_mind(self) -> None:
         """From now on the handler moves its alarm, and takes that back."""
         self.changes_mind = True
@@ -235,6 +238,20 @@ def test_a_deleted_alarm_does_not_fire() -> None:
         await reminder.cancel()
         await asyncio.sleep(10)
         assert await reminder.seen() == []
+
+    run(work)
+
+
+def test_delete_all_takes_the_alarm_and_leaves_declared_state() -> None:
+    async def work(rt: Runtime) -> None:
+        reminder = rt.get(Reminder, "r")
+        await reminder.at(1)
+        await asyncio.sleep(1.5)
+        await reminder.at(1)
+        await reminder.clear()
+        assert await reminder.due() is None
+        await asyncio.sleep(2)
+        assert len(await reminder.seen()) == 1
 
     run(work)
 
