@@ -19,6 +19,13 @@ class Thing(DurableObject):
     async def answers(self):
         return workers.Response({"a": 1})
 
+    async def counts(self):
+        other = self.env.OBJECT.get(self.env.OBJECT.idFromName("other"))
+        return workers.Response.json({"counts": [1, other.forgets()]})
+
+    async def late(self):
+        return workers.Response.json({"n": self.forgets()})
+
     async def fetch(self, request):
         return {"a": 1}
 
@@ -29,6 +36,8 @@ class Plain(DurableObject):
     def use(self):
         return self.ctx
 """
+
+NOT_AWAITED = "a call in the data was not awaited: write await before it"
 
 
 def notes(error: BaseException | None) -> list[str]:
@@ -51,6 +60,11 @@ async def test_what_goes_wrong_is_said(tmp_path: Path) -> None:
         assert error.message.endswith('OBJECT. It is no dict: write getattr(env, "NAME", None)')
         error = await raised(stub.answers())
         assert notes(error) == ["Response.json(data) makes a response of data"]
+        error = await raised(stub.counts())
+        assert error.message == "Object of type Pending is not JSON serializable"
+        assert NOT_AWAITED in notes(error)
+        with pytest.warns(RuntimeWarning, match="never awaited"):
+            assert NOT_AWAITED in notes(await raised(stub.late()))
         error = await raised(stub.fetch("http://h/"))
         assert notes(error) == ["fetch has returned dict: return a Response"]
         assert repr(stub.forgets()) == "<the answer to a call: await it>"

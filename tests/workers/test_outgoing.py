@@ -1,14 +1,17 @@
 """fetch: real requests over a client, here with a transport that answers in memory."""
 
 import gzip
+import traceback
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import httpx2
 import pytest
 
+from wakeful.workers.proxies import JsTypeError
 from wakeful.workers.web.outgoing import HttpFetch, make_fetch
 from wakeful.workers.web.requests import Request
-from wakeful.workers.web.responses import Response
+from wakeful.workers.web.responses import JsResponse, Response
 from wakeful.workers.web.streams import ReadableStream
 
 Answer = Callable[[httpx2.Request], httpx2.Response]
@@ -136,14 +139,25 @@ async def test_answer_without_a_body(fetch: Callable[..., object]) -> None:
 
 
 async def test_no_answer(fetch: Callable[..., object]) -> None:
-    with pytest.raises(OSError, match="Network connection lost: http://h/fails: refused"):
+    with pytest.raises(OSError, match="Network connection lost: http://h/fails: refused") as lost:
         await fetch("http://h/fails")
+    shown = "".join(traceback.format_exception(lost.value))
+    assert "ConnectError" not in shown
     with pytest.raises(TypeError, match="Invalid URL: /rel"):
         await fetch("/rel")
     with pytest.raises(TypeError, match="cannot load: ws://h/"):
         await fetch("ws://h")
     with pytest.raises(TypeError, match=r"takes 1 positional argument but 2 were given"):
         await fetch("http://h/echo", {"headers": {}})
+
+
+async def test_headers_of_what_arrived_are_only_read(fetch: Callable[..., Any]) -> None:
+    got = (await fetch("http://h/echo")).js_object
+    with pytest.raises(JsTypeError, match="Can't modify immutable headers"):
+        got.clone().headers.set("x", "y")
+    own = JsResponse(got.body, got)
+    own.headers.set("x", "y")
+    assert own.headers.get("x") == "y"
 
 
 async def test_another_fetcher(fetch: Callable[..., object]) -> None:

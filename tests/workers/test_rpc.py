@@ -178,6 +178,8 @@ async def test_fetch_passes_requests_on(tmp_path: Path) -> None:
         stub = worker.stub()
         response = await stub.fetch("http://h/abs?x=1", method="POST", body="hi")
         assert (response.status, await response.text()) == (200, "POST http://h/abs?x=1 hi")
+        with pytest.raises(JsTypeError, match="immutable headers"):
+            response.js_object.headers.set("x", "y")
         error = await raised(_later(lambda: stub.fetch("/rel")))
         assert (type(error), error.message) == (JsTypeError, "Invalid URL: /rel")
 

@@ -1,7 +1,7 @@
 """Requests, responses, headers, forms and URLs, as the Fetch standard has them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from http import HTTPMethod, HTTPStatus
 from http.client import HTTPMessage
 
@@ -242,6 +242,39 @@ def test_redirects() -> None:
     assert (response.status, response.headers["location"]) == (301, "http://h/a%20b")
     with pytest.raises(ValueError, match="502 is not a redirect status code"):
         Response.redirect("", HTTPStatus.BAD_GATEWAY)
+
+
+@pytest.mark.parametrize(
+    "fixed",
+    [
+        JsResponse.redirect("http://h/"),
+        JsResponse.redirect("http://h/").clone(),
+        JsRequest.received("GET", "http://h", [("a", "1")], None),
+        JsRequest.received("GET", "http://h", [("a", "1")], None).clone(),
+    ],
+    ids=["redirect", "clone of a redirect", "incoming", "clone of incoming"],
+)
+def test_headers_that_are_only_read(fixed: JsRequest | JsResponse) -> None:
+    change: list[Callable[[Headers], object]] = [
+        *(lambda h: h.set("a", "2"), lambda h: h.append("a b", ""), lambda h: h.delete("none")),
+    ]
+    for how in change:
+        with pytest.raises(JsTypeError) as caught:
+            how(fixed.headers)
+        assert caught.value.message == "Can't modify immutable headers."
+
+
+def test_what_is_made_of_fixed_headers_can_change() -> None:
+    arrived = JsRequest.received("GET", "http://h", [("a", "1")], None)
+    for headers in (
+        *(Headers.new(arrived.headers), JsRequest(arrived).headers, arrived.moved().headers),
+        *(
+            JsRequest("http://x", arrived).headers,
+            JsResponse(None, headers=arrived.headers).headers,
+        ),
+    ):
+        headers.set("a", "2")
+        assert (headers.get("a"), arrived.headers.get("a")) == ("2", "1")
 
 
 def test_javascript_response_in_python_face() -> None:

@@ -77,12 +77,15 @@ class Outward:
         try:
             connection = await self._connected(request.url, protocols, headers)
         except InvalidStatus as refused:
-            return _answer(refused)
+            response = _answer(refused)
+            response.arrive(request.url, redirected=False)
+            return response
         face, far = self._lobby.pair()
         self._begin(_run(connection, far.returned()))
         pairs = [(name.lower(), value) for name, value in _headers(connection)]
         response = JsResponse.received(101, pairs, None)
         response.webSocket = face
+        response.arrive(request.url, redirected=False)
         return response
 
     def close(self) -> None:

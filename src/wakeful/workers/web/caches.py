@@ -140,7 +140,9 @@ class Cache(JsProxy):
         if entry is None:
             return None
         pairs = [*entry.headers, ("cf-cache-status", "HIT")]
-        return JsResponse.received(entry.status, pairs, entry.body)
+        response = JsResponse.received(entry.status, pairs, entry.body)
+        response.arrive("", redirected=False)
+        return response
 
     async def delete(self, request: object, options: object = None, **named: Any) -> bool:
         """Keep a response no longer; whether it was kept."""

@@ -25,6 +25,7 @@ NO_PAIR: Final = (
     "To initialize a Headers object from a sequence, each inner sequence must have exactly two "
     "elements."
 )
+FIXED: Final = "Can't modify immutable headers."
 COOKIES: Final = "set-cookie"
 
 Pairs: TypeAlias = list[tuple[str, str]]
@@ -60,6 +61,10 @@ class Headers(JsProxy):
     def copy(self) -> Headers:
         """The same headers, to be changed for themselves."""
         return Headers.received(self._pairs)
+
+    def again(self) -> Headers:
+        """The same headers for a clone, which may change as much as these."""
+        return type(self).received(self._pairs)
 
     def raw(self) -> Pairs:
         """All names and values in the order they were given, to be sent."""
@@ -165,6 +170,24 @@ class Headers(JsProxy):
 
     def __wakeful_transfer__(self) -> Headers:
         return Headers(self)
+
+
+class FixedHeaders(Headers):
+    """Headers of what has arrived, and of redirects: they can only be read."""
+
+    __slots__ = ()
+
+    def set(self, name: str, value: object) -> None:
+        """Refuse."""
+        raise JsTypeError(FIXED)
+
+    def append(self, name: str, value: object) -> None:
+        """Refuse."""
+        raise JsTypeError(FIXED)
+
+    def delete(self, name: str) -> None:
+        """Refuse."""
+        raise JsTypeError(FIXED)
 
 
 class HeadersView(HTTPMessage, Mapping[str, str]):  # type: ignore[misc, unused-ignore]

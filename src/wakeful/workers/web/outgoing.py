@@ -81,6 +81,7 @@ class Fetching:
         content = request.content()
         if isinstance(content, bytes):
             request.headers.set_missing("content-length", str(len(content)))
+        request.arrive()
         self._redirect = request.redirect
         self._hop = Hop(request.method, request.url, request.headers.copy(), content)
         self._send = send
@@ -148,7 +149,7 @@ class HttpFetch:
             built = self._client.build_request(method, url, headers=headers, content=body)
             return await self._client.send(built, stream=True, follow_redirects=False)
         except httpx2.TransportError as error:
-            raise OSError(f"Network connection lost: {url}: {_said(error)}") from error
+            raise OSError(f"Network connection lost: {url}: {_said(error)}") from None
 
 
 def make_fetch(fetcher: Fetcher) -> Callable[..., Awaitable[Response]]:
@@ -209,10 +210,8 @@ async def _response(answer: httpx2.Response, url: str, *, redirected: bool) -> J
         await answer.aclose()
     else:
         content = ReadableStream(_chunks(answer))
-    response = JsResponse.received(
-        answer.status_code, pairs, content, text=answer.reason_phrase, url=url
-    )
-    response.redirected = redirected
+    response = JsResponse.received(answer.status_code, pairs, content, text=answer.reason_phrase)
+    response.arrive(url, redirected=redirected)
     return response
 
 
@@ -221,10 +220,10 @@ async def _chunks(answer: httpx2.Response) -> AsyncIterator[bytes]:
         async for chunk in answer.aiter_bytes():
             yield chunk
     except httpx2.TransportError as error:
-        raise OSError(f"Network connection lost: {_said(error)}") from error
+        raise OSError(f"Network connection lost: {_said(error)}") from None
     finally:
         await answer.aclose()
 
 
 def _said(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    return str(error) or type(error).__name__  # a timeout has no text

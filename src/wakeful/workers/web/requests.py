@@ -14,7 +14,7 @@ from wakeful.workers.proxies import JsDict, JsTypeError, options_of
 from wakeful.workers.values import js_string
 from wakeful.workers.web import urls
 from wakeful.workers.web.body import Body, BodyFace, Content, extract, own_headers
-from wakeful.workers.web.headers import Headers, HeadersView, given_headers, view
+from wakeful.workers.web.headers import FixedHeaders, Headers, HeadersView, given_headers, view
 from wakeful.workers.web.signals import AbortSignal
 
 UPPER: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
@@ -99,7 +99,7 @@ class JsRequest(Body):
         request._signal = None
         request.redirect = "manual"  # what a Worker passes on, it passes on as it is
         request.cf = None if cf is None else JsDict(cf)
-        Body.__init__(request, content, Headers.received(headers))
+        Body.__init__(request, content, FixedHeaders.received(headers))
         return request
 
     @property
@@ -126,21 +126,25 @@ class JsRequest(Body):
 
     def remade(self) -> JsRequest:
         """What `Request(request)` makes of it, without more."""
-        return self._with(self.spend())
+        return self._with(self.spend(), self.headers.copy())
 
     def clone(self) -> JsRequest:
         """The same request again; the bodies of both can be read."""
-        return self._with(self.split())
+        return self._with(self.split(), self.headers.again())
 
     def moved(self) -> JsRequest:
         """The same request for somebody else: this one's body is used now."""
-        return self._with(self.take())
+        return self._with(self.take(), self.headers.copy())
 
-    def _with(self, content: Content) -> JsRequest:
+    def arrive(self) -> None:
+        """It is what somebody is asked: its headers are only read from now on."""
+        self.headers = FixedHeaders.received(self.headers.raw())
+
+    def _with(self, content: Content, headers: Headers) -> JsRequest:
         request = JsRequest.__new__(JsRequest)
         request.method, request.url = self.method, self.url
         request.redirect, request.cf, request._signal = self.redirect, self.cf, self._signal
-        Body.__init__(request, content, self.headers.copy())
+        Body.__init__(request, content, headers)
         return request
 
     def __wakeful_transfer__(self) -> Request:

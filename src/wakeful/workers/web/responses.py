@@ -6,6 +6,7 @@ Source:  Fetch standard, section Response; the Workers SDK; the texts are worker
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -19,7 +20,7 @@ from wakeful.workers.web import urls
 from wakeful.workers.web.blobs import Blob, JsBlob
 from wakeful.workers.web.body import Body, BodyFace, Content, extract, own_headers
 from wakeful.workers.web.forms import FormData, JsFormData
-from wakeful.workers.web.headers import Headers, HeadersView, given_headers, view
+from wakeful.workers.web.headers import FixedHeaders, Headers, HeadersView, given_headers, view
 from wakeful.workers.web.streams import ReadableStream
 
 BAD_TEXT: Final = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
@@ -73,14 +74,13 @@ class JsResponse(Body):
         content: Content,
         *,
         text: str = "",
-        url: str = "",
     ) -> JsResponse:
         """A response that a client has read: checked already, names in lower case."""
         response = cls.__new__(cls)
         response.status = status
         response._text = text or TEXTS.get(status, "")
         response.webSocket = None
-        response.url = url
+        response.url = ""
         response.redirected = False
         Body.__init__(response, content, Headers.received(headers))
         return response
@@ -96,9 +96,10 @@ class JsResponse(Body):
         return self._text
 
     def arrive(self, url: str, *, redirected: bool) -> None:
-        """It is what a request was answered."""
+        """It is what a request was answered: its headers are only read from now on."""
         self.url, self.redirected = url, redirected
         self._text = self._text or TEXTS.get(self.status, "")
+        self.headers = FixedHeaders.received(self.headers.raw())
 
     @property
     def type(self) -> str:
@@ -134,13 +135,15 @@ class JsResponse(Body):
             location = urls.parse(url).text()
         except JsTypeError:
             raise JsTypeError(f"Unable to parse URL: {js_string(url)}") from None
-        return cls(None, status=status, headers={"location": location})
+        response = cls(None, status=status)
+        response.headers = FixedHeaders.received([("location", location)])
+        return response
 
     def clone(self) -> JsResponse:
         """The same response again; the bodies of both can be read."""
         if self.webSocket is not None:
             raise JsTypeError("Cannot clone a response to a WebSocket handshake.")
-        return self.with_content(self.split())
+        return self._with(self.split(), self.headers.again())
 
     async def body_for(self, method: str) -> Content:
         """The body for who asked with a method: HEAD gets none."""
@@ -161,11 +164,14 @@ class JsResponse(Body):
         Raises:
             JsTypeError: the socket is used already.
         """
+        return self._with(content, self.headers.copy())
+
+    def _with(self, content: Content, headers: Headers) -> JsResponse:
         response = JsResponse.__new__(JsResponse)
         response.status, response._text = self.status, self._text
         response.url, response.redirected = self.url, self.redirected
         response.webSocket = None if self.webSocket is None else self.webSocket.released()
-        Body.__init__(response, content, self.headers.copy())
+        Body.__init__(response, content, headers)
         return response
 
     def __wakeful_transfer__(self) -> Response:
@@ -281,7 +287,7 @@ class FetchResponse(BodyFace):
         """A response that is a JSON value."""
         own = given_headers(headers)
         own.set_missing("content-type", "application/json")
-        return Response(json.dumps(data), status, status_text, own)
+        return Response(_json(data), status, status_text, own)
 
     def json(self: Any, *args: Any, **named: Any) -> Any:
         """The value that the body is JSON of; as `Response.json(data)`, a response of data."""
@@ -339,6 +345,20 @@ class Response(FetchResponse):
         if self.url:
             said.append(f"url={self.url!r}")
         return f"Response({', '.join(said)})"
+
+
+def _json(data: Any) -> str:
+    try:
+        return json.dumps(data)
+    except TypeError as error:
+        if _awaited_later(data):
+            error.add_note("a call in the data was not awaited: write await before it")
+        raise
+
+
+def _awaited_later(data: Any) -> bool:
+    items = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    return inspect.isawaitable(data) or any(map(_awaited_later, items))
 
 
 def _init(options: object, named: dict[str, Any]) -> dict[str, Any]:
