@@ -345,6 +345,9 @@ def test_members_of_objects(js: Any) -> None:
     assert (made.object_keys(), made.object_values()) == (["a", "b"], [1, [2]])
     assert made.object_entries() == [["a", 1], ["b", [2]]]
     assert (made.as_object_map()["a"], js.Object.values(made)) == (1, [1, [2]])
+    assert (made.constructor.name, made.b.constructor.name) == ("Object", "Array")
+    made.constructor = "own"
+    assert (made.constructor, js.Object.keys(made)) == ("own", ["a", "b", "constructor"])
     array = js.Array.of(3)
     assert (array.object_values(), js.Object.values(array)) == ([3], [3])
 

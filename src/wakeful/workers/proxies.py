@@ -180,6 +180,11 @@ class JsDict(dict[Any, Any]):
         except KeyError:
             raise AttributeError(name) from None
 
+    @property
+    def constructor(self) -> Any:
+        """What JavaScript says it is, unless it has a member of that name."""
+        return self.get("constructor", Constructor("Object"))
+
     def object_keys(self) -> JsArray:
         """The names of its members, as Pyodide calls them."""
         return JsArray(self)
@@ -203,6 +208,8 @@ class JsDict(dict[Any, Any]):
 
 class JsArray(list[Any]):
     """An array: a list that also has `length`."""
+
+    constructor = Constructor("Array")
 
     @property
     def length(self) -> int:
