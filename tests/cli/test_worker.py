@@ -197,7 +197,7 @@ def test_what_is_not_provided_is_a_start_up_error(launch: Launch, worker: Path) 
     file = worker / "wrangler.toml"
     file.write_text(
         file.read_text() + '\n[[queues.producers]]\nbinding = "JOBS"\nqueue = "q"\n'
-        '\n[[r2_buckets]]\nbinding = "FILES"\nbucket_name = "f"\n'
+        '\n[[vectorize]]\nbinding = "FILES"\nindex_name = "f"\n'
     )
     server = launch("serve", worker, "--port", "0")
     assert server.wait() != 0

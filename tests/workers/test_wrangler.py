@@ -371,6 +371,9 @@ RENAMED = {"type": "durable-object", "state": "renamed", "renamed_to": "B"}
         ({"kv_namespaces": [{"binding": "A", "x": 1}]}, r"kv_namespaces\[0\].x: unknown key"),
         ({"kv_namespaces": [{"binding": "A", "id": "x" * 1025}]}, "at most 1024 bytes"),
         ({"kv_namespaces": [{"binding": "A", "remote": True}]}, "remote: wakeful keeps the data"),
+        ({"r2_buckets": [{"bucket_name": "f"}]}, r"r2_buckets\[0\].binding: missing"),
+        ({"r2_buckets": [{"binding": "F", "remote": True}]}, "remote: wakeful keeps the data"),
+        ({"r2_buckets": [{"binding": "GREETING"}]}, "r2_buckets: 'GREETING' is also in vars"),
         ({"kv_namespaces": [{"binding": "COUNTERS"}]}, "'COUNTERS' is also in durable_objects"),
         ({"d1_databases": [{"binding": "GREETING"}]}, "d1_databases: 'GREETING' is also in vars"),
         ({"d1_databases": [{"binding": "D", "migrations_pattern": "*"}]}, "Use migrations_dir"),
@@ -419,7 +422,7 @@ def test_malformed_files(worker: Path, name: str, content: bytes, message: str) 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"r2_buckets": [{"binding": "R"}]}, "r2_buckets binding 'R'"),
+        ({"vectorize": [{"binding": "R"}]}, "vectorize binding 'R'"),
         ({"queues": {"producers": [{"binding": "Q", "queue": "q"}]}}, "queues.producers binding"),
         ({"queues": {"consumers": [{"queue": "q"}]}}, "queues.consumers 'q'"),
         ({"ai": {"binding": "AI"}}, "ai binding 'AI'"),
@@ -457,6 +460,11 @@ def test_resources(make: Make) -> None:
                 {"binding": "D", "database_name": "shop"},
                 {"binding": "E", "database_id": "7", "migrations_dir": "sql"},
             ],
+            "r2_buckets": [
+                {"binding": "F", "bucket_name": "files", "preview_bucket_name": "other"},
+                {"binding": "G", "bucket_name": "files", "jurisdiction": "eu"},
+                {"binding": "H"},
+            ],
             "ratelimits": [
                 {"name": "R", "namespace_id": "1", "simple": {"limit": 5, "period": 10}}
             ],
@@ -467,6 +475,8 @@ def test_resources(make: Make) -> None:
     assert [(kv.name, kv.id) for kv in found.kv] == [("A", "1"), ("B", "B")]
     assert [(d1.id, d1.database_name) for d1 in found.d1] == [("shop", "shop"), ("7", "E")]
     assert [d1.migrations_dir.name for d1 in found.d1] == ["migrations", "sql"]
+    buckets = [("F", "files"), ("G", "eu/files"), ("H", "H")]
+    assert [(r2.name, r2.bucket) for r2 in found.r2] == buckets
     assert (found.ratelimits[0].limit, found.version_metadata, found.assets) == (5, "V", None)
     assert unsupported(config) == []
     assert dict(found.names())["V"] == "version_metadata"

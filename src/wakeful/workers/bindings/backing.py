@@ -65,7 +65,12 @@ class Backing(Generic[A]):
         self._ref = host.get(self._cls, self._name)
 
     def ask(
-        self, call: Callable[[A], Coroutine[Any, Any, R]], made: Callable[[R], T], told: Told
+        self,
+        call: Callable[[A], Coroutine[Any, Any, R]],
+        made: Callable[[R], T],
+        told: Told,
+        *,
+        counted: bool = True,
     ) -> Answer[R, T]:
         """Call it.
 
@@ -73,11 +78,13 @@ class Backing(Generic[A]):
             call: calls a method.
             made: makes of the result what the Worker gets.
             told: makes of an error what the Worker hears.
+            counted: it is a subrequest, and no part of one.
 
         Raises:
             JsException: a strict Worker has asked too often.
         """
-        check_subrequest()
+        if counted:
+            check_subrequest()
         ref = self._ref
         assert ref is not None, "a Worker is started before it is called"
         gated = inside.get()

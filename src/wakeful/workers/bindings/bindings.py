@@ -18,6 +18,8 @@ from wakeful.workers.bindings.d1 import D1Database
 from wakeful.workers.bindings.d1_store import D1Store
 from wakeful.workers.bindings.kv import KVNamespace
 from wakeful.workers.bindings.kv_store import KvStore
+from wakeful.workers.bindings.r2 import R2Bucket
+from wakeful.workers.bindings.r2_store import R2Store
 from wakeful.workers.bindings.ratelimit import RateLimit, Window
 from wakeful.workers.config.resources import Resources
 from wakeful.workers.proxies import JsDict
@@ -25,6 +27,8 @@ from wakeful.workers.proxies import JsDict
 # Types of actors; no class of a Worker has a type without "-" in its name.
 KV: Final = "KVNamespace"
 D1: Final = "D1Database"
+R2: Final = "R2Bucket"
+BUCKET_BYTES_MAX: Final = 1024**4
 
 
 def kv_spec(idle_seconds: float) -> ActorSpec:
@@ -38,6 +42,13 @@ def d1_spec(idle_seconds: float) -> ActorSpec:
     lifetime = VirtualActorFacet(VirtualActorConfig(idle_timeout=idle_seconds))
     durability = DurabilityFacet(DurabilityConfig(sql_strict=True))
     return ActorSpec(D1Store, (lifetime, durability), D1)
+
+
+def r2_spec(idle_seconds: float) -> ActorSpec:
+    """The actors that keep R2 buckets."""
+    lifetime = VirtualActorFacet(VirtualActorConfig(idle_timeout=idle_seconds))
+    durability = DurabilityFacet(DurabilityConfig(sql_bytes_max=BUCKET_BYTES_MAX))
+    return ActorSpec(R2Store, (lifetime, durability), R2)
 
 
 class Bindings:
@@ -63,10 +74,12 @@ class Bindings:
     ) -> None:
         self._kv = {kv.id: Backing(KvStore, kv.id) for kv in resources.kv}
         self._d1 = {d1.id: Backing(D1Store, d1.id) for d1 in resources.d1}
+        self._r2 = {r2.bucket: Backing(R2Store, r2.bucket) for r2 in resources.r2}
         windows: dict[str, Window] = defaultdict(Window)
         self.members: dict[str, Any] = {
             **{kv.name: KVNamespace(self._kv[kv.id], now_ms) for kv in resources.kv},
             **{d1.name: D1Database(self._d1[d1.id]) for d1 in resources.d1},
+            **{r2.name: R2Bucket(self._r2[r2.bucket], random_bytes) for r2 in resources.r2},
             **{
                 limit.name: RateLimit(limit, windows[limit.namespace_id], now_ms)
                 for limit in resources.ratelimits
@@ -83,6 +96,8 @@ class Bindings:
             yield kv_spec(idle_seconds)
         if self._d1:
             yield d1_spec(idle_seconds)
+        if self._r2:
+            yield r2_spec(idle_seconds)
 
     def start(self, host: Host) -> None:
         """They are kept by a host from now on."""
@@ -90,6 +105,8 @@ class Bindings:
             kv.start(host)
         for d1 in self._d1.values():
             d1.start(host)
+        for r2 in self._r2.values():
+            r2.start(host)
 
 
 def _version(now_ms: int, random: bytes) -> JsDict:

@@ -1,4 +1,4 @@
-"""What a configuration binds beside Durable Objects: KV, D1, assets, rate limits, the version.
+"""What a configuration binds beside Durable Objects: KV, D1, R2, assets, rate limits, the version.
 
 Errors:  ConfigError names file, key, value and what to do.
 Source:  Cloudflare docs on Wrangler's configuration and on static assets.
@@ -26,7 +26,9 @@ RULES_MAX: Final = 100
 RULE_CHARACTERS_MAX: Final = 100
 # Files with a meaning of their own in a directory of assets, none of which is applied here.
 META_FILES: Final = ("_headers", "_redirects", ".assetsignore", "_worker.js")
-READ: Final = ("kv_namespaces", "d1_databases", "assets", "ratelimits", "version_metadata")
+READ: Final = (
+    *("kv_namespaces", "d1_databases", "r2_buckets", "assets", "ratelimits", "version_metadata"),
+)
 
 
 class KvBinding(msgspec.Struct, frozen=True):
@@ -57,6 +59,18 @@ class D1Binding(msgspec.Struct, frozen=True):
     database_name: str
     migrations_dir: Path
     migrations_table: str
+
+
+class R2Binding(msgspec.Struct, frozen=True):
+    """A name in `env` that stands for an R2 bucket.
+
+    Attributes:
+        name: the name in `env`.
+        bucket: which bucket; bindings with the same one share it.
+    """
+
+    name: str
+    bucket: str
 
 
 class RateLimitBinding(msgspec.Struct, frozen=True):
@@ -103,6 +117,7 @@ class Resources(msgspec.Struct, frozen=True):
     Attributes:
         kv: KV namespaces.
         d1: D1 databases.
+        r2: R2 buckets.
         ratelimits: rate limits.
         version_metadata: the name in `env` of what tells the Worker's version.
         assets: files that are served.
@@ -110,6 +125,7 @@ class Resources(msgspec.Struct, frozen=True):
 
     kv: tuple[KvBinding, ...] = ()
     d1: tuple[D1Binding, ...] = ()
+    r2: tuple[R2Binding, ...] = ()
     ratelimits: tuple[RateLimitBinding, ...] = ()
     version_metadata: str | None = None
     assets: Assets | None = None
@@ -120,6 +136,8 @@ class Resources(msgspec.Struct, frozen=True):
             yield kv.name, "kv_namespaces"
         for d1 in self.d1:
             yield d1.name, "d1_databases"
+        for r2 in self.r2:
+            yield r2.name, "r2_buckets"
         for limit in self.ratelimits:
             yield limit.name, "ratelimits"
         if self.version_metadata is not None:
@@ -139,6 +157,7 @@ def read_resources(table: Table) -> Resources:
     return Resources(
         kv=tuple(_kv(entry) for entry in table.tables("kv_namespaces")),
         d1=tuple(_d1(entry) for entry in table.tables("d1_databases")),
+        r2=tuple(_r2(entry) for entry in table.tables("r2_buckets")),
         ratelimits=tuple(_ratelimit(entry) for entry in table.tables("ratelimits")),
         version_metadata=version.text("binding") if version.data else None,
         assets=_assets(table.table("assets")) if "assets" in table.data else None,
@@ -168,6 +187,15 @@ def _d1(table: Table) -> D1Binding:
         table.path_to("migrations_dir", table.optional_text("migrations_dir") or "migrations"),
         table.optional_text("migrations_table") or "d1_migrations",
     )
+
+
+def _r2(table: Table) -> R2Binding:
+    table.only("binding", "bucket_name", "preview_bucket_name", "jurisdiction", "remote")
+    _refuse_remote(table)
+    name, jurisdiction = table.text("binding"), table.optional_text("jurisdiction")
+    bucket = _id(table, "bucket_name", name)
+    # On Cloudflare, buckets of the same name in two jurisdictions are two buckets.
+    return R2Binding(name, f"{jurisdiction}/{bucket}" if jurisdiction else bucket)
 
 
 def _id(table: Table, key: str, otherwise: str) -> str:

@@ -14,7 +14,6 @@ from wakeful.workers.config.wrangler import READ, WranglerConfig
 
 # What each section provides, and the key that names a binding in it.
 SECTIONS: Final[dict[str, tuple[str, str]]] = {
-    "r2_buckets": ("R2 buckets", "binding"),
     "queues.producers": ("queues", "binding"),
     "queues.consumers": ("queues", "queue"),
     "workflows": ("Workflows", "binding"),
