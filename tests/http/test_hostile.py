@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import httpx2
 import pytest
 from tests.http.actors import PATIENCE, Counter, Serving, serving, waiter
 
-from wakeful import Config, Limits
+from wakeful import Config, DurableObject, Limits
 from wakeful.http.settings import HttpSettings
 
 HOST = b"Host: 127.0.0.1\r\n"
@@ -220,6 +221,31 @@ async def test_large_bodies_at_once_have_a_limit_together(tmp_path: Path) -> Non
             while (await http.post(path, content=large)).status_code != 200:
                 pass
         await alive_soon(it)
+
+
+async def test_a_large_body_has_its_room_until_its_call_is_answered(tmp_path: Path) -> None:
+    """It waits in a mailbox, where thousands could."""
+    entered, opened = asyncio.Event(), asyncio.Event()
+
+    class Keeper(DurableObject):
+        async def keep(self, text: str) -> int:
+            entered.set()
+            await opened.wait()
+            return len(text)
+
+    settings = HttpSettings(body_bytes=100_000)
+    async with (
+        asyncio.timeout(PATIENCE),
+        serving(tmp_path, Keeper, settings=settings) as it,
+        httpx2.AsyncClient(base_url=it.server.url) as http,
+    ):
+        path, large = "/actors/Keeper/k/keep", json.dumps(["x" * 60_000])
+        first = asyncio.create_task(http.post(path, content=large))
+        await entered.wait()
+        assert (await http.post(path, content=large)).status_code == 503
+        opened.set()
+        assert (await first).json() == 60_000
+        assert (await http.post(path, content=large)).status_code == 200
 
 
 async def test_clients_that_never_read_hold_nobody_up(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 """Bodies of requests: received whole, within limits, or handed on as they come.
 
 Invariants: a large body, or one of unknown length, is received whole only if there is room for it
-            beside the others; one that is handed on takes no more memory than its reader makes it,
-            and the reader says what it keeps.
+            beside the others, until its call is answered, which may wait in a mailbox; one that is
+            handed on takes no more memory than its reader makes it, and the reader says what it
+            keeps.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Room:
             RuntimeOverloaded: there is none.
         """
         if self._bytes > has and self._bytes + size > self._bytes_max:
-            raise RuntimeOverloaded("too many large bodies are being received (http.body_bytes)")
+            raise RuntimeOverloaded("too many large bodies are under way (http.body_bytes)")
         self._bytes += size
 
     def give_back(self, size: int) -> None:
@@ -85,14 +86,17 @@ class Bodies:
     Args:
         limits: how large a body may be.
         deadlines: looks after those that wait.
-        bytes_max: how much large bodies being received may have together.
+        bytes_max: how much large bodies may have together.
+
+    Attributes:
+        room: what they have.
     """
 
     def __init__(self, limits: Limits, deadlines: Deadlines, bytes_max: int) -> None:
         self._whole_bytes_max = limits.request_bytes
         self._stream_bytes_max = limits.stream_bytes
         self._deadlines = deadlines
-        self._room = Room(bytes_max)
+        self.room = Room(bytes_max)
 
     def expected(self, request: Request) -> bool:
         """Whether there is a body.
@@ -107,8 +111,8 @@ class Bodies:
             raise too_large(self._whole_bytes_max)
         return length != "0"
 
-    async def whole(self, request: Request) -> bytes:
-        """The body; a large one, or one of unknown length, only if there is room.
+    async def whole(self, request: Request) -> tuple[bytes, int]:
+        """The body, and the room it has; a large one, or one of unknown length, only gets so.
 
         Raises:
             PayloadTooLarge, RuntimeOverloaded, RequestTimeout, ClientGone: it is not received.
@@ -116,12 +120,15 @@ class Bodies:
         length = request.header("content-length")
         size = self._whole_bytes_max if length is None else int(length)
         if size <= SMALL_BODY_BYTES:
-            return await self._deadlines.watch(request.body(size), _slow)
-        self._room.take(size)
+            return await self._deadlines.watch(request.body(size), _slow), 0
+        self.room.take(size)
         try:
-            return await self._deadlines.watch(request.body(self._whole_bytes_max), _slow)
-        finally:
-            self._room.give_back(size)
+            body = await self._deadlines.watch(request.body(self._whole_bytes_max), _slow)
+        except BaseException:
+            self.room.give_back(size)
+            raise
+        self.room.give_back(size - len(body))
+        return body, len(body)
 
     async def incoming(self, request: Request) -> Incoming:
         """The body for whoever can take it as it comes; a small one whole, None if there is none.
@@ -133,12 +140,12 @@ class Bodies:
         length = request.header("content-length")
         if length is None:
             chunked = request.header("transfer-encoding") is not None
-            return Coming(self._handed_on(request), self._room) if chunked else None
+            return Coming(self._handed_on(request), self.room) if chunked else None
         if len(length) > LENGTH_DIGITS_MAX or int(length) > self._stream_bytes_max:
             raise too_large(self._stream_bytes_max, "stream_bytes")
         size = int(length)
         if size > SMALL_BODY_BYTES:
-            return Coming(self._handed_on(request), self._room)
+            return Coming(self._handed_on(request), self.room)
         return await self._deadlines.watch(request.body(size), _slow) if size else None
 
     async def _handed_on(self, request: Request) -> AsyncGenerator[bytes, None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import CancelledError
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -41,7 +41,9 @@ from wakeful.ids import ActorId
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.host import Host
 
-Arguments = tuple[tuple[object, ...], Mapping[str, object]]
+Positionals = tuple[object, ...]
+Keywords = Mapping[str, object]
+Arguments = tuple[Positionals, Keywords]
 
 NO_ARGUMENTS: Final[Arguments] = ((), {})
 READ: Final = ("GET", "HEAD")
@@ -101,7 +103,7 @@ class Calls:
         }
         self._paths: dict[str, tuple[Endpoint, ActorId]] = {}  # what _find has found lately
 
-    async def answer(self, request: Request, path: str) -> Answer:
+    def answer(self, request: Request, path: str) -> Coroutine[object, object, Answer]:
         """Call the method that a path below /actors/ names.
 
         Raises:
@@ -113,11 +115,27 @@ class Calls:
         args, kwargs = NO_ARGUMENTS
         if verb == "POST":
             if self._bodies.expected(request):
-                args, kwargs = await self._from_body(request, endpoint.plan)
+                return self._with_body(request, endpoint, actor)
         elif not endpoint.readonly or verb not in READ:
             raise _not_allowed(endpoint, verb)
         elif query := request.query:
             args, kwargs = from_query(endpoint.plan, query)
+        return self._call(endpoint, actor, args, kwargs)
+
+    async def _with_body(self, request: Request, endpoint: Endpoint, actor: ActorId) -> Answer:
+        media = (request.header("content-type") or "").partition(";")[0].strip().lower()
+        if media not in MEDIA_TYPES and not media.endswith("+json"):
+            raise UnsupportedMediaType(f"a body is application/json, not {media}")
+        body, size = await self._bodies.whole(request)
+        try:
+            args, kwargs = from_json(endpoint.plan, body) if body else NO_ARGUMENTS
+            return await self._call(endpoint, actor, args, kwargs)
+        finally:
+            self._bodies.room.give_back(size)
+
+    async def _call(
+        self, endpoint: Endpoint, actor: ActorId, args: Positionals, kwargs: Keywords
+    ) -> Answer:
         if endpoint.needs_arguments and not args and not kwargs:
             endpoint.plan.from_json([], {})  # raises, and says which
         address = Address(endpoint.actor_type, actor, self._active.get(actor))
@@ -159,13 +177,6 @@ class Calls:
         if method in actor_type.socket_methods:
             return UpgradeRequired(actor_type.why_no_method(method))
         return UnknownMethod(actor_type.why_no_method(method))
-
-    async def _from_body(self, request: Request, plan: MethodPlan) -> Arguments:
-        media = (request.header("content-type") or "").partition(";")[0].strip().lower()
-        if media not in MEDIA_TYPES and not media.endswith("+json"):
-            raise UnsupportedMediaType(f"a body is application/json, not {media}")
-        body = await self._bodies.whole(request)
-        return from_json(plan, body) if body else NO_ARGUMENTS
 
 
 def from_json(plan: MethodPlan, body: bytes) -> Arguments:

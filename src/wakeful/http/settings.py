@@ -26,9 +26,9 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         header_seconds: how long a client may take to send the head of a request, and how long a
             connection may be idle between two (nginx: client_header_timeout 60 s).
         header_bytes: the largest head of a request (431); there are at most 100 headers.
-        body_bytes: bodies of more than 16 KiB being received, together; one more is refused (503),
-            so that many large ones at once cannot fill the memory. Of those that a Worker gets
-            chunk by chunk, what it has read whole counts until it has answered.
+        body_bytes: bodies of more than 16 KiB, together, until they are answered; one more is
+            refused (503), so that many large ones at once cannot fill the memory. Of those that a
+            Worker gets chunk by chunk counts what it has read whole.
         close_seconds: how long `close` waits for requests under way.
     """
 
