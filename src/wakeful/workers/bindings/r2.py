@@ -16,10 +16,11 @@ from typing import Any
 
 from wakeful.workers.bindings.backing import Backing
 from wakeful.workers.bindings.r2_contents import CHUNK_BYTES
+from wakeful.workers.bindings.r2_digests import Digests
 from wakeful.workers.bindings.r2_listing import after
+from wakeful.workers.bindings.r2_multipart import R2MultipartUpload
 from wakeful.workers.bindings.r2_objects import R2Object, R2ObjectBody
 from wakeful.workers.bindings.r2_options import (
-    Digests,
     read_about,
     read_condition,
     read_include,
@@ -97,7 +98,7 @@ class R2Bucket(JsProxy):
             **named: the same by name.
         """
         name, given = read_key("put", key), options_of(options, named.items())
-        only_if, digests = read_condition(given.get("onlyIf")), Digests(given)
+        only_if, digests = read_condition(given.get("onlyIf")), Digests("put", given)
         about, version = read_about("put", given), self._random_bytes(16).hex()
 
         def draft() -> Draft:
@@ -140,6 +141,30 @@ class R2Bucket(JsProxy):
         return self._transfer.ask(
             "list", lambda store: store.list(prefix, place, delimiter, limit), listing
         )
+
+    def createMultipartUpload(
+        self, key: object, options: object = None, **named: Any
+    ) -> Awaitable[R2MultipartUpload]:
+        """Begin an upload in parts.
+
+        Args:
+            key: of the object.
+            options: `httpMetadata`, `customMetadata` and `storageClass` of the object.
+            **named: the same by name.
+        """
+        action = "createMultipartUpload"
+        name, given = read_key(action, key), options_of(options, named.items())
+        about = read_about(action, given).written(self._random_bytes(16).hex(), {})
+        upload = self._random_bytes(64).hex()
+
+        def made(_: None) -> R2MultipartUpload:
+            return self.resumeMultipartUpload(key, upload)
+
+        return self._transfer.ask(action, lambda store: store.create(upload, name, about), made)
+
+    def resumeMultipartUpload(self, key: object, upload: object) -> R2MultipartUpload:
+        """An upload that was begun, which is not looked at yet."""
+        return R2MultipartUpload(self._transfer, js_string(key), js_string(upload))
 
     def _put(
         self, data: bytes, digests: Digests, draft: Callable[[], Draft]

@@ -92,8 +92,8 @@ class Contents:
             self._remove(content)
 
     def drop(self, content: int) -> None:
-        """Nobody will have one that is loose."""
-        self._sql.exec(KEEP, 0, content)
+        """Nobody has it, or will have it, or reads it."""
+        self._sql.exec("UPDATE contents SET until = 0 WHERE id = ?", content)
 
     def join(self, parts: Iterable[tuple[int, int]]) -> int:
         """One that consists of others, given with their sizes, which are gone then."""

@@ -6,7 +6,6 @@ Source:  Cloudflare docs on R2; workerd r2-bucket.c++.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -23,7 +22,6 @@ from wakeful.workers.web.headers import Headers
 
 KEY_BYTES_MAX: Final = 1024
 METADATA_BYTES_MAX: Final = 8192
-OBJECT_BYTES_MAX: Final = 5 * 1024**3 - 5 * 1024**2
 LISTED_MAX: Final = 1_000
 KEYS_MAX: Final = 1_000  # of one delete
 # Members of httpMetadata, and the headers they come from.
@@ -35,13 +33,6 @@ HTTP: Final = {
     "cacheControl": "cache-control",
 }
 EXPIRY: Final = "cacheExpiry"
-DIGESTS: Final = {
-    "md5": "MD5",
-    "sha1": "SHA-1",
-    "sha256": "SHA-256",
-    "sha384": "SHA-384",
-    "sha512": "SHA-512",
-}
 CLASSES: Final = ("Standard", "InfrequentAccess")
 RANGE: Final = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.ASCII | re.IGNORECASE)
 ETAG: Final = re.compile(r'\s*(\*|(?:W/)?"[^"]*")\s*(?:,|$)|\s*,|\s+$')
@@ -269,77 +260,6 @@ def _class(action: str, given: object) -> str:
     if name not in CLASSES:
         raise refused(action, f"The storage class {name} is none of {', '.join(CLASSES)}.", 10029)
     return name
-
-
-class Digests:
-    """The digests of bytes on their way: MD5, which is the etag, and the one that is to be checked.
-
-    Args:
-        given: options of a put.
-
-    Raises:
-        JsTypeError: a checksum is none, or there are several.
-    """
-
-    def __init__(self, given: dict[str, Any]) -> None:
-        self._wanted = {
-            name: _checksum(name, given[name]) for name in DIGESTS if given.get(name) is not None
-        }
-        if len(self._wanted) > 1:
-            raise JsTypeError("You cannot specify multiple hashing algorithms.")
-        self._hashes = {
-            name: hashlib.new(name, usedforsecurity=False) for name in {"md5", *self._wanted}
-        }
-        self.size = 0
-
-    def update(self, data: bytes) -> None:
-        """More bytes.
-
-        Raises:
-            JsException: there are too many.
-        """
-        self.size += len(data)
-        if self.size > OBJECT_BYTES_MAX:
-            text = "Your proposed upload exceeds the maximum allowed object size."
-            raise refused("put", text, 100100)
-        for one in self._hashes.values():
-            one.update(data)
-
-    @property
-    def etag(self) -> str:
-        """MD5."""
-        return self._hashes["md5"].hexdigest()
-
-    def checksums(self) -> dict[str, str]:
-        """Those that are kept, in hexadecimal digits.
-
-        Raises:
-            JsException: the one that was given is another.
-        """
-        for name, wanted in self._wanted.items():
-            there, what = self._hashes[name].hexdigest(), DIGESTS[name]
-            if there != wanted:
-                text = (
-                    f"The {what} checksum you specified did not match what we received.\n"
-                    f"You provided a {what} checksum with value: {wanted}\n"
-                    f"Actual {what} was: {there}"
-                )
-                raise refused("put", text, 10037)
-        return {"md5": self.etag, **self._wanted}
-
-
-def _checksum(name: str, given: Any) -> str:
-    what, size = DIGESTS[name], hashlib.new(name, usedforsecurity=False).digest_size
-    if isinstance(given, bytes | bytearray | memoryview):
-        if len(given) != size:
-            raise JsTypeError(f"{what} is {size} bytes, not {len(given)}")
-        return bytes(given).hex()
-    text = js_string(given)
-    if len(text) != 2 * size:
-        raise JsTypeError(f"{what} is {2 * size} hex characters, not {len(text)}")
-    if not re.fullmatch("[0-9a-fA-F]+", text):
-        raise JsTypeError(f"Provided {what} wasn't a valid hex string")
-    return text.lower()
 
 
 # --- listings --------------------------------------------------------------------------------

@@ -14,9 +14,11 @@ from wakeful.actor import AlarmInfo, DurableObject, Sql
 from wakeful.workers.bindings.r2_conditions import Condition, Range
 from wakeful.workers.bindings.r2_contents import Contents
 from wakeful.workers.bindings.r2_listing import beyond, listed
+from wakeful.workers.bindings.r2_uploads import NO_UPLOAD, Part, Uploads, etag_of
 
 MS_NS: Final = 1_000_000
 SECOND_NS: Final = 1_000_000_000
+GONE: Final = 10001  # the error of a content that took too long
 LISTED: Final = 100  # rows that are read at once
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS objects(
@@ -108,6 +110,7 @@ class R2Store(DurableObject):
         """Make the tables, in a commit of its own."""
         self._sql.exec(SCHEMA)
         self._contents = Contents(self._sql, self._now)
+        self._uploads = Uploads(self._sql, self._contents, self._now)
 
     async def head(self, key: bytes) -> Record | None:
         """An object."""
@@ -189,8 +192,56 @@ class R2Store(DurableObject):
             start = following
         return Page(tuple(records), tuple(prefixes), None)
 
+    async def create(self, upload: str, key: bytes, about: str) -> None:
+        """Begin an upload in parts."""
+        self._uploads.create(upload, key, about)
+        self._wake()
+
+    async def put_part(self, upload: str, key: bytes, part: Part) -> int:
+        """Set a part whose content is written; 0, or which error there is."""
+        there = self._uploads.find(upload, key)
+        if there is None or not there.open:
+            self._contents.drop(part.content)
+            self._wake()
+            return NO_UPLOAD
+        held = self._uploads.put(there, part)
+        self._wake()
+        return 0 if held else GONE
+
+    async def complete(
+        self, upload: str, key: bytes, names: tuple[tuple[int, str], ...]
+    ) -> tuple[int, Record | None]:
+        """Set the object that parts make; or which error there is.
+
+        Args:
+            upload: which upload.
+            key: of its object.
+            names: numbers and etags of the parts.
+        """
+        there = self._uploads.find(upload, key)
+        if there is None or not there.open:
+            return NO_UPLOAD, None
+        parts = self._uploads.chosen(there, names)
+        if isinstance(parts, int):
+            return parts, None
+        content = self._uploads.joined(there, parts)
+        draft = Draft(key, sum(part.size for part in parts), etag_of(parts), there.about)
+        record = self._set(draft, content)
+        self._wake()
+        return 0, record
+
+    async def abort(self, upload: str, key: bytes) -> int:
+        """Give an upload up; 0, or which error there is."""
+        there = self._uploads.find(upload, key)
+        if there is None:
+            return NO_UPLOAD
+        self._uploads.end(upload)
+        self._wake()
+        return 0
+
     async def alarm(self, info: AlarmInfo) -> None:
-        """Remove contents that nobody needs."""
+        """Remove contents that nobody needs, and uploads that did not end."""
+        self._uploads.remove_due()
         self._contents.remove_due()
         self._wake()
 
@@ -220,7 +271,9 @@ class R2Store(DurableObject):
             self._wake()
 
     def _wake(self) -> None:
-        due, set_ns = self._contents.next(), self.ctx.alarm.get()
+        ends = (self._contents.next(), self._uploads.next())
+        due = min((end for end in ends if end is not None), default=None)
+        set_ns = self.ctx.alarm.get()
         if due is not None and (set_ns is None or due * SECOND_NS < set_ns):
             self.ctx.alarm.set(due * SECOND_NS)
 

@@ -12,7 +12,8 @@ from typing import Any, Final, TypeVar
 from wakeful.errors import Overloaded, RuntimeOverloaded, WakefulError
 from wakeful.workers.bindings.backing import Answer, Backing
 from wakeful.workers.bindings.r2_contents import CHUNK_BYTES, KEPT_SECONDS
-from wakeful.workers.bindings.r2_options import Digests, refused
+from wakeful.workers.bindings.r2_digests import Digests
+from wakeful.workers.bindings.r2_options import refused
 from wakeful.workers.bindings.r2_store import R2Store
 from wakeful.workers.proxies import JsException, JsTypeError
 from wakeful.workers.values import utf8
