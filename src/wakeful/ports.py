@@ -17,7 +17,7 @@ Source:     group commit, Helland et al. 1987; fencing tokens, Kleppmann 2016; v
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
@@ -165,10 +165,16 @@ class Store(Protocol):
     def types(self) -> Names:
         """The actor types that have cells or pages, in order."""
 
-    def alarms(self, until_ns: int, limit: int) -> Sequence[Alarm]:
+    def alarms(
+        self, until_ns: int, limit: int, types: Collection[str] | None = None
+    ) -> Sequence[Alarm]:
         """The first `limit` alarms due at or before a time, earliest first.
 
-        Found by an index: what it costs does not depend on how many there are.
+        Found by an index: what it costs does not depend on how many there are, of these types or
+        of others.
+
+        Args:
+            types: whose; None: of all.
         """
 
     async def close(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -163,12 +163,14 @@ class CountingStore(MemoryStore):
     looks = 0
     failures = 0
 
-    def alarms(self, until_ns: int, limit: int) -> list[Alarm]:
+    def alarms(
+        self, until_ns: int, limit: int, types: Collection[str] | None = None
+    ) -> list[Alarm]:
         self.looks += 1
         if self.failures:
             self.failures -= 1
             raise StorageError("it cannot be read just now")
-        return super().alarms(until_ns, limit)
+        return super().alarms(until_ns, limit, types)
 
 
 def run(*works: Work, disk: MemoryDisk | None = None, idle: float = 1.0) -> None:
@@ -516,3 +518,25 @@ def test_alarm_is_not_callable_from_outside() -> None:
             await rt.get(Reminder, "r").alarm(AlarmInfo(scheduled_ns=0))
 
     run(work)
+
+
+def test_alarms_of_types_that_nobody_serves_are_told_once_and_cost_nothing() -> None:
+    disk, loop = MemoryDisk(), VirtualLoop(1)
+
+    async def main() -> None:
+        clock = VirtualClock(loop)
+        async with Runtime(MemoryStore(disk), [Reminder], clock=clock) as rt:
+            await asyncio.gather(*(rt.get(Reminder, f"r{n}").at(1) for n in range(2_000)))
+        await asyncio.sleep(10)
+        with structlog.testing.capture_logs() as logs:
+            async with Runtime(MemoryStore(disk), [Waker], clock=clock) as rt:
+                await asyncio.sleep(10)
+                alarms = rt.host.alarms
+                assert (alarms.fired, alarms._passed_over, alarms._waiting) == (0, set(), {})
+        assert [log["event"] for log in logs] == ["nobody here handles the alarms of this type"]
+        async with Runtime(MemoryStore(disk), [Reminder], clock=clock) as rt:
+            await asyncio.sleep(10)
+            assert rt.host.alarms.fired == 2_000
+
+    loop.run_until_complete(main())
+    loop.close()

@@ -23,7 +23,9 @@ from wakeful.errors import (
 from wakeful.ids import ActorId
 from wakeful.ports import CommitRecord
 from wakeful.store.limits import Limits
+from wakeful.store.reader import _ALARMS
 from wakeful.store.sqlite import SQLiteStore
+from wakeful.store.writer import Writer
 from wakeful.testing.store_suite import Owner
 
 
@@ -302,3 +304,15 @@ def test_many_changes_without_a_loop_are_folded_on_the_way(tmp_path: Path) -> No
         assert store.statistics().unfolded_actors <= 10
     assert len(store.list("A", limit=200).actors) == 100
     asyncio.run(store.close())
+
+
+def test_alarms_are_found_by_an_index_of_their_type(tmp_path: Path) -> None:
+    """However many there are, of this type or of others."""
+    writer = Writer(str(tmp_path / "file.db"), Limits(), None)
+    writer.open(16)
+    connection = apsw.Connection(str(tmp_path / "file.db"))
+    steps = connection.execute(f"EXPLAIN QUERY PLAN {_ALARMS}", ("A", b"9", b"", "", 9)).fetchall()
+    assert [detail for *_, detail in steps] == [
+        "SEARCH cells USING COVERING INDEX alarms (type=? AND (value,name)>(?,?) AND value<?)"
+    ]
+    writer.close(clean=True)

@@ -161,6 +161,11 @@ class Alarms:
             for gated, plan in ((False, InternalPlan), (True, InterleavedPlan))
         }
 
+    def start(self) -> None:
+        """Look after alarms, also those that fell due meanwhile."""
+        self._tell_of_strangers()
+        self.check()
+
     def note(self, due_ns: int) -> None:
         """An alarm has become durable."""
         if due_ns < self._due_ns:
@@ -197,7 +202,8 @@ class Alarms:
 
     async def finished(self) -> None:
         """Return when what had been fired is done with."""
-        await asyncio.gather(*self._running.values())
+        if self._running:
+            await asyncio.wait(self._running.values())
 
     def _arm(self, due_ns: int) -> None:
         if self._closed:
@@ -214,7 +220,7 @@ class Alarms:
         limit = len(self._running) + len(self._waiting) + len(self._passed_over) + WAITING_MAX
         now_ns = self._clock.now_ns()
         try:
-            found = self._store.alarms(EVER_NS, limit)
+            found = self._store.alarms(EVER_NS, limit, self._served())
         except StorageError as error:
             self._log("looking for alarms failed", error)
             self._arm(now_ns + round(LOOK_AGAIN_SECONDS * 1e9))
@@ -226,15 +232,19 @@ class Alarms:
                 self._arm(due_ns)
                 return
             if actor not in self._running and actor not in self._passed_over:
-                self._found(actor)
+                self._waiting[actor] = self._types[actor.type]
 
-    def _found(self, actor: ActorId) -> None:
-        actor_type = self._types.get(actor.type)
-        if actor_type is None or not can_have_alarm(actor_type):
-            self._passed_over.add(actor)
-            self._log("an alarm is due that nobody here handles", None, actor)
-        else:
-            self._waiting[actor] = actor_type
+    def _served(self) -> set[str]:
+        return {name for name, actor_type in self._types.items() if can_have_alarm(actor_type)}
+
+    def _tell_of_strangers(self) -> None:
+        """Log which types have alarms that nobody here handles."""
+        try:
+            for name in set(self._store.types()) - self._served():
+                for alarm in self._store.alarms(EVER_NS, 1, (name,)):
+                    self._log("nobody here handles the alarms of this type", None, alarm.actor)
+        except StorageError as error:
+            self._log("looking for alarms failed", error)
 
     def _start(self) -> None:
         """Run as many as may run at once, the earliest first."""

@@ -118,7 +118,7 @@ class Host:
 
     def start(self) -> None:
         """Everything is registered: look after alarms, also those that fell due meanwhile."""
-        self._context.run(self.alarms.check)
+        self._context.run(self.alarms.start)
 
     def knows(self, actor: type) -> bool:
         """Whether a class is registered."""

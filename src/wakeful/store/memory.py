@@ -7,7 +7,7 @@ over; the first is fenced.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, TypeAlias, TypeVar
 
 from wakeful.errors import Fenced, StorageClosed, StorageError
@@ -83,13 +83,15 @@ class MemoryStore:
         self._check_open()
         return sorted({kind for kind, _ in self._disk.cells.keys() | self._disk.pages.keys()})
 
-    def alarms(self, until_ns: int, limit: int) -> Alarms:
+    def alarms(self, until_ns: int, limit: int, types: Collection[str] | None = None) -> Alarms:
         """The first alarms due at or before a time."""
         self._check_open()
         found = [
             Alarm(due_of(cells[ALARM_KEY]), ActorId(*key))
             for key, cells in self._disk.cells.items()
-            if ALARM_KEY in cells and due_of(cells[ALARM_KEY]) <= until_ns
+            if (types is None or key[0] in types)
+            and ALARM_KEY in cells
+            and due_of(cells[ALARM_KEY]) <= until_ns
         ]
         return sorted(found)[:limit]
 

@@ -12,7 +12,7 @@ Source:     log-structured merge trees (O'Neil et al. 1996): memtable, immutable
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -25,7 +25,7 @@ Key = tuple[str, str]
 StoredPage = Callable[[Key, int], bytes | None]
 StoredNumbers = Callable[[Key], Iterable[int]]
 StoredCells = Callable[[Key], Cells]
-StoredAlarms = Callable[[bytes], Iterator[tuple[bytes, Key]]]
+StoredAlarms = Callable[[bytes, Collection[str] | None], Iterator[tuple[bytes, Key]]]
 StoredNames = Callable[[str, str], Iterator[str]]
 
 NO_PAGES: Final[PageChanges] = {}
@@ -149,17 +149,24 @@ class Overlay:
                 return False
         return any(number not in gone for number in stored(key))
 
-    def alarms(self, until: bytes, limit: int, stored: StoredAlarms) -> list[Alarm]:
+    def alarms(
+        self, until: bytes, limit: int, types: Collection[str] | None, stored: StoredAlarms
+    ) -> list[Alarm]:
         """The first alarms due by a time, stored and overlaid.
 
         Args:
             until: an alarm cell's value that is later than all that are due.
-            stored: the stored alarm cells with a lesser value, in order.
+            types: whose; None: of all.
+            stored: the stored alarm cells of types with a lesser value, in order.
         """
         frozen = self.frozen.alarms if self.frozen is not None else {}
         changed = {**frozen, **self.active.alarms}
-        ours = [(cell, key) for key, cell in changed.items() if cell is not None and cell < until]
-        kept = ((cell, key) for cell, key in stored(until) if key not in changed)
+        ours = [
+            (cell, key)
+            for key, cell in changed.items()
+            if cell is not None and cell < until and (types is None or key[0] in types)
+        ]
+        kept = ((cell, key) for cell, key in stored(until, types) if key not in changed)
         first = islice(heapq.merge(sorted(ours), kept), limit)
         return [Alarm(due_of(cell), ActorId(*key)) for cell, key in first]
 

@@ -6,7 +6,7 @@ Invariants: no statement stays open between two calls: a checkpoint never waits 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -36,12 +36,12 @@ WITH RECURSIVE found(type) AS (
 """
 _TABLES: Final = ("cells", "pages")
 _NAMES_IN: Final = {table: _NAMES.format(table=table) for table in _TABLES}
-_TYPES_IN: Final = [_TYPES.format(table=table) for table in _TABLES]
+_TYPES_IN: Final = {table: _TYPES.format(table=table) for table in _TABLES}
 _PAGE: Final = "SELECT data FROM pages WHERE type = ? AND name = ? AND page = ?"
 _NUMBERS: Final = "SELECT page FROM pages WHERE type = ? AND name = ?"
 _ALARMS: Final = (
-    "SELECT value, type, name FROM cells WHERE key = 'a' AND value < ?"
-    " AND (value, type, name) > (?, ?, ?) ORDER BY value, type, name LIMIT ?"
+    "SELECT value, name FROM cells WHERE key = 'a' AND type = ? AND value < ?"
+    " AND (value, name) > (?, ?) ORDER BY value, name LIMIT ?"
 )
 _ALARMS_AT_ONCE: Final = 256
 _NAMES_AT_ONCE: Final = 128
@@ -87,17 +87,27 @@ class Reader:
 
     def types(self) -> list[str]:
         """The types that have cells or pages; one may come twice."""
-        return [str(type) for sql in _TYPES_IN for (type,) in self._connection.execute(sql)]
+        return [type for table in _TABLES for type in self._types_in(table)]
 
-    def alarms(self, until: bytes) -> Iterator[tuple[bytes, tuple[str, str]]]:
-        """The alarm cells with a lesser value, in order."""
-        after: tuple[object, ...] = (b"", "", "")
+    def _types_in(self, table: str) -> list[str]:
+        rows = self._connection.execute(_TYPES_IN[table]).fetchall()
+        return [str(type) for (type,) in rows]
+
+    def alarms(
+        self, until: bytes, types: Collection[str] | None
+    ) -> Iterator[tuple[bytes, tuple[str, str]]]:
+        """The alarm cells with a lesser value, in order; of some types or of all."""
+        kinds = self._types_in("cells") if types is None else types
+        return heapq.merge(*(self._alarms(until, type) for type in kinds))
+
+    def _alarms(self, until: bytes, type: str) -> Iterator[tuple[bytes, tuple[str, str]]]:
+        after: tuple[object, ...] = (b"", "")
         while True:
-            bounds = (until, *after, _ALARMS_AT_ONCE)
+            bounds = (type, until, *after, _ALARMS_AT_ONCE)
             rows = self._connection.execute(_ALARMS, bounds).fetchall()
-            for cell, type, name in rows:
+            for cell, name in rows:
                 assert isinstance(cell, bytes)
-                yield cell, (str(type), str(name))
+                yield cell, (type, str(name))
             if len(rows) < _ALARMS_AT_ONCE:
                 return
             after = rows[-1]

@@ -42,11 +42,18 @@ CREATE TABLE pages(
 # No table has changed, but rows of the journal may have ranges of pages: none for an older wakeful.
 _RANGES: Final = ""
 
+# By type too: alarms of types that nobody serves are in nobody's way.
+_ALARMS_BY_TYPE: Final = """
+DROP INDEX alarms;
+CREATE INDEX alarms ON cells(type, value, name) WHERE key = 'a'
+"""
+
 MIGRATIONS: Final[tuple[tuple[int, str], ...]] = (
     (1, _FIRST),
     (2, _ALARMS),
     (3, _PAGES),
     (4, _RANGES),
+    (5, _ALARMS_BY_TYPE),
 )
 FORMAT_VERSION: Final = MIGRATIONS[-1][0]
 

@@ -13,7 +13,7 @@ Errors:     as the port says; an error while reading is a StorageError too.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack, suppress
 from enum import Enum
 from pathlib import Path
@@ -177,11 +177,11 @@ class SQLiteStore:
         except apsw.Error as error:
             raise storage_error(error, self._file) from error
 
-    def alarms(self, until_ns: int, limit: int) -> Alarms:
+    def alarms(self, until_ns: int, limit: int, types: Collection[str] | None = None) -> Alarms:
         """The first alarms due at or before a time."""
         self._check_open()
         try:
-            return self._overlay.alarms(due_cell(until_ns + 1), limit, self._reader.alarms)
+            return self._overlay.alarms(due_cell(until_ns + 1), limit, types, self._reader.alarms)
         except apsw.Error as error:
             raise storage_error(error, self._file) from error
 

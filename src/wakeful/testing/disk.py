@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import AbstractEventLoop, TimerHandle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import Context, copy_context
 from random import Random
 from typing import Final, TypeAlias, TypeVar
@@ -222,13 +222,15 @@ class SimStore:
         self._check_open()
         return sorted({actor.type for actor in self._disk.actors})
 
-    def alarms(self, until_ns: int, limit: int) -> Alarms:
+    def alarms(self, until_ns: int, limit: int, types: Collection[str] | None = None) -> Alarms:
         """The first alarms due at or before a time."""
         self._check_open()
         found = [
             Alarm(due_of(cells[ALARM_KEY]), actor)
             for actor, cells in self._disk.cells.items()
-            if ALARM_KEY in cells and due_of(cells[ALARM_KEY]) <= until_ns
+            if (types is None or actor.type in types)
+            and ALARM_KEY in cells
+            and due_of(cells[ALARM_KEY]) <= until_ns
         ]
         return sorted(found)[:limit]
 

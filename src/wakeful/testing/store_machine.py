@@ -146,15 +146,21 @@ class StoreMachine(RuleBasedStateMachine):
         )
         assert self.owner.names(type_, prefix=prefix, limit=limit) == expected
 
-    @rule(until_ns=st.integers(0, 6), limit=st.integers(1, 4))
-    def due(self, until_ns: int, limit: int) -> None:
+    @rule(
+        until_ns=st.integers(0, 6),
+        limit=st.integers(1, 4),
+        types=st.none() | st.sets(st.sampled_from([*TYPES, "C"])),
+    )
+    def due(self, until_ns: int, limit: int, types: set[str] | None) -> None:
         """Alarms come in order of time, those of one time in any order."""
         expected = sorted(
             (due_of(cells[ALARM_KEY]), actor)
             for actor, cells in self.model.items()
-            if ALARM_KEY in cells and due_of(cells[ALARM_KEY]) <= until_ns
+            if ALARM_KEY in cells
+            and due_of(cells[ALARM_KEY]) <= until_ns
+            and (types is None or actor[0] in types)
         )
-        found = self.owner.read(lambda: self.owner.store.alarms(until_ns, limit))
+        found = self.owner.read(lambda: self.owner.store.alarms(until_ns, limit, types))
         assert [alarm.due_ns for alarm in found] == [due for due, _ in expected[:limit]]
         assert {(due, tuple(actor)) for due, actor in found} <= set(expected)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
 from typing import Protocol, TypeVar
 
 import pytest
@@ -71,9 +71,11 @@ class Owner:
             pages=pages or {},
         )
 
-    def due(self, until_ns: int, limit: int = 100) -> list[tuple[int, str]]:
+    def due(
+        self, until_ns: int, limit: int = 100, types: Collection[str] | None = None
+    ) -> list[tuple[int, str]]:
         """The alarms due by a time."""
-        alarms = self.read(lambda: self.store.alarms(until_ns, limit))
+        alarms = self.read(lambda: self.store.alarms(until_ns, limit, types))
         return [(alarm.due_ns, alarm.actor.name) for alarm in alarms]
 
     def commit(self, *records: CommitRecord) -> None:

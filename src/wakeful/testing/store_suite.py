@@ -190,6 +190,17 @@ class AlarmCases(Suite):
         owner.commit(*(owner.record(name, {ALARM_KEY: due_cell(7)}) for name in names))
         assert {name for _, name in owner.due(7, limit=1000)} == names
 
+    def test_alarms_of_other_types_are_passed_over(self, place: Place) -> None:
+        """Before and after a reopen; all are found if no types are named."""
+        with Owner(place) as owner:
+            for type_, due_ns in (("A", 2), ("B", 1), ("C", 3)):
+                owner.commit(owner.record(type_, {ALARM_KEY: due_cell(due_ns)}, type=type_))
+            assert owner.due(9, types=("A", "C")) == [(2, "A"), (3, "C")]
+        with Owner(place) as owner:
+            assert owner.due(9, types=("A", "C")) == [(2, "A"), (3, "C")]
+            assert owner.due(9, types=("D",)) == owner.due(9, types=()) == []
+            assert owner.due(9) == [(1, "B"), (2, "A"), (3, "C")]
+
     def test_a_moved_or_deleted_alarm_is_not_due(self, place: Place) -> None:
         """Also when it was stored before the last opening."""
         with Owner(place) as owner:
