@@ -13,6 +13,7 @@ from tests.workers.several import together, write
 
 from wakeful.store.memory import MemoryDisk, MemoryStore
 from wakeful.testing.clock import WALL_START_NS
+from wakeful.workers import strict
 from wakeful.workers.bindings import r2_contents
 from wakeful.workers.bindings.r2_contents import CHUNK_BYTES, KEPT_SECONDS
 from wakeful.workers.bindings.r2_store import R2Store
@@ -333,6 +334,19 @@ async def test_calls_leave_an_object_after_its_writes_and_in_order(tmp_path: Pat
     )
     async with running(tmp_path, thing, more=R2) as worker:
         assert await worker.stub().do() == ["second", 2_000_000]
+
+
+@virtual
+async def test_a_put_is_one_subrequest_and_so_is_a_get(tmp_path: Path) -> None:
+    """However many chunks they take."""
+    async with r2(tmp_path) as worker:
+        files = bucket(worker)
+        with strict.invocation(strict.Strict(subrequests=3)):
+            await files.put("k", ReadableStream(chunks(LARGE)))
+            await files.put("k", LARGE)
+            assert await (await files.get("k")).bytes() == LARGE
+            with pytest.raises(JsException, match="Too many subrequests"):
+                await files.head("k")
 
 
 @virtual
