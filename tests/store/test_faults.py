@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -369,6 +370,36 @@ def test_a_power_cut_takes_nothing_acknowledged(
     disk.power_cut(tmp_path / "closed", chance)
     for directory in ("cut-0", "cut-1", "cut-2", "closed", "data"):
         scenario.check(reread(tmp_path / directory))
+
+
+def test_a_close_that_is_cancelled_still_closes(tmp_path: Path, disk: Disk) -> None:
+    """What is in flight becomes durable, and the directory is free."""
+    held = threading.Event()
+    place = DiskPlace(tmp_path, disk)
+
+    def hold(operation: str) -> None:
+        if operation == "sync wal":
+            held.wait()
+
+    async def main() -> None:
+        store = place.store()
+        info = store.open()
+        disk.fault = hold
+        store.commit([CommitRecord("A", "a", 0, info.epoch, 1, False, {"s": b"1"})], said.append)
+        closing = asyncio.create_task(store.close())
+        for _ in range(3):
+            await asyncio.sleep(0)
+            closing.cancel()
+        held.set()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+
+    said: list[StorageError | None] = []
+    asyncio.run(main())
+    disk.fault = None
+    assert said == [None]
+    with Owner(place) as owner:
+        assert owner.load("a", type="A") == {"s": b"1"}
 
 
 # --- bounds --------------------------------------------------------------------------------------

@@ -222,21 +222,26 @@ class SQLiteStore:
             self._overlay.frozen = None
 
     async def close(self) -> None:
-        """Fold everything, so that the next open has nothing to replay; release the directory."""
+        """Fold everything, so that the next open has nothing to replay; release the directory.
+
+        Cancelled, it still does.
+        """
         if self._loop is None or self._state is State.NEW:
             self._close_now()
             return
         if self._state in (State.OPEN, State.FAILED):
             self._state = State.CLOSING
             self._closed_because = StorageClosed("the store is closed")
-        await self._idle.wait()
+        cancelled = await _surely(self._idle)
         self._reader.close()
         if self._state is State.CLOSING:
             self._state = State.CLOSED
             self._flusher.put(Stop(self._overlay.active))
-        await self._ended.wait()
+        cancelled = await _surely(self._ended) or cancelled
         self._flusher.join()
         self._lock.release()
+        if cancelled is not None:
+            raise cancelled
 
     def integrity_check(self) -> None:
         """Read the whole file and compare it with itself; blocks as long as that takes.
@@ -343,6 +348,17 @@ class SQLiteStore:
                 self._fold_now()
             self._writer.close(clean=not self._folder.pending)
         self._lock.release()
+
+
+async def _surely(event: asyncio.Event) -> asyncio.CancelledError | None:
+    """Wait for an event, also if cancelled meanwhile: that is returned."""
+    cancelled: asyncio.CancelledError | None = None
+    while not event.is_set():
+        try:
+            await event.wait()
+        except asyncio.CancelledError as error:
+            cancelled = error
+    return cancelled
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
