@@ -13,7 +13,7 @@ from tests.workers.several import together, write
 
 from wakeful.store.memory import MemoryDisk, MemoryStore
 from wakeful.testing.clock import WALL_START_NS
-from wakeful.workers import strict
+from wakeful.workers import js_json, strict
 from wakeful.workers.bindings import r2_contents
 from wakeful.workers.bindings.r2_contents import CHUNK_BYTES, KEPT_SECONDS
 from wakeful.workers.bindings.r2_store import R2Store
@@ -71,6 +71,13 @@ async def test_an_object_is_put_and_got(tmp_path: Path) -> None:
         assert made.checksums.md5.hex() == digest
         assert made.checksums.toJSON() == {"md5": digest}
         assert not hasattr(made, "body")
+        assert not hasattr(made.checksums, "sha1")
+        written = js_json.read(js_json.write([made]))[0]
+        assert list(written) == [
+            *("key", "version", "size", "etag", "httpEtag", "uploaded", "checksums"),
+            *("httpMetadata", "customMetadata", "storageClass"),
+        ]
+        assert (written.uploaded, written.checksums.md5) == (made.uploaded.toISOString(), digest)
         got = await files.get("a/b")
         assert (got.key, got.version, got.etag) == ("a/b", made.version, digest)
         assert (got.range.offset, got.range.length, got.bodyUsed) == (0, 6, False)

@@ -26,12 +26,19 @@ UNKNOWN: Final = (
 )
 
 
-class R2Checksums(JsDict):
-    """The checksums of an object, as bytes."""
+class R2Checksums(JsProxy):
+    """The checksums of an object that are known: `md5`, `sha1` and so on, as bytes."""
+
+    js_name = "Checksums"
+
+    def __init__(self, digits: dict[str, str]) -> None:
+        self._digits = digits
+        for name, text in digits.items():
+            setattr(self, name, JsBytes(bytes.fromhex(text)))
 
     def toJSON(self) -> JsDict:
         """The same in hexadecimal digits."""
-        return JsDict({name: digest.hex() for name, digest in self.items()})
+        return JsDict(self._digits)
 
 
 class R2Object(JsProxy):
@@ -71,8 +78,7 @@ class R2Object(JsProxy):
         self.etag = record.etag
         self.httpEtag = f'"{record.etag}"'
         self.uploaded = JsDate.at(record.uploaded)
-        digests = {name: JsBytes(bytes.fromhex(it)) for name, it in about["checksums"].items()}
-        self.checksums = R2Checksums(digests)
+        self.checksums = R2Checksums(about["checksums"])
         self.httpMetadata = _http(about["http"]) if "httpMetadata" in include else None
         self.customMetadata = JsDict(about["custom"]) if "customMetadata" in include else None
         self.storageClass: str = about["storage"]
@@ -94,6 +100,12 @@ class R2Object(JsProxy):
         if EXPIRY in self.httpMetadata:
             when = datetime.fromtimestamp(self.httpMetadata[EXPIRY].getTime() / 1000, UTC)
             _set(headers, "expires", format_datetime(when, usegmt=True))
+
+    def toJSON(self) -> JsDict:
+        """Its members, as JSON has them."""
+        members = vars(self).items()
+        known = ((name, it) for name, it in members if it is not None and not name.startswith("_"))
+        return JsDict(known)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.key!r}, {self.size} bytes>"
