@@ -427,6 +427,12 @@ REFUSED: list[tuple[Any, type, str]] = [
         JsException,
         "list: MaxKeys params must be positive integer <= 1000. (10022)",
     ),
+    (
+        lambda r2: r2.get("k", ssecKey="0" * 64),
+        JsException,
+        "get: wakeful does not provide ssecKey",
+    ),
+    (lambda r2: r2.put("k", "x", {"ssecKey": "0"}), JsException, "put: wakeful does not provide"),
     (lambda r2: r2.list(include=["etag"]), JsRangeError, "Unsupported include value etag"),
     (lambda r2: r2.list(cursor="é"), JsException, "list: The cursor is none"),
 ]

@@ -27,6 +27,7 @@ from wakeful.workers.bindings.r2_options import (
     read_key,
     read_keys,
     read_limit,
+    read_options,
     read_range,
     refused,
 )
@@ -72,7 +73,7 @@ class R2Bucket(JsProxy):
                 `etagMatches`, `etagDoesNotMatch`, `uploadedBefore`, `uploadedAfter`, or headers.
             **named: the same by name.
         """
-        name, given = read_key("get", key), options_of(options, named.items())
+        name, given = read_key("get", key), read_options("get", options, named)
         only_if, part = read_condition(given.get("onlyIf")), read_range(given.get("range"))
 
         def found(it: Found | None) -> R2Object | None:
@@ -97,7 +98,7 @@ class R2Bucket(JsProxy):
                 one of `md5`, `sha1`, `sha256`, `sha384`, `sha512` to be checked.
             **named: the same by name.
         """
-        name, given = read_key("put", key), options_of(options, named.items())
+        name, given = read_key("put", key), read_options("put", options, named)
         only_if, digests = read_condition(given.get("onlyIf")), Digests("put", given)
         about, version = read_about("put", given), self._random_bytes(16).hex()
 
@@ -153,7 +154,7 @@ class R2Bucket(JsProxy):
             **named: the same by name.
         """
         action = "createMultipartUpload"
-        name, given = read_key(action, key), options_of(options, named.items())
+        name, given = read_key(action, key), read_options(action, options, named)
         about = read_about(action, given).written(self._random_bytes(16).hex(), {})
         upload = self._random_bytes(64).hex()
 

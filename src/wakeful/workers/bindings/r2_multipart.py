@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from wakeful.workers.bindings.r2_digests import Digests
 from wakeful.workers.bindings.r2_objects import R2Object
-from wakeful.workers.bindings.r2_options import read_key, refused
+from wakeful.workers.bindings.r2_options import read_key, read_options, refused
 from wakeful.workers.bindings.r2_store import Record
 from wakeful.workers.bindings.r2_transfer import INTERNAL, STALLED, Transfer, cut, same, value_of
 from wakeful.workers.bindings.r2_uploads import NO_PART, NO_UPLOAD, TOO_SMALL, UNEQUAL, Part
@@ -63,6 +63,7 @@ class R2MultipartUpload(JsProxy):
             **named: the same by name.
         """
         place, name = _number(number), read_key("uploadPart", self.key)
+        read_options("uploadPart", options, named)
         return asyncio.ensure_future(self._upload(place, name, value_of("uploadPart", value)))
 
     def complete(self, parts: Any) -> Awaitable[R2Object]:

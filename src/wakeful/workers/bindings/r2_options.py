@@ -45,6 +45,18 @@ def refused(action: str, text: str, code: int) -> JsException:
     return JsException(f"{action}: {text} ({code})")
 
 
+def read_options(action: str, given: object, named: dict[str, Any]) -> dict[str, Any]:
+    """The members of an options object, and of those given by name.
+
+    Raises:
+        JsException: an object is to be encrypted, which would not happen.
+    """
+    members = options_of(given, named.items())
+    if members.get("ssecKey") is not None:
+        raise refused(action, "wakeful does not provide ssecKey. Encrypt the bytes yourself", 10029)
+    return members
+
+
 def read_key(action: str, key: object) -> bytes:
     """A key.
 
