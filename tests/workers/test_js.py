@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import hmac
 import math
-from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -301,39 +300,6 @@ async def test_derived_bits(js: Any) -> None:
     bits = await subtle.deriveBits(how, key, 42 * 8)
     assert bits.hex().startswith("3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf")
     assert bits.hex().endswith("34007208d5b887185865")
-
-
-@pytest.mark.parametrize(
-    ("call", "name"),
-    [
-        (lambda s: s.digest("SHA-3", b""), "NotSupportedError"),
-        (lambda s: s.importKey("pkcs8", b"", "RSASSA-PKCS1-v1_5", False, []), "NotSupportedError"),
-        (lambda s: s.importKey("jwk", b"", {"name": "HMAC"}, False, []), "NotSupportedError"),
-        (lambda s: s.generateKey({"name": "AES-GCM"}, False, []), "NotSupportedError"),
-        (lambda s: s.importKey("raw", b"", {"name": "HMAC"}, False, []), "TypeError"),
-        (lambda s: s.encrypt("AES-GCM"), "NotSupportedError"),
-        (lambda s: _signed(s), "InvalidAccessError"),
-        (lambda s: _exported(s), "InvalidAccessError"),
-    ],
-)
-async def test_what_crypto_refuses(js: Any, call: Any, name: str) -> None:
-    with pytest.raises(JsException) as caught:
-        await call(js.crypto.subtle)
-    assert caught.value.name == name
-
-
-def _key(subtle: Any) -> Any:
-    return subtle.importKey("raw", b"k", {"name": "HMAC", "hash": "SHA-1"}, False, ["verify"])
-
-
-async def _signed(subtle: Any) -> Awaitable[Any]:
-    result: Any = await subtle.sign("HMAC", await _key(subtle), b"")
-    return result
-
-
-async def _exported(subtle: Any) -> Awaitable[Any]:
-    result: Any = await subtle.exportKey("raw", await _key(subtle))
-    return result
 
 
 def test_members_of_objects(js: Any) -> None:

@@ -1,63 +1,52 @@
-"""`crypto`, and of `crypto.subtle` what Python's own library does: digests, HMAC, PBKDF2, HKDF.
+"""`crypto` and `crypto.subtle`: what code calls. What is done with keys is in `workers.crypto`.
 
-The rest (RSA, elliptic curves, AES) is an error that says so.
-
-Source:  Web Cryptography API; RFC 5869 for HKDF.
+Source:  Web Cryptography API; the texts are workerd's.
 """
 
 from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final
 from uuid import UUID
 
-from wakeful.workers.proxies import JsArray, JsBytes, JsDict, JsException, JsProxy, JsTypeError
-from wakeful.workers.values import js_string
-
-HASHES: Final = {"SHA-1": "sha1", "SHA-256": "sha256", "SHA-384": "sha384", "SHA-512": "sha512"}
-DIGESTS: Final = {**HASHES, "MD5": "md5"}
-KEYS: Final = frozenset({"HMAC", "PBKDF2", "HKDF"})
-RANDOM_BYTES_MAX: Final = 65536
-NOT_PROVIDED: Final = (
-    "crypto.subtle of wakeful has digests, HMAC, PBKDF2 and HKDF, not {!r}. The package "
-    "cryptography has it"
+from wakeful.workers import js_json
+from wakeful.workers.crypto.algorithms import (
+    HASHES,
+    Algorithm,
+    RandomBytes,
+    asked_for,
+    buffer,
+    hash_name,
+    no_access,
+    not_supported,
+    whole,
 )
+from wakeful.workers.crypto.deriving import derived
+from wakeful.workers.crypto.keys import (
+    CryptoKey,
+    check_some,
+    handle_of,
+    key_for,
+    key_given,
+    key_name,
+    usages_given,
+)
+from wakeful.workers.crypto.provider import provided
+from wakeful.workers.crypto.secret_keys import (
+    export_secret,
+    generate_secret,
+    import_secret,
+    key_bits,
+)
+from wakeful.workers.proxies import JsBytes, JsDict, JsException, JsProxy, JsTypeError
+from wakeful.workers.values import js_string, utf8
 
-
-class CryptoKey(JsProxy):
-    """A key.
-
-    Attributes:
-        algorithm: what it is for, its `name` and `hash`.
-        extractable: it may be exported.
-        usages: what may be done with it.
-    """
-
-    js_name = "CryptoKey"
-    type: Final = "secret"
-
-    def __init__(
-        self, data: bytes, algorithm: JsDict, usages: Iterable[str], *, extractable: bool
-    ) -> None:
-        self._data = data
-        self.algorithm = algorithm
-        self.extractable = extractable
-        self.usages = JsArray(usages)
-
-    def data_for(self, usage: str) -> bytes:
-        """Its bytes, for one use.
-
-        Raises:
-            JsException: it is not for that.
-        """
-        if usage not in self.usages:
-            told = (
-                f'Requested key usage "{usage}" does not match any usage listed in this CryptoKey.'
-            )
-            raise JsException(told, "InvalidAccessError")
-        return self._data
+RANDOM_BYTES_MAX: Final = 65536
+RSA: Final = frozenset({"RSASSA-PKCS1-v1_5", "RSA-PSS", "RSA-OAEP"})
+CURVES: Final = frozenset({"ECDSA", "ECDH", "Ed25519", "X25519"})
+DERIVED_FROM: Final = frozenset({"PBKDF2", "HKDF"})
 
 
 class SubtleCrypto(JsProxy):
@@ -65,7 +54,7 @@ class SubtleCrypto(JsProxy):
 
     js_name = "SubtleCrypto"
 
-    def __init__(self, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(self, random_bytes: RandomBytes) -> None:
         self._random_bytes = random_bytes
 
     async def digest(self, algorithm: Any, data: Any) -> JsBytes:
@@ -74,76 +63,143 @@ class SubtleCrypto(JsProxy):
         Raises:
             JsException: by an algorithm that there is not.
         """
-        name = _name(algorithm)
-        if name not in DIGESTS:
-            told = "Unrecognized or unimplemented digest algorithm requested."
-            raise JsException(told, "NotSupportedError")
-        return JsBytes(hashlib.new(DIGESTS[name], bytes(data)).digest())
+        hash = hash_name(algorithm)
+        return JsBytes(hashlib.new(HASHES[hash], buffer(data, "digest", 2)).digest())
 
     async def importKey(
         self, format: str, data: Any, algorithm: Any, extractable: Any, usages: Any
     ) -> CryptoKey:
-        """A key of bytes that are given."""
-        name = _name(algorithm)
-        if format != "raw" or name not in KEYS:
-            raise _missing(name if name not in KEYS else format)
-        told = JsDict(name=name)
-        if name == "HMAC":
-            told["hash"] = JsDict(name=_name(_option(algorithm, "hash")))
-            told["length"] = len(bytes(data)) * 8
-        return CryptoKey(bytes(data), told, usages, extractable=bool(extractable))
+        """A key of what is given: bytes, or a JSON Web Key.
 
-    async def generateKey(self, algorithm: Any, extractable: Any, usages: Any) -> CryptoKey:
-        """A new key for HMAC."""
-        if _name(algorithm) != "HMAC":
-            raise _missing(_name(algorithm))
-        size = hashlib.new(_hash(_option(algorithm, "hash"))).block_size
-        bits = int(algorithm.get("length") or size * 8)
-        data = self._random_bytes((bits + 7) // 8)
-        return await self.importKey("raw", data, algorithm, extractable, usages)
+        Raises:
+            JsException: it cannot be read, or cannot be for that.
+        """
+        given = usages_given(usages, "importKey", 5)
+        return _imported(format, data, asked_for(algorithm), given, extractable=bool(extractable))
 
-    async def exportKey(self, format: str, key: CryptoKey) -> JsBytes:
-        """The bytes of a key that may be exported."""
-        if format != "raw":
-            raise _missing(format)
-        if not key.extractable:
-            raise JsException("Attempt to export non-extractable key.", "InvalidAccessError")
-        return JsBytes(key._data)
+    async def exportKey(self, format: str, key: Any) -> JsBytes | JsDict:
+        """A key, as bytes or as a JSON Web Key.
 
-    async def sign(self, algorithm: Any, key: CryptoKey, data: Any) -> JsBytes:
-        """The HMAC of bytes."""
-        return JsBytes(_mac(algorithm, key, "sign", data))
+        Raises:
+            JsException: it may not be exported, or not like that.
+        """
+        return _exported(format, key_given(key, "exportKey", 2))
 
-    async def verify(self, algorithm: Any, key: CryptoKey, signature: Any, data: Any) -> bool:
-        """Is it the HMAC of these bytes?"""
-        return hmac.compare_digest(_mac(algorithm, key, "verify", data), bytes(signature))
+    async def generateKey(self, algorithm: Any, extractable: Any, usages: Any) -> Any:
+        """A new key, or a pair: its `privateKey` and `publicKey`.
 
-    async def deriveBits(self, algorithm: Any, key: CryptoKey, length: Any) -> JsBytes:
-        """Bits that follow from a key or a password."""
-        name, size = _name(algorithm), int(length) // 8
-        data = key.data_for("deriveBits")
-        hash, salt = _hash(_option(algorithm, "hash")), bytes(_option(algorithm, "salt"))
-        if name == "PBKDF2":
-            rounds = int(_option(algorithm, "iterations"))
-            return JsBytes(hashlib.pbkdf2_hmac(hash, data, salt, rounds, size))
-        if name == "HKDF":
-            return JsBytes(_hkdf(hash, data, salt, bytes(_option(algorithm, "info")), size))
-        raise _missing(name)
+        Raises:
+            JsException: it cannot be for that.
+        """
+        asked, given = asked_for(algorithm), usages_given(usages, "generateKey", 3)
+        name, out = key_name(asked, "generation"), bool(extractable)
+        if name in RSA:
+            return provided("rsa_keys", name).generate_rsa(name, asked, given, extractable=out)
+        if name in CURVES:
+            return provided("curve_keys", name).generate_curve(name, asked, given, extractable=out)
+        if name in DERIVED_FROM:
+            told = f'Unrecognized key generation algorithm "{asked.name}" requested.'
+            raise not_supported(told)
+        key = generate_secret(name, asked, given, self._random_bytes, extractable=out)
+        check_some(key.usages, "secret")
+        return key
+
+    async def sign(self, algorithm: Any, key: Any, data: Any) -> JsBytes:
+        """The signature of bytes, or their HMAC."""
+        asked = asked_for(algorithm)
+        key, data = key_for(key, asked, "sign"), buffer(data, "sign", 3)
+        if key.name == "HMAC":
+            return JsBytes(_mac(key, data))
+        return JsBytes(provided("signing", key.name).signature(key, asked, data))
+
+    async def verify(self, algorithm: Any, key: Any, signature: Any, data: Any) -> bool:
+        """Is it the signature of these bytes, or their HMAC?"""
+        asked = asked_for(algorithm)
+        key = key_for(key, asked, "verify")
+        signed, data = buffer(signature, "verify", 3), buffer(data, "verify", 4)
+        if key.name == "HMAC":
+            return hmac.compare_digest(_mac(key, data), signed)
+        return bool(provided("signing", key.name).verified(key, asked, signed, data))
+
+    async def encrypt(self, algorithm: Any, key: Any, data: Any) -> JsBytes:
+        """Bytes that only the key reads."""
+        asked = asked_for(algorithm)
+        key, data = key_for(key, asked, "encrypt"), buffer(data, "encrypt", 3)
+        return JsBytes(provided("ciphers", key.name).encrypted(key, asked, data))
+
+    async def decrypt(self, algorithm: Any, key: Any, data: Any) -> JsBytes:
+        """What was encrypted.
+
+        Raises:
+            JsException: by another key, or the bytes have changed.
+        """
+        asked = asked_for(algorithm)
+        key, data = key_for(key, asked, "decrypt"), buffer(data, "decrypt", 3)
+        return JsBytes(provided("ciphers", key.name).decrypted(key, asked, data))
+
+    async def deriveBits(self, algorithm: Any, key: Any, length: Any = None) -> JsBytes:
+        """Bits that follow from a key, a password, or two keys."""
+        asked = _deriving(algorithm, key)
+        key = key_for(key, asked, "deriveBits")
+        return JsBytes(derived(key, asked, None if length is None else whole(length, "length")))
+
+    async def deriveKey(
+        self, algorithm: Any, key: Any, derived_type: Any, extractable: Any, usages: Any
+    ) -> CryptoKey:
+        """A key of such bits."""
+        asked, given = _deriving(algorithm, key), usages_given(usages, "deriveKey", 5)
+        key = key_for(key, asked, "deriveKey")
+        bits = key_bits(asked_for(derived_type, "derivedKeyParams"))
+        secret = derived(key, asked, bits)
+        return _imported(
+            "raw", secret, asked_for(derived_type), given, extractable=bool(extractable)
+        )
+
+    async def wrapKey(self, format: str, key: Any, wrapping: Any, algorithm: Any) -> JsBytes:
+        """A key, exported and encrypted by another one."""
+        asked, key = asked_for(algorithm), key_given(key, "wrapKey", 2)
+        by = key_for(wrapping, asked, "wrapKey", 3)
+        exported = _exported(format, key)
+        data = utf8(js_json.write(exported)) if isinstance(exported, dict) else exported
+        ciphers = provided("ciphers", by.name)
+        if by.name == "AES-KW":
+            return JsBytes(ciphers.wrapped(by, data))
+        return JsBytes(ciphers.encrypted(by, asked, data))
+
+    async def unwrapKey(self, format: str, data: Any, *how: Any) -> CryptoKey:
+        """A key that wrapKey has wrapped.
+
+        Args:
+            format: of the key.
+            data: what wrapKey gave.
+            how: the key it was wrapped by and its algorithm, the algorithm of the key,
+                whether it may be exported, and its usages.
+
+        Raises:
+            JsException: it was wrapped by another key, or the bytes have changed.
+        """
+        by, with_, algorithm, extractable, usages = how
+        asked, given = asked_for(with_), usages_given(usages, "unwrapKey", 7)
+        by, data = key_for(by, asked, "unwrapKey", 3), buffer(data, "unwrapKey", 2)
+        ciphers = provided("ciphers", by.name)
+        if by.name == "AES-KW":
+            plain: Any = ciphers.unwrapped(by, data)
+        else:
+            plain = ciphers.decrypted(by, asked, data)
+        if format == "jwk":
+            plain = js_json.read(plain.decode("utf-8", "replace"))
+        return _imported(format, plain, asked_for(algorithm), given, extractable=bool(extractable))
 
     def timingSafeEqual(self, one: Any, other: Any) -> bool:
         """Are they the same? It takes as long either way.
 
         Raises:
-            JsTypeError: they are not of one length.
+            JsTypeError: they are not of one length, or no bytes.
         """
-        if len(one) != len(other):
+        first, second = buffer(one, "timingSafeEqual", 1), buffer(other, "timingSafeEqual", 2)
+        if len(first) != len(second):
             raise JsTypeError("Input buffers must have the same byte length.")
-        return hmac.compare_digest(bytes(one), bytes(other))
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("encrypt", "decrypt", "deriveKey", "wrapKey", "unwrapKey"):
-            raise _missing(name)
-        raise AttributeError(name)
+        return hmac.compare_digest(first, second)
 
 
 class Crypto(JsProxy):
@@ -178,39 +234,39 @@ class Crypto(JsProxy):
         return array
 
 
-def _name(algorithm: Any) -> str:
-    given = algorithm if isinstance(algorithm, str) else _option(algorithm, "name")
-    return js_string(given).upper()
+def _deriving(given: Any, key: Any) -> Algorithm:
+    """How to derive; errors name the members of an agreement of two keys otherwise."""
+    agreement = isinstance(key, CryptoKey) and key.name in CURVES
+    return asked_for(given, "derivedKeyParams" if agreement else "algorithm")
 
 
-def _option(algorithm: Any, name: str) -> Any:
-    value = algorithm.get(name) if isinstance(algorithm, dict) else None
-    if value is None:
-        raise JsTypeError(f'Missing field "{name}" in "algorithm".')
-    return value
+def _imported(
+    format: Any, data: Any, asked: Algorithm, usages: list[str], *, extractable: bool
+) -> CryptoKey:
+    name, format = key_name(asked, "import"), js_string(format)
+    if name in RSA:
+        make: Any = provided("rsa_keys", name).import_rsa
+    elif name in CURVES:
+        make = provided("curve_keys", name).import_curve
+    else:
+        make = import_secret
+    key: CryptoKey = make(name, format, data, asked, usages, extractable=extractable)
+    check_some(key.usages, key.type)
+    return key
 
 
-def _hash(algorithm: Any) -> str:
-    name = _name(algorithm)
-    if name not in HASHES:
-        raise _missing(name)
-    return HASHES[name]
+def _exported(format: Any, key: CryptoKey) -> JsBytes | JsDict:
+    if not key.extractable:
+        raise no_access(f"Attempt to export non-extractable {key.name} key.")
+    format = js_string(format)
+    if key.name in RSA:
+        told: JsBytes | JsDict = provided("rsa_keys", key.name).export_rsa(key, format)
+    elif key.name in CURVES:
+        told = provided("curve_keys", key.name).export_curve(key, format)
+    else:
+        told = export_secret(key, format)
+    return told
 
 
-def _mac(algorithm: Any, key: CryptoKey, usage: str, data: Any) -> bytes:
-    if _name(algorithm) != "HMAC":
-        raise _missing(_name(algorithm))
-    return hmac.digest(key.data_for(usage), bytes(data), _hash(key.algorithm["hash"]))
-
-
-def _hkdf(hash: str, key: bytes, salt: bytes, info: bytes, size: int) -> bytes:
-    secret = hmac.digest(salt or bytes(hashlib.new(hash).digest_size), key, hash)
-    output = block = b""
-    while len(output) < size:
-        block = hmac.digest(secret, block + info + bytes([len(output) // len(secret) + 1]), hash)
-        output += block
-    return output[:size]
-
-
-def _missing(what: str) -> JsException:
-    return JsException(NOT_PROVIDED.format(what), "NotSupportedError")
+def _mac(key: CryptoKey, data: bytes) -> bytes:
+    return hmac.digest(handle_of(key), data, HASHES[key.algorithm["hash"]["name"]])

@@ -1,0 +1,1 @@
+"""What `crypto.subtle` does: keys, and what is done with them."""
