@@ -280,6 +280,14 @@ REFUSED: list[tuple[str, Any]] = [
         "OperationError: PBKDF2 requires a positive iteration count (requested 0).",
         bits(SECRET, {**PBKDF2, "iterations": 0}, 128),
     ),
+    (
+        "TypeError: Value out of range. Must be between -2147483648 and 2147483647 (inclusive).",
+        bits(SECRET, {**PBKDF2, "iterations": 2**31}, 128),
+    ),
+    (
+        "OperationError: PBKDF2 requires a positive iteration count (requested 0).",
+        bits(SECRET, {**PBKDF2, "iterations": "many"}, 128),
+    ),
     ('TypeError: Missing field "salt" in "algorithm".', bits(INPUT, {**HKDF, "salt": None}, 128)),
     ("OperationError: HKDF deriveBits failed.", bits(INPUT, HKDF, 255 * 256 + 8)),
     (
@@ -396,6 +404,10 @@ REFUSED: list[tuple[str, Any]] = [
         again(EC_PAIR, "privateKey", ECDSA, ["sign"], key_ops=["encrypt"]),
     ),
     (
+        'TypeError: "key_ops" of a JSON Web Key is an array.',
+        again(EC_PAIR, "privateKey", ECDSA, ["sign"], key_ops=5),
+    ),
+    (
         'DataError: Asymmetric "jwk" key import with usages requires a JSON Web Key with Public '
         'Key Use parameter "use" ("enc") equal to "sig".',
         again(EC_PAIR, "privateKey", ECDSA, ["sign"], use="enc"),
@@ -421,6 +433,11 @@ REFUSED: list[tuple[str, Any]] = [
         'DataError: JSON Web Key Algorithm parameter "alg" ("RS384") does not match requested hash '
         'algorithm "RS384".',
         again(RSA_PAIR, "privateKey", RSA, ["sign"], alg="RS384"),
+    ),
+    (
+        'NotSupportedError: Unrecognized or unimplemented algorithm "" listed in JSON Web Key '
+        "Algorithm parameter.",
+        again(RSA_PAIR, "privateKey", RSA, ["sign"], alg=[]),
     ),
     (
         'DataError: Invalid RSA key in JSON Web Key; missing or invalid Modulus parameter ("n").',

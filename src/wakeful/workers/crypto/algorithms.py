@@ -20,6 +20,8 @@ HASHES: Final = {
     "SHA-512": "sha512",
     "MD5": "md5",
 }
+INT_MAX: Final = 2**31 - 1
+OUT_OF_RANGE: Final = "Value out of range. Must be between -2147483648 and 2147483647 (inclusive)."
 NO_MEMBERS: Final = "Cannot initialize {} with required members from an undefined or null value."
 
 RandomBytes = Callable[[int], bytes]
@@ -52,7 +54,7 @@ class Algorithm(NamedTuple):
 
     def number(self, name: str) -> int:
         """A member that is a whole number."""
-        return whole(self.member(name), name)
+        return whole(self.member(name))
 
     def data(self, name: str) -> bytes:
         """A member that is bytes."""
@@ -102,12 +104,19 @@ def hash_member(name: str) -> JsDict:
     return JsDict(name=name)
 
 
-def whole(given: object, name: str) -> int:
-    """A number as JavaScript has it, without its fraction."""
+def whole(given: Any) -> int:
+    """A number as JavaScript has it, without its fraction; 0 for what is none.
+
+    Raises:
+        JsTypeError: it has more than 32 bits.
+    """
     try:
-        return int(given)  # type: ignore[call-overload, no-any-return]
+        number = int(given)
     except (TypeError, ValueError, OverflowError):
-        raise JsTypeError(f'"{name}" is no number: {js_string(given)}') from None
+        return 0
+    if not -INT_MAX - 1 <= number <= INT_MAX:
+        raise JsTypeError(OUT_OF_RANGE)
+    return number
 
 
 def buffer(given: object, method: str, position: int) -> bytes:

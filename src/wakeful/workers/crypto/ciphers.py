@@ -144,7 +144,7 @@ def _gcm_iv(asked: Algorithm) -> bytes:
 
 def _tag_bytes(asked: Algorithm) -> int:
     given = asked.members.get("tagLength")
-    bits = 128 if given is None else whole(given, "tagLength")
+    bits = 128 if given is None else whole(given)
     if bits not in TAG_BITS:
         raise failed(f"Invalid AES-GCM tag length {bits}.")
     return bits // 8

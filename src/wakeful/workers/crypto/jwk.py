@@ -53,6 +53,9 @@ def check_use(jwk: Jwk, usages: list[str], use: str) -> None:
     operations = jwk.get("key_ops")
     if operations is None:
         return
+    if not isinstance(operations, list | tuple):
+        raise JsTypeError('"key_ops" of a JSON Web Key is an array.')
+    operations = [js_string(operation) for operation in operations]
     if len(set(operations)) != len(operations):
         raise bad_data(
             'A JSON Web Key\'s Key Operations parameter ("key_ops") must not contain duplicates.'

@@ -140,9 +140,10 @@ def _of_jwk(name: str, jwk: Jwk, hash: str, usages: list[str]) -> Any:
 def _check_alg(said: Any, hash: str) -> None:
     if said is None:
         return
+    said = js_string(said)
     if said not in JWK_HASHES:
         raise not_supported(
-            f'Unrecognized or unimplemented algorithm "{js_string(said)}" listed in JSON Web Key '
+            f'Unrecognized or unimplemented algorithm "{said}" listed in JSON Web Key '
             "Algorithm parameter."
         )
     if JWK_HASHES[said] != hash:

@@ -98,7 +98,7 @@ def key_bits(asked: Algorithm) -> int | None:
         case "HMAC":
             length = asked.members.get("length")
             size = hashlib.new(HASHES[asked.hash()]).block_size
-            return size * 8 if length is None else whole(length, "length")
+            return size * 8 if length is None else whole(length)
         case "AES-GCM" | "AES-CBC" | "AES-CTR" | "AES-KW":
             bits = asked.number("length")
             if bits not in AES_BITS:
@@ -158,7 +158,7 @@ def _jwk_name(name: str, about: JsDict) -> str | None:
 
 
 def _hmac_bits(length: Any, bits: int) -> int:
-    asked = bits if length is None else whole(length, "length")
+    asked = bits if length is None else whole(length)
     if not max(0, bits - 8) < asked <= bits:
         raise bad_data(
             f"Imported HMAC key length ({asked}) must be a non-zero value up to 7 bits less than, "

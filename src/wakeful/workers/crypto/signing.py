@@ -102,7 +102,7 @@ def _salt_bytes(asked: Algorithm) -> int:
     given = asked.members.get("saltLength")
     if given is None:
         raise bad_data("Failed to provide salt for RSA-PSS key operation which requires a salt")
-    size = whole(given, "saltLength")
+    size = whole(given)
     if size < 0:
         raise bad_data(f"SaltLength for RSA-PSS must be non-negative (provided {size}).")
     return size

@@ -141,7 +141,7 @@ class SubtleCrypto(JsProxy):
         """Bits that follow from a key, a password, or two keys."""
         asked = _deriving(algorithm, key)
         key = key_for(key, asked, "deriveBits")
-        return JsBytes(derived(key, asked, None if length is None else whole(length, "length")))
+        return JsBytes(derived(key, asked, None if length is None else whole(length)))
 
     async def deriveKey(
         self, algorithm: Any, key: Any, derived_type: Any, extractable: Any, usages: Any
