@@ -11,11 +11,18 @@ from wakeful.core import hibernation
 from wakeful.http.settings import HttpSettings
 from wakeful.sql.fence import STRICT
 from wakeful.workers import calls, strict
-from wakeful.workers.bindings import d1_store
+from wakeful.workers.bindings import (
+    bindings,
+    d1_store,
+    r2_digests,
+    r2_multipart,
+    r2_options,
+    r2_uploads,
+)
 from wakeful.workers.objects import cells, object_state
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "limits.md"
-GIB, MIB = 1024**3, 1024**2
+TIB, GIB, MIB = 1024**4, 1024**3, 1024**2
 
 
 @pytest.mark.parametrize(
@@ -54,6 +61,26 @@ GIB, MIB = 1024**3, 1024**2
         ("body of", "local", f"{Limits().stream_bytes // MIB} MiB, "),
         ("bodies that", "local", f"{HttpSettings().body_bytes // MIB} MiB, "),
         ("rows of a D1", "local", f"about {d1_store.ROWS_BYTES_MAX // MIB} MiB"),
+        (
+            "a key of R2",
+            "local",
+            f"{r2_options.KEY_BYTES_MAX:,} bytes; {r2_options.METADATA_BYTES_MAX:,} bytes",
+        ),
+        (
+            "an object put into R2",
+            "local",
+            f"{r2_digests.OBJECT_BYTES_MAX / GIB:.3f} GiB; {bindings.BUCKET_BYTES_MAX // TIB} TiB",
+        ),
+        (
+            "keys of one `delete` of R2",
+            "local",
+            f"{r2_options.KEYS_MAX:,}; {r2_options.LISTED_MAX:,}",
+        ),
+        (
+            "parts of an upload to R2",
+            "local",
+            f"{r2_multipart.PARTS_MAX:,}; of one size, {r2_uploads.PART_BYTES_MIN // MIB} MiB",
+        ),
         ("calls that lead", "local", f"{calls.DEPTH_MAX}"),
     ],
 )
