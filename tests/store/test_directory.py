@@ -306,6 +306,19 @@ def test_many_changes_without_a_loop_are_folded_on_the_way(tmp_path: Path) -> No
     asyncio.run(store.close())
 
 
+def test_the_log_of_many_changes_without_a_loop_begins_anew_on_the_way(tmp_path: Path) -> None:
+    """An import would take its size three times otherwise."""
+    limits = Limits(fold_actors=10, wal_bytes=200_000)
+    store = SQLiteStore(tmp_path, limits=limits)
+    info = store.open()
+    for number in range(200):
+        cells: dict[str, bytes | None] = {"s": bytes(10_000)}
+        store.commit_now([CommitRecord("A", str(number), 0, info.epoch, 1, False, cells)])
+    size_bytes = (tmp_path / "partition-0000.db-wal").stat().st_size
+    asyncio.run(store.close())
+    assert size_bytes < 4 * limits.wal_bytes
+
+
 def test_alarms_are_found_by_an_index_of_their_type(tmp_path: Path) -> None:
     """However many there are, of this type or of others."""
     writer = Writer(str(tmp_path / "file.db"), Limits(), None)

@@ -220,6 +220,9 @@ class SQLiteStore:
         with suppress(StorageError):  # the batch is durable, whether or not this works
             self._fold_now()
             self._overlay.frozen = None
+        if self._writer.wal_bytes > self._limits.wal_bytes:
+            with suppress(apsw.Error):  # what is not copied stays in the log
+                self._writer.checkpoint()
 
     async def close(self) -> None:
         """Fold everything, so that the next open has nothing to replay; release the directory.
