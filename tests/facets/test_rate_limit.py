@@ -70,7 +70,23 @@ def test_sleeping_actors_with_all_their_tokens_cost_nothing() -> None:
     assert len(limit._buckets) < 200
 
 
-@pytest.mark.parametrize(("rate", "burst"), [(0, None), (-1, None), (float("nan"), None), (1, 0)])
+@pytest.mark.parametrize("rate", [0.3, 1, 3, 7, 11])
+def test_who_waits_as_told_is_let_in(rate: float) -> None:
+    now = 0
+    limit = RateLimit(rate, 1, now_ns=lambda: now)
+    call = Call(ActorId("Worker", "w"), "work", (), {})
+    limit.before(call)
+    for _ in range(100):
+        with pytest.raises(Overloaded) as caught:
+            limit.before(call)
+        now += caught.value.retry_after_ns
+        limit.before(call)
+
+
+@pytest.mark.parametrize(
+    ("rate", "burst"),
+    [(0, None), (-1, None), (float("nan"), None), (float("inf"), None), (1e-320, None), (1, 0)],
+)
 def test_rate_that_cannot_be_is_refused(rate: float, burst: int | None) -> None:
     with pytest.raises(ConfigError, match=r"RateLimit\."):
         RateLimit(rate, burst)

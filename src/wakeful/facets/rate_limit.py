@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Final
@@ -10,6 +11,7 @@ from wakeful.errors import ConfigError, Overloaded
 from wakeful.facet import Call, Facet
 from wakeful.ids import ActorId
 
+PER_SECOND_MIN: Final = 1e-9  # one in thirty years: less is taken for 0
 SWEEP_MIN: Final = 64  # buckets that are kept without looking which are full
 
 
@@ -30,7 +32,7 @@ class RateLimit(Facet):
         *,
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        if not per_second > 0:
+        if not PER_SECOND_MIN <= per_second < math.inf:
             raise ConfigError(f"RateLimit.per_second must be more than 0: {per_second!r}")
         self._per_ns = per_second / 1e9
         if burst is not None and burst < 1:
@@ -46,7 +48,7 @@ class RateLimit(Facet):
         tokens = self._tokens(call.actor, now_ns)
         if tokens < 1:
             self._buckets[call.actor] = (tokens, now_ns)
-            wait_ns = round((1 - tokens) / self._per_ns)
+            wait_ns = math.ceil((1 - tokens) / self._per_ns)
             raise Overloaded(f"{call.actor} is over its rate", retry_after_ns=wait_ns)
         self._buckets[call.actor] = (tokens - 1, now_ns)
 
