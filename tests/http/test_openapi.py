@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import pytest
 from tests.http.actors import Counter, Probe
 
+from wakeful import Actor, readonly
 from wakeful.actor_type import ActorType
 from wakeful.http.openapi import document
 
@@ -84,3 +86,57 @@ def test_operation_ids_and_the_refs_are_whole() -> None:
 def test_what_has_no_schema_is_any_value(paths: dict[str, Any]) -> None:
     schema = body(paths["/actors/Probe/{name}/echo"])
     assert schema["anyOf"][0]["properties"] == {"value": {}}
+
+
+def test_an_operation_id_is_there_once() -> None:
+    class Page(Actor):
+        @readonly
+        async def views(self) -> int:
+            return 1
+
+        async def views_get(self) -> int:
+            return 1
+
+    class Page_views(Actor):
+        async def get(self) -> int:
+            return 1
+
+    ids = [
+        operation["operationId"]
+        for path, operations in document_of(Page, Page_views)["paths"].items()
+        if path.startswith("/actors/")
+        for operation in operations.values()
+        if isinstance(operation, dict)
+    ]
+    assert sorted(ids) == [
+        *("Page_views", "Page_views_get", "Page_views_get_", "Page_views_get__"),
+    ]
+
+
+def test_classes_of_one_name_leave_the_document_whole() -> None:
+    def made(kind: type) -> type:
+        return dataclass(type("Point", (), {"__annotations__": {"x": kind}}))
+
+    whole, part = made(int), made(float)
+
+    class Maps(Actor):
+        async def move(self, by: whole) -> None:  # type: ignore[valid-type]
+            pass
+
+        async def turn(self, by: part) -> None:  # type: ignore[valid-type]
+            pass
+
+    Maps.move.__annotations__["by"], Maps.turn.__annotations__["by"] = whole, part
+    found = document_of(Maps)["paths"]
+    [moved] = body(found["/actors/Maps/{name}/move"])["anyOf"][0]["properties"].values()
+    assert moved == {"$ref": "#/components/schemas/Point"}
+    assert body(found["/actors/Maps/{name}/turn"])["anyOf"][0]["properties"] == {"by": {}}
+
+
+def test_a_default_that_json_has_not_is_left_out() -> None:
+    class Odd(Actor):
+        async def call(self, most: float = float("inf"), text: str = "\ud800") -> None:
+            pass
+
+    properties = body(document_of(Odd)["paths"]["/actors/Odd/{name}/call"])["anyOf"][0]
+    assert properties["properties"] == {"most": {"type": "number"}, "text": {"type": "string"}}

@@ -66,11 +66,12 @@ def document(types: Iterable[ActorType]) -> bytes:
     """The document, as JSON."""
     known = list(types)
     schemas, components = _schemas(known)
-    paths: dict[str, object] = {}
+    paths: dict[str, Schema] = {}
     for actor_type in known:
         for plan in actor_type.methods.values():
             path = f"/actors/{actor_type.name}/{{name}}/{plan.name}"
             paths[path] = _operations(actor_type, plan, schemas)
+    _tell_apart(paths.values())
     return to_json(
         {
             "openapi": "3.1.0",
@@ -85,6 +86,17 @@ def document(types: Iterable[ActorType]) -> bytes:
     )
 
 
+def _tell_apart(paths: Iterable[Schema]) -> None:
+    """An operationId is there once: A.b_c and A_b.c make the same, as do GET of b and b_get."""
+    seen: set[object] = set()
+    found = [each for operations in paths for each in operations.values()]
+    for operation in found:
+        if isinstance(operation, dict):
+            while operation["operationId"] in seen:
+                operation["operationId"] += "_"
+            seen.add(operation["operationId"])
+
+
 def _schemas(types: list[ActorType]) -> tuple[Schemas, dict[str, Schema]]:
     """The schema of every annotation, and of the classes that they name."""
     annotations = [
@@ -93,17 +105,28 @@ def _schemas(types: list[ActorType]) -> tuple[Schemas, dict[str, Schema]]:
         for plan in actor_type.methods.values()
         for typed in (plan.returns, *(parameter.typed for parameter in plan.parameters))
     ]
-    describable = [annotation for annotation in annotations if _has_schema(annotation)]
+    describable = [annotation for annotation in annotations if _have_schemas([annotation])]
+    if not _have_schemas(describable):  # two classes have one name, module and all
+        describable = _together(describable)
     found, components = msgspec.json.schema_components(describable, ref_template=REFS)
     return dict(zip(map(id, describable), found, strict=True)), components
 
 
-def _has_schema(annotation: object) -> bool:
+def _have_schemas(annotations: list[object]) -> bool:
     try:
-        msgspec.json.schema(annotation)
-    except Exception:  # msgspec says TypeError; a schema hook of the user's may raise anything
+        msgspec.json.schema_components(annotations)
+    except Exception:  # msgspec's, and a schema hook of the user's may raise anything
         return False
     return True
+
+
+def _together(annotations: list[object]) -> list[object]:
+    """Those that can be described beside the ones before."""
+    kept: list[object] = []
+    for annotation in annotations:
+        if _have_schemas([*kept, annotation]):
+            kept.append(annotation)
+    return kept
 
 
 def _operations(actor_type: ActorType, plan: MethodPlan, schemas: Schemas) -> Schema:
@@ -177,9 +200,12 @@ def _described(parameter: Parameter, schemas: Schemas) -> Schema:
     if parameter.default is EMPTY or "$ref" in schema:
         return schema
     try:
-        return {**schema, "default": msgspec.to_builtins(parameter.default)}
+        default = to_json(parameter.default)
     except Exception:  # the default is whatever the user's class has there
         return schema
+    if default == b"null" and parameter.default is not None:  # NaN and the infinities
+        return schema
+    return {**schema, "default": msgspec.Raw(default)}
 
 
 def _problems() -> Schema:
