@@ -286,10 +286,10 @@ async def test_hook_of_the_life_cycle_that_fails_stops_nobody_else(hook: str) ->
         for name in ("a", "bad", "c"):
             await outcome(rt.get(Sleeper, name).hello())
         await asyncio.sleep(11)
-        assert len(rt.host.life.catalog) == 0
+        assert len(rt.host.activator.catalog) == 0
         assert await rt.get(Sleeper, "d").hello() == "hello"
         await asyncio.sleep(11)
-        assert len(rt.host.life.catalog) == 0
+        assert len(rt.host.activator.catalog) == 0
 
 
 @virtual

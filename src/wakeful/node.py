@@ -191,7 +191,7 @@ class Runtime:
         """
         host = self.host
         ref = host.ref(host.type_of(actor), check_name(name))
-        await host.life.delete(ref._type, ref._id)
+        await host.activator.delete(ref._type, ref._id)
 
     def list(
         self,

@@ -26,7 +26,7 @@ from wakeful.errors import (
     SqlError,
     WakefulError,
 )
-from wakeful.http.bodies import Coming, Incoming
+from wakeful.http.bodies import Incoming, StreamedBody
 from wakeful.http.message import Answer, ClientGone, Request, json_answer
 from wakeful.http.problems import raised
 from wakeful.http.websocket import wants_upgrade
@@ -35,11 +35,11 @@ from wakeful.node import Path, Runtime, SystemClock
 from wakeful.ports import Clock, Store, StoreInfo
 from wakeful.workers.bindings.schedule import ScheduledController
 from wakeful.workers.config.wrangler import WranglerConfig
-from wakeful.workers.failures import cause_of
+from wakeful.workers.group import WorkerGroup
 from wakeful.workers.history.migrate import check, migrate
+from wakeful.workers.js_errors import cause_of
 from wakeful.workers.proxies import JsException
 from wakeful.workers.strict import URL_BYTES_MAX
-from wakeful.workers.together import Together
 from wakeful.workers.web.outgoing import Fetcher
 from wakeful.workers.web.requests import JsRequest
 from wakeful.workers.web.responses import JsResponse
@@ -106,7 +106,7 @@ class WorkerRuntime(Runtime):
     ) -> None:
         config, clock = config or Config(), clock or SystemClock()
         now_ns = clock.now_ns
-        self.workers = Together(
+        self.workers = WorkerGroup(
             [worker, *others],
             now_ms=lambda: now_ns() // 1_000_000,
             random_bytes=random_bytes,
@@ -206,7 +206,7 @@ class WorkerRuntime(Runtime):
         except BaseException as error:
             raise self._told(request, error) from error
         finally:
-            if isinstance(body, Coming):
+            if isinstance(body, StreamedBody):
                 body.release()
 
     def _told(self, request: Request, error: BaseException) -> WakefulError:
@@ -240,7 +240,7 @@ def request_of(request: Request, body: Incoming) -> JsRequest:
     Raises:
         MalformedRequest: its Host header is none, or its path.
     """
-    content = Received(body) if isinstance(body, Coming) else body
+    content = Received(body) if isinstance(body, StreamedBody) else body
     host = request.header("host") or "localhost"
     if not HOST.fullmatch(host):
         raise MalformedRequest("the Host header is no host with a port")
@@ -272,7 +272,7 @@ def answer_of(request: JsRequest, response: JsResponse) -> Answer:
 class Received(ReadableStream):
     """The body of a request from outside; what its reader keeps of it takes room."""
 
-    def __init__(self, body: Coming) -> None:
+    def __init__(self, body: StreamedBody) -> None:
         super().__init__(_received(body.chunks))
         self._keep = body.keep
         self._is_kept = False

@@ -119,7 +119,7 @@ async def test_two_people_talk_in_a_room_that_sleeps(
         await say(ada, "hello <b>bob</b>")
         await shows(bob, "ada: hello &lt;b&gt;bob&lt;/b&gt;")
         async with asyncio.timeout(PATIENCE):
-            while len(rt.host.life.catalog):  # noqa: ASYNC110 - over the wire
+            while len(rt.host.activator.catalog):  # noqa: ASYNC110 - over the wire
                 await asyncio.sleep(0.02)
         await say(bob, "are you awake?")
         history = ("ada: hello &lt;b&gt;bob&lt;/b&gt;", "bob: are you awake?")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from wakeful.cli.failures import WrongUsage
+from wakeful.cli.exit_codes import WrongUsage
 from wakeful.cli.process import Settings, settings
 from wakeful.cli.sources import source_of
 from wakeful.errors import ConfigError

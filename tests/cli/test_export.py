@@ -14,8 +14,8 @@ from tests.workers.workerd_state import ALL, ONE, unpacked
 from wakeful import AlarmInfo, DurableObject, Runtime
 from wakeful.cli.main import command
 from wakeful.ports import NAME_KEY
-from wakeful.workers.moving.importer import Importer, find
 from wakeful.workers.objects import stored
+from wakeful.workers.workerd_files.importer import Importer, find
 
 
 class Ledger(DurableObject):

@@ -184,7 +184,7 @@ def test_batches_are_bounded(
     state: Path, data: Path, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
     monkeypatch.setattr(importing, limit, 1)
-    monkeypatch.setattr("wakeful.workers.moving.importer.RECORD_PAGES", 2)
+    monkeypatch.setattr("wakeful.workers.workerd_files.importer.RECORD_PAGES", 2)
     assert bring(state, data, *GOOD).exit_code == 0
     assert '"sample-Shop","actors":2' in listed(data)
     file = data.parent / "one.sqlite"

@@ -10,7 +10,7 @@ from click import Command
 from click.testing import CliRunner
 
 from wakeful.cli.dev import command as dev
-from wakeful.cli.failures import WrongUsage
+from wakeful.cli.exit_codes import WrongUsage
 from wakeful.cli.process import Settings
 from wakeful.cli.serve import command as serve
 from wakeful.cli.sources import WorkerSource, source_of

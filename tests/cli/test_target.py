@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from wakeful.cli.failures import Failure
+from wakeful.cli.exit_codes import Failure
 from wakeful.cli.target import Target
 from wakeful.facets.builder import ActorSpec
 

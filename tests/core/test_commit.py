@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.core.proof import first_violation, prove
 
-from wakeful.core.commit import Batch, GroupCommit
+from wakeful.core.commit import CommitBatch, GroupCommit
 from wakeful.core.gates import OutputGate
 from wakeful.errors import StorageError, StorageFull
 
@@ -290,7 +290,7 @@ class ReleasesBackwards(GroupCommit[int]):
 
 
 class NeverSettles(GroupCommit[int]):
-    def _settle(self) -> Batch[int]:
+    def _settle(self) -> CommitBatch[int]:
         before = self.settled
         batch = super()._settle()
         self.settled = before
@@ -298,7 +298,7 @@ class NeverSettles(GroupCommit[int]):
 
 
 class TakesWhileOneIsInFlight(GroupCommit[int]):
-    def take(self) -> Batch[int] | None:
+    def take(self) -> CommitBatch[int] | None:
         self.in_flight = None
         return super().take()
 

@@ -1,8 +1,8 @@
 """The life of activations in every order that calls, waking, sleep and loss can bring about.
 
 Lifecycle, mailbox, gates, lease and group commit are the real ones, wired as
-`wakeful.runtime.life`, `delivery` and `flush` wire them. Waking and going to sleep take time. A
-turn commits a write when it starts, or only reads, and ends later. One batch fails, one
+`wakeful.runtime.activator`, `delivery` and `committer` wire them. Waking and going to sleep take
+time. A turn commits a write when it starts, or only reads, and ends later. One batch fails, one
 activation aborts, one cannot wake, another owner takes over.
 
 Proven: an actor has one activation; the next one loads when all that the one before has written is
@@ -19,10 +19,10 @@ from typing import Final
 import pytest
 from tests.core.test_commit import FailureLeavesTheBatchNumber
 
-from wakeful.core.commit import Batch, GroupCommit
+from wakeful.core.commit import CommitBatch, GroupCommit
 from wakeful.core.gates import InputGate, OutputGate
 from wakeful.core.lease import Lease
-from wakeful.core.lifecycle import Lifecycle, State
+from wakeful.core.lifecycle import ActivationState, Lifecycle
 from wakeful.core.mailbox import Mailbox
 from wakeful.errors import (
     ActivationFailed,
@@ -52,7 +52,7 @@ class Activation:
 
     @property
     def quiet(self) -> bool:
-        return self.life.state is State.ACTIVE and self.input.free and not self.mailbox
+        return self.life.state is ActivationState.ACTIVE and self.input.free and not self.mailbox
 
 
 class Call:
@@ -73,7 +73,7 @@ Ticket = tuple[Call | Activation, Activation, int | Exception]
 
 
 class ActivationWorld:
-    """Callers, a catalog with activations that come and go, a flusher and a disk."""
+    """Callers, a catalog with activations that come and go, a committer and a disk."""
 
     subject: type[GroupCommit[Ticket]] = GroupCommit
 
@@ -108,9 +108,9 @@ class ActivationWorld:
     def _lives(self) -> Iterator[tuple[str, Callable[[], None]]]:
         for actor, activation in self.catalog.items():
             state = activation.life.state
-            if state is State.ACTIVATING:
+            if state is ActivationState.ACTIVATING:
                 yield f"{actor} is awake", lambda a=activation: self.ready(a)
-            elif state is State.DEACTIVATING:
+            elif state is ActivationState.DEACTIVATING:
                 yield f"{actor} is asleep", lambda a=activation: self.gone(a)
             elif self.may_sleep(activation):
                 yield f"{actor} falls asleep", activation.life.retire
@@ -129,9 +129,9 @@ class ActivationWorld:
     def _faults(self) -> Iterator[tuple[str, Callable[[], None]]]:
         for actor, activation in self.catalog.items():
             state = activation.life.state
-            if "abort" in self.faults and state is not State.GONE:
+            if "abort" in self.faults and state is not ActivationState.GONE:
                 yield f"{actor} aborts", lambda a=activation: self.abort(a)
-            if "no waking" in self.faults and state is State.ACTIVATING:
+            if "no waking" in self.faults and state is ActivationState.ACTIVATING:
                 yield f"{actor} cannot wake", lambda a=activation: self.cannot_wake(a)
         if "takeover" in self.faults:
             yield "takeover", self.take_over
@@ -148,14 +148,14 @@ class ActivationWorld:
         except WakefulError as error:
             self.answer(call, None, error)
             return
-        ready = activation.life.state is State.ACTIVE and not activation.mailbox
+        ready = activation.life.state is ActivationState.ACTIVE and not activation.mailbox
         if ready and activation.input.admits(interleave=False):
             self.start(activation, call)
         else:
             assert activation.mailbox.offer(call)
 
     def pump(self, activation: Activation) -> None:
-        if activation.life.state is not State.ACTIVE:
+        if activation.life.state is not ActivationState.ACTIVE:
             return
         while activation.mailbox.peek() and activation.input.admits(interleave=False):
             call = activation.mailbox.take()
@@ -164,7 +164,7 @@ class ActivationWorld:
 
     def start(self, activation: Activation, call: Call) -> None:
         assert not call.started, "delivered twice"
-        assert activation.life.state is State.ACTIVE, "delivered to one that is not awake"
+        assert activation.life.state is ActivationState.ACTIVE, "delivered to one that is not awake"
         assert self.catalog.get(call.actor) is activation, "delivered to one that is not the actor"
         call.started = True
         activation.input.enter()
@@ -193,7 +193,7 @@ class ActivationWorld:
             assert outcome <= activation.on_disk, "revealed before durable"
             self.answered[call.actor] = max(self.answered[call.actor], outcome)
 
-    # --- lives, as runtime.life leads them
+    # --- lives, as runtime.activator leads them
 
     def find(self, actor: str) -> Activation:
         if actor in self.catalog:
@@ -264,7 +264,7 @@ class ActivationWorld:
             successor.mailbox.offer_urgent(call)
         self.pump(successor)
 
-    # --- flushing, as runtime.flush does it
+    # --- flushing, as runtime.committer does it
 
     def flush(self) -> None:
         batch = self.commit.take()
@@ -329,7 +329,7 @@ class ActivationWorld:
         yield from self.commit.in_flight.writers if self.commit.in_flight is not None else ()
         for activation in [*self.catalog.values(), *self.losing]:
             yield from activation.running
-            if activation.life.state in (State.ACTIVATING, State.DEACTIVATING):
+            if activation.life.state in (ActivationState.ACTIVATING, ActivationState.DEACTIVATING):
                 yield activation
 
     def key(self) -> Hashable:
@@ -357,7 +357,7 @@ class ActivationWorld:
             len(activation.mailbox),
         )
 
-    def _batch(self, batch: Batch[Ticket] | None) -> Hashable:
+    def _batch(self, batch: CommitBatch[Ticket] | None) -> Hashable:
         if batch is None:
             return None
         writers = [owner(gate).generation for gate in batch.writers]

@@ -1,9 +1,9 @@
 """Group commit in every order that two callers, two actors and a bad disk can bring about.
 
-The machines are the real ones, wired as `wakeful.runtime.flush` and `life` wire them. A call is
-a turn in two steps: it writes (or only reads), and it ends and answers; turns may overlap. The
-disk fails one batch, with or without having written it, one actor aborts, another owner takes
-over. The bounds are small, the orders are all there: `STATES` says how many worlds that makes.
+The machines are the real ones, wired as `wakeful.runtime.committer` and `activator` wire them.
+A call is a turn in two steps: it writes (or only reads), and it ends and answers; turns may
+overlap. The disk fails one batch, with or without having written it, one actor aborts, another
+owner takes over. The bounds are small, the orders are all there: `STATES` says how many worlds that makes.
 
 Proven: an answer reveals only what is on disk; every call is answered once, and none waits when
 nothing is under way that could answer it; nobody whose batch failed ever says "durable"; a new
@@ -27,7 +27,7 @@ from tests.core.test_commit import (
     WaitsForTheBatchInFlight,
 )
 
-from wakeful.core.commit import Batch, GroupCommit
+from wakeful.core.commit import CommitBatch, GroupCommit
 from wakeful.core.gates import OutputGate
 from wakeful.core.lease import Lease
 from wakeful.errors import ActorAborted, Fenced, StorageError, StorageFull, UnknownOutcome
@@ -160,7 +160,7 @@ class CommitWorld:
             assert activation.gate.broken is None, "said durable after its batch had failed"
         call.activation = None
 
-    # --- lives, as runtime.life leads them
+    # --- lives, as runtime.activator leads them
 
     def wake(self, actor: str) -> None:
         for batch in (self.commit.in_flight, self.commit.collecting):
@@ -182,7 +182,7 @@ class CommitWorld:
         else:
             del self.catalog[activation.actor]
 
-    # --- flushing, as runtime.flush does it
+    # --- flushing, as runtime.committer does it
 
     def flush(self) -> None:
         batch = self.commit.take()
@@ -267,7 +267,7 @@ class CommitWorld:
         values = activation.value, activation.recorded, activation.on_disk
         return name_of(activation), values, undurable, broken
 
-    def _batch(self, batch: Batch[Ticket] | None) -> Hashable:
+    def _batch(self, batch: CommitBatch[Ticket] | None) -> Hashable:
         if batch is None:
             return None
         tickets = [(name_of(waiting), str(outcome)) for waiting, outcome in batch.tickets]
@@ -299,7 +299,7 @@ def test_every_order_keeps_the_promises(
 class SettlesWhenTaken(GroupCommit[Ticket]):
     """Takes the batch for durable when it is handed to the store: answers stop waiting for it."""
 
-    def take(self) -> Batch[Ticket] | None:
+    def take(self) -> CommitBatch[Ticket] | None:
         batch = super().take()
         if batch is not None:
             self.settled = batch.number

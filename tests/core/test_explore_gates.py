@@ -222,7 +222,7 @@ class GatesWorld:
             self.waits.remove(turn.wait)
             turn.asker.asked = None
 
-    # --- the end of an activation, as runtime.life handles it
+    # --- the end of an activation, as runtime.activator handles it
 
     def discard(self, actor: str) -> None:
         """Its turns are interrupted: they ask and open nothing more, and end when they get to."""

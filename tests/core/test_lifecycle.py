@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.core.proof import first_violation, prove
 
-from wakeful.core.lifecycle import Lifecycle, State
+from wakeful.core.lifecycle import ActivationState, Lifecycle
 from wakeful.errors import ActorAborted, Fenced, WakefulError
 
 # The picture in the module, drawn again by hand: where each event may happen, and what follows.
 ORDERLY: Final = {
-    "ready": (State.ACTIVATING, State.ACTIVE),
-    "retire": (State.ACTIVE, State.DEACTIVATING),
-    "gone": (State.DEACTIVATING, State.GONE),
+    "ready": (ActivationState.ACTIVATING, ActivationState.ACTIVE),
+    "retire": (ActivationState.ACTIVE, ActivationState.DEACTIVATING),
+    "gone": (ActivationState.DEACTIVATING, ActivationState.GONE),
 }
 
 
@@ -26,7 +26,7 @@ class LifecycleMachine(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         self.life = self.subject()
-        self.state = State.ACTIVATING
+        self.state = ActivationState.ACTIVATING
         self.cause: WakefulError | None = None
 
     @rule(event=st.sampled_from(list(ORDERLY)))
@@ -39,9 +39,9 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     @rule(cause=st.sampled_from([ActorAborted("a"), Fenced("f")]))
     def fail(self, cause: WakefulError) -> None:
-        assert self.life.fail(cause) is (self.state is not State.GONE)
-        if self.state is not State.GONE:
-            self.state, self.cause = State.GONE, cause
+        assert self.life.fail(cause) is (self.state is not ActivationState.GONE)
+        if self.state is not ActivationState.GONE:
+            self.state, self.cause = ActivationState.GONE, cause
 
     @invariant()
     def agrees(self) -> None:
@@ -68,7 +68,7 @@ def test_orderly_life_ends_without_a_cause() -> None:
     life.ready()
     life.retire()
     life.gone()
-    assert (life.state, life.cause) == (State.GONE, None)
+    assert (life.state, life.cause) == (ActivationState.GONE, None)
 
 
 def test_first_cause_stays() -> None:
@@ -89,14 +89,14 @@ def test_impossible_event_says_which_and_when() -> None:
 
 class RetiresWhileWaking(Lifecycle):
     def retire(self) -> None:
-        self.state = State.DEACTIVATING
+        self.state = ActivationState.DEACTIVATING
 
 
 class WakesAgain(Lifecycle):
     def ready(self) -> None:
-        if self.state is not State.DEACTIVATING:
+        if self.state is not ActivationState.DEACTIVATING:
             return super().ready()
-        self.state = State.ACTIVE
+        self.state = ActivationState.ACTIVE
         return None
 
 
@@ -115,7 +115,7 @@ class FailsTwice(Lifecycle):
 
 class GoesWithoutRetiring(Lifecycle):
     def gone(self) -> None:
-        self.state = State.GONE
+        self.state = ActivationState.GONE
 
 
 BROKEN: Final = [RetiresWhileWaking, WakesAgain, LastCauseWins, FailsTwice, GoesWithoutRetiring]

@@ -80,7 +80,7 @@ async def test_durable_only_keeps_its_state_and_lives_from_spawn_to_stop() -> No
         ref = rt.spawn(Counter, name="c")
         assert [await ref.add(), await ref.add()] == [1, 2]
         await asyncio.sleep(3600)
-        assert len(rt.host.life.catalog) == 1
+        assert len(rt.host.activator.catalog) == 1
         await rt.stop(ref)
         with pytest.raises(ActorNotFound):
             await ref.add()
@@ -107,7 +107,7 @@ async def test_both_wakes_by_itself_and_remembers() -> None:
         ref = rt.get(Counter, "c")
         assert [await ref.add(), await ref.add()] == [1, 2]
         await asyncio.sleep(31)
-        assert len(rt.host.life.catalog) == 0
+        assert len(rt.host.activator.catalog) == 0
         assert await ref.all() == [1, 2]
 
 
@@ -126,7 +126,7 @@ async def test_durable_object_keeps_being_one_when_a_builder_adds_facets() -> No
     async with runtime(built, store=MemoryStore(disk), idle_seconds=5) as rt:
         assert await rt.get(Kept, "k").add() == 1
         await asyncio.sleep(6)
-        assert len(rt.host.life.catalog) == 0
+        assert len(rt.host.activator.catalog) == 0
         assert await rt.get(Kept, "k").add() == 2
     assert metrics.stats["add"].calls == 2
     assert len(disk.cells) == 1

@@ -54,7 +54,7 @@ async def test_sleeping_does_not_give_new_tokens() -> None:
         ref = rt.get(Worker, "w")
         assert await ref.work() == 1
         await asyncio.sleep(10)
-        assert len(rt.host.life.catalog) == 0
+        assert len(rt.host.activator.catalog) == 0
         with pytest.raises(Overloaded):
             await ref.work()
 

@@ -138,11 +138,11 @@ async def test_actor_sleeps_and_wakes_with_what_was_attached(rooms: Rooms) -> No
     await client.send("one")
     await client.recv()
     async with asyncio.timeout(PATIENCE):
-        while len(rooms.rt.host.life.catalog):  # noqa: ASYNC110 - over the wire
+        while len(rooms.rt.host.activator.catalog):  # noqa: ASYNC110 - over the wire
             await asyncio.sleep(0.01)
     await client.send("ping")
     pong = await client.recv()
-    asleep = len(rooms.rt.host.life.catalog) == 0
+    asleep = len(rooms.rt.host.activator.catalog) == 0
     await client.send("who")
     who = await client.recv()
 

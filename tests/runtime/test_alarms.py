@@ -201,7 +201,7 @@ def test_alarm_wakes_a_sleeping_actor_on_time() -> None:
         reminder = rt.get(Reminder, "r")
         await reminder.at(60)
         await asyncio.sleep(59)
-        assert len(rt.host.life.catalog) == 0
+        assert len(rt.host.activator.catalog) == 0
         await asyncio.sleep(2)
         ((late_ns, retries),) = await reminder.seen()
         assert 0 <= late_ns < SECOND // 10
@@ -397,11 +397,11 @@ def test_an_actor_deleted_while_its_alarm_is_handled_does_not_wake_again() -> No
     async def work(rt: Runtime) -> None:
         await rt.get(Waker, "w").start()
         await asyncio.sleep(1.2)
-        woken = rt.host.life.activations
+        woken = rt.host.activator.activations
         await rt.delete(Waker, "w")
         await asyncio.sleep(10)
         assert rt.list(Waker).actors == ()
-        assert rt.host.life.activations == woken
+        assert rt.host.activator.activations == woken
 
     run(work)
 

@@ -317,7 +317,7 @@ async def test_actor_that_would_keep_more_than_its_limit_is_refused_and_undone(s
         assert "its limit is 1000" in str(error)
         assert await ref.state() == (0, [])
         assert await ref.all() == {}
-        await rt.host.flusher.settled()
+        await rt.host.committer.settled()
         assert store.batches == []
 
 
@@ -602,7 +602,7 @@ async def test_background_work_goes_on_after_the_answer_and_what_it_writes_is_du
         await asyncio.sleep(30)
         assert await ref.state() == (0, [])
         await asyncio.sleep(40)
-        assert len(rt.host.life.catalog) == 0
+        assert len(rt.host.activator.catalog) == 0
     async with runtime(Box, store=MemoryStore(disk)) as rt:
         assert await rt.get(Box, "b").state() == (1, [])
         assert await rt.get(Box, "b").all() == {"k": "from other"}
@@ -757,6 +757,6 @@ async def test_failing_turn_does_not_undo_what_background_work_has_done(
         await asyncio.sleep(0)
         with pytest.raises(ValueError, match="no"):
             await getattr(shared, method)()
-        await rt.host.life.quiet()
+        await rt.host.activator.quiet()
 
         assert await shared.both() == kept

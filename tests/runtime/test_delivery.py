@@ -519,7 +519,7 @@ async def test_wrong_arguments_do_not_wake_an_actor() -> None:
     async with runtime(Gatekeeper) as rt:
         with pytest.raises(InvalidArguments):
             await rt.get(Gatekeeper, "g").note(5)  # type: ignore[arg-type]
-        assert len(rt.host.life.catalog) == 0
+        assert len(rt.host.activator.catalog) == 0
 
 
 @virtual

@@ -121,7 +121,7 @@ async def test_closed_runtime_leaves_nothing_in_memory() -> None:
     async with runtime(Counter) as rt:
         refs = [rt.get(Counter, str(n)) for n in range(10)]
         await asyncio.gather(*(ref.add() for ref in refs))
-        actors = [weakref.ref(a.instance) for a in rt.host.life.catalog]
+        actors = [weakref.ref(a.instance) for a in rt.host.activator.catalog]
         assert len(actors) == 10
     assert [actor() for actor in actors] == [None] * 10
     host = weakref.ref(refs[0]._host)  # type: ignore[attr-defined]

@@ -166,7 +166,7 @@ async def test_sleeping_actor_keeps_its_sockets_and_wakes_for_a_message() -> Non
         socket, wire = await enter(rt, room, "red", also=attach)
         await room.fresh()
         await asyncio.sleep(3)
-        asleep = len(rt.host.life.catalog)
+        asleep = len(rt.host.activator.catalog)
         socket.received("hi")
         await settle()
 
@@ -419,7 +419,7 @@ async def test_missing_handlers_do_not_even_wake_the_actor() -> None:
         socket.failed(1002, "broken")
         await settle()
 
-        assert len(rt.host.life.catalog) == 0
+        assert len(rt.host.activator.catalog) == 0
         assert rt.host.sockets.count == 0
         assert wire.got == []
 
@@ -441,7 +441,7 @@ async def test_automatic_answer_wakes_nobody_and_passes_the_gate() -> None:
         assert wire.got == ["pong"]
         assert before is None
         assert socket.auto_response_ns == rt.host.clock.now_ns()
-        assert len(rt.host.life.catalog) == 0
+        assert len(rt.host.activator.catalog) == 0
 
         async def clear(instance: Actor) -> None:
             instance.ctx.set_auto_response()

@@ -18,11 +18,11 @@ from wakeful.core.write_buffer import WriteBuffer
 from wakeful.errors import StorageError
 from wakeful.ports import STATE_KEY, CommitRecord
 from wakeful.runtime.activation import Activation
+from wakeful.runtime.activator import Activator
 from wakeful.runtime.catalog import Catalog
+from wakeful.runtime.committer import Committer
 from wakeful.runtime.delivery import Delivery
-from wakeful.runtime.flush import Flusher
 from wakeful.runtime.host import Host
-from wakeful.runtime.life import Life
 from wakeful.runtime.turn import Turn
 from wakeful.store import journal
 from wakeful.testing.disk import SimDisk
@@ -54,7 +54,7 @@ def reply_before_flush(patch: pytest.MonkeyPatch) -> None:
 def queued_reply_before_flush(patch: pytest.MonkeyPatch) -> None:
     """Only the answers of turns that have waited go out at once."""
 
-    def deliver(flusher: Any, activation: Any, reply: Any, value: Any, error: Any) -> None:
+    def deliver(committer: Any, activation: Any, reply: Any, value: Any, error: Any) -> None:
         if reply.done():
             return
         if error is None:
@@ -62,7 +62,7 @@ def queued_reply_before_flush(patch: pytest.MonkeyPatch) -> None:
         else:
             reply.set_exception(error)
 
-    patch.setattr(Flusher, "deliver", deliver)
+    patch.setattr(Committer, "deliver", deliver)
 
 
 @variant
@@ -78,8 +78,8 @@ def reads_are_not_gated(patch: pytest.MonkeyPatch) -> None:
 @variant
 def failure_taken_for_success(patch: pytest.MonkeyPatch) -> None:
     """What the store says of a batch is not looked at."""
-    done = Flusher._done
-    patch.setattr(Flusher, "_done", lambda flusher, error: done(flusher, None))
+    done = Committer._done
+    patch.setattr(Committer, "_done", lambda committer, error: done(committer, None))
 
 
 @variant
@@ -115,7 +115,7 @@ def wake_up_dropped(patch: pytest.MonkeyPatch) -> None:
         if activation.mailbox is not None:
             activation.mailbox.drain()
 
-    patch.setattr(Life, "_forget", forget)
+    patch.setattr(Activator, "_forget", forget)
 
 
 @variant
@@ -166,7 +166,7 @@ def rollback_of_storage_only(patch: pytest.MonkeyPatch) -> None:
 @variant
 def load_before_settle(patch: pytest.MonkeyPatch) -> None:
     """The next activation does not wait for the writes of the lost one."""
-    patch.setattr(Life, "_forget_when_settled", Life._forget)
+    patch.setattr(Activator, "_forget_when_settled", Activator._forget)
 
 
 @variant
@@ -208,15 +208,15 @@ def snapshot_is_old(patch: pytest.MonkeyPatch) -> None:
 @variant
 def two_activations_at_once(patch: pytest.MonkeyPatch) -> None:
     """An actor that is not active is woken a second time."""
-    find = Life.find
+    find = Activator.find
 
-    def impatient(life: Life, actor_type: Any, actor: Any) -> Activation:
+    def impatient(life: Activator, actor_type: Any, actor: Any) -> Activation:
         activation = life.catalog.actors.get(actor)
         if activation is not None and not activation.free and not activation.turns:
             life.catalog.actors.pop(actor)
         return find(life, actor_type, actor)
 
-    patch.setattr(Life, "find", impatient)
+    patch.setattr(Activator, "find", impatient)
 
 
 @variant
@@ -229,11 +229,11 @@ def turns_overlap(patch: pytest.MonkeyPatch) -> None:
 def asks_before_flush(patch: pytest.MonkeyPatch) -> None:
     """A call to another actor leaves before the caller's writes are durable."""
 
-    async def commit_point(flusher: Flusher, activation: Activation) -> None:
+    async def commit_point(committer: Committer, activation: Activation) -> None:
         if activation.durable and activation.save():
-            flusher.wrote(activation)
+            committer.wrote(activation)
 
-    patch.setattr(Flusher, "commit_point", commit_point)
+    patch.setattr(Committer, "commit_point", commit_point)
 
 
 @variant

@@ -13,10 +13,10 @@ from wakeful.core.write_buffer import WriteBuffer
 from wakeful.errors import ActorAborted, WakefulError
 from wakeful.ports import ALARM_KEY, NO_PAGES, CommitRecord
 from wakeful.runtime.activation import Activation
+from wakeful.runtime.activator import Activator
 from wakeful.runtime.alarms import AlarmFace, Alarms
 from wakeful.runtime.gated import Gated
 from wakeful.runtime.host import Host
-from wakeful.runtime.life import Life
 from wakeful.runtime.socket import Socket
 from wakeful.runtime.sockets import Sockets
 from wakeful.runtime.transaction import transact
@@ -271,7 +271,7 @@ def frame_leaves_before_it_is_durable(patch: pytest.MonkeyPatch) -> None:
     """What a turn sends goes out when it ends."""
 
     def release(sockets: Sockets, activation: Activation) -> None:
-        effects, activation.outbox = activation.outbox, None
+        effects, activation.effects = activation.effects, None
         for effect in effects or ():
             effect.do()
 
@@ -309,7 +309,7 @@ def sockets_stay_with_the_lost(patch: pytest.MonkeyPatch) -> None:
     """An activation that is thrown away is taken for one that goes to sleep."""
 
     def gone(sockets: Any, activation: Activation) -> None:
-        activation.outbox = None
+        activation.effects = None
 
     patch.setattr(Sockets, "gone", gone)
 
@@ -384,11 +384,11 @@ def attachment_is_not_undone(patch: pytest.MonkeyPatch) -> None:
 def the_lost_are_thrown_away_one_by_one(patch: pytest.MonkeyPatch) -> None:
     """Messages go to the next activation of the first while the last knows of nothing."""
 
-    def one_by_one(life: Life, activations: Any, cause: WakefulError) -> None:
+    def one_by_one(life: Activator, activations: Any, cause: WakefulError) -> None:
         for activation in activations:
             life.discard(activation, cause)
 
-    patch.setattr(Life, "discard_lost", one_by_one)
+    patch.setattr(Activator, "discard_lost", one_by_one)
     patch.setattr("wakeful.testing.workload.GOSSIP", 1.0)
 
 
@@ -499,7 +499,7 @@ def abort_keeps_what_was_written(patch: pytest.MonkeyPatch) -> None:
 
     def commit_first(host: Host, activation: Activation, cause: WakefulError) -> None:
         if isinstance(cause, ActorAborted) and activation.save():
-            host.flusher.wrote(activation)
+            host.committer.wrote(activation)
         discard(host, activation, cause)
 
     patch.setattr(Host, "discard", commit_first)
@@ -508,13 +508,13 @@ def abort_keeps_what_was_written(patch: pytest.MonkeyPatch) -> None:
 @variant
 def abort_undoes_and_goes_on(patch: pytest.MonkeyPatch) -> None:
     """The turn is undone, and the activation stays, with its sockets."""
-    discard = Life.discard
+    discard = Activator.discard
 
-    def stay(life: Life, activation: Activation, cause: WakefulError) -> None:
+    def stay(life: Activator, activation: Activation, cause: WakefulError) -> None:
         if str(cause) != "on purpose":
             discard(life, activation, cause)
 
-    patch.setattr(Life, "discard", stay)
+    patch.setattr(Activator, "discard", stay)
 
 
 @pytest.mark.parametrize("plant", variant, ids=lambda plant: plant.__name__)

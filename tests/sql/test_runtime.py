@@ -246,7 +246,7 @@ async def test_what_is_gone_is_freed() -> None:
     async with Runtime(MemoryStore(), actors=[Notes]) as rt:
         notes = rt.get(Notes, "a")
         await notes.add("x")
-        database = weakref.ref(rt.host.life.catalog.actors[ActorId("Notes", "a")].sql)
+        database = weakref.ref(rt.host.activator.catalog.actors[ActorId("Notes", "a")].sql)
         gc.disable()
         try:
             await rt.stop(notes)
@@ -336,7 +336,7 @@ async def test_an_actor_without_sql_opens_nothing() -> None:
     async with Runtime(MemoryStore(), actors=[Plain]) as rt:
         await rt.get(Plain, "a").add()
         assert len(rt.host.sql) == 0  # type: ignore[arg-type]
-        assert all(a.sql is None for a in rt.host.life.catalog)
+        assert all(a.sql is None for a in rt.host.activator.catalog)
 
 
 async def test_a_volatile_actor_has_no_sql() -> None:

@@ -272,7 +272,7 @@ def test_tasks_of_user_code_wait_for_a_section(kind: str, tmp_path: Path) -> Non
             assert "child 1" in worker.log
             await asyncio.sleep(1)
             await asyncio.sleep(1)
-            assert not worker.runtime.host.life.catalog.actors
+            assert not worker.runtime.host.activator.catalog.actors
 
     test()
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from wakeful.http import leaving
+from wakeful.http import disconnects
 from wakeful.http.server import HttpServer
 from wakeful.store.memory import MemoryStore
 from wakeful.worker_node import WorkerRuntime
@@ -133,7 +133,7 @@ class Served:
 
 @pytest.fixture
 async def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
-    monkeypatch.setattr(leaving, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(disconnects, "LOOK_SECONDS", 0.01)
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "entry.py").write_text(ENTRY)
     (tmp_path / "wrangler.toml").write_text(TOML)

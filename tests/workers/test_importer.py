@@ -13,9 +13,9 @@ from tests.workers.workerd_state import ALL, ODD, ONE, TWO, contents, unpacked
 from wakeful.core.alarms import AlarmCell
 from wakeful.ids import ActorId, shard_of
 from wakeful.ports import ALARM_KEY, KV_PREFIX, NAME_KEY, StoreInfo
-from wakeful.workers.moving import importer as importing
-from wakeful.workers.moving.importer import CannotImport, Imported, Importer, find
 from wakeful.workers.objects import stored
+from wakeful.workers.workerd_files import importer as importing
+from wakeful.workers.workerd_files.importer import CannotImport, Imported, Importer, find
 
 NAMES = [f"sample-Kinds/{ALL}", f"sample-Odd/{ODD}", f"sample-Shop/{TWO}", f"sample-Shop/{ONE}"]
 

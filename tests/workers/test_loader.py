@@ -9,8 +9,8 @@ import pytest
 from tests.workers.environments import Recorded
 
 from wakeful.errors import ConfigError
-from wakeful.workers.code.beside import loaded_beside
 from wakeful.workers.code.loader import LoadedWorker, loaded
+from wakeful.workers.code.renamed_modules import loaded_renamed
 from wakeful.workers.config.wrangler import read_config
 from wakeful.workers.shims.workers_module import shim_modules
 
@@ -163,7 +163,7 @@ def test_installed_packages_come_before_those_for_webassembly(
     def load() -> AbstractContextManager[LoadedWorker]:
         shims = shim_modules(Recorded().environment)
         config = read_config(tmp_path)
-        return loaded_beside(config, shims, {}) if beside else loaded(config, shims)
+        return loaded_renamed(config, shims, {}) if beside else loaded(config, shims)
 
     if beside:  # where both are pure, the vendored one counts
         with load() as worker:

@@ -59,7 +59,7 @@ async def test_an_alarm_fires_once(tmp_path: Path) -> None:
         assert await stub.get() == START_MS + 60_000
         await asyncio.sleep(59)
         assert worker.log == []
-        assert not worker.runtime.host.life.catalog.actors
+        assert not worker.runtime.host.activator.catalog.actors
         await asyncio.sleep(2)
         [[now, retries, is_retry, scheduled, shown]] = worker.log
         assert START_MS + 60_000 <= now <= START_MS + 60_010

@@ -330,7 +330,7 @@ async def test_an_idle_object_is_forgotten(tmp_path: Path) -> None:
     async with running(tmp_path, THING) as worker:
         assert [await worker.stub().add(), await worker.stub().add()] == [1, 2]
         await asyncio.sleep(11)
-        assert not worker.runtime.host.life.catalog.actors
+        assert not worker.runtime.host.activator.catalog.actors
         assert await worker.stub().add() == 1
 
 

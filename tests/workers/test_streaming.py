@@ -109,8 +109,8 @@ async def test_a_reader_that_leaves_ends_the_body(tmp_path: Path) -> None:
         await reader.cancel()
         await asyncio.sleep(10)
         assert len(worker.log) <= made + 1
-        assert not worker.runtime.host.life.catalog.actors
+        assert not worker.runtime.host.activator.catalog.actors
         response = await worker.stub().fetch("http://h/endless")
         del response, reader
         await asyncio.sleep(20)
-        assert not worker.runtime.host.life.catalog.actors
+        assert not worker.runtime.host.activator.catalog.actors

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wakeful.workers.moving.v8 import DEPTH_MAX, EXPANDED_BYTES_MAX, RegExp, Unreadable, read
-from wakeful.workers.moving.v8_writer import write
 from wakeful.workers.objects import stored
 from wakeful.workers.proxies import DataCloneError, JsException, JsRangeError, JsTypeError
+from wakeful.workers.workerd_files.v8 import DEPTH_MAX, EXPANDED_BYTES_MAX, RegExp, Unreadable, read
+from wakeful.workers.workerd_files.v8_writer import write
 
 
 def moment(milliseconds: int) -> datetime:

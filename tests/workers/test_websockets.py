@@ -244,7 +244,7 @@ async def test_object_sleeps_with_its_sockets_and_sees_new_ones_when_it_wakes(
         await hears(peer, "one")
         await hears(peer, "two")
         await asyncio.sleep(11)
-        asleep = len(worker.runtime.host.life.catalog)
+        asleep = len(worker.runtime.host.activator.catalog)
         await hears(peer, "three")
 
         assert asleep == 0
@@ -260,7 +260,7 @@ async def test_standard_socket_keeps_its_object_awake_until_it_is_closed(tmp_pat
     async with running(tmp_path, STANDING, idle_seconds=5) as worker:
         peer, wire = await enter(worker, "half")
         await asyncio.sleep(60)
-        awake = len(worker.runtime.host.life.catalog)
+        awake = len(worker.runtime.host.activator.catalog)
         await hears(peer, "hello")
         peer.closed(4005, "client", clean=True)
         await settle()
@@ -271,7 +271,7 @@ async def test_standard_socket_keeps_its_object_awake_until_it_is_closed(tmp_pat
         assert (awake, half_open) == (1, 1)
         assert wire.got == ["hello"]
         assert worker.log == ["hello", [4005, "client", 2]]
-        assert len(worker.runtime.host.life.catalog) == worker.runtime.host.sockets.count == 0
+        assert len(worker.runtime.host.activator.catalog) == worker.runtime.host.sockets.count == 0
 
 
 @virtual
@@ -575,7 +575,7 @@ async def test_client_talks_to_an_object_that_sleeps_meanwhile(served: Served) -
         await client.send(b"\0\xff")
         said = [await client.recv(), await client.recv()]
         async with asyncio.timeout(10):
-            while len(served.runtime.host.life.catalog):  # noqa: ASYNC110 - over the wire
+            while len(served.runtime.host.activator.catalog):  # noqa: ASYNC110 - over the wire
                 await asyncio.sleep(0.01)
         await client.send("awake?")
 

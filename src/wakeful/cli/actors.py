@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from wakeful.cli.failures import Failure, WrongUsage
+from wakeful.cli.exit_codes import Failure, WrongUsage
 from wakeful.cli.tables import print_table
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
-from wakeful.cli.failures import EXIT_CODES, Failure, TargetFailure, WrongUsage
+from wakeful.cli.exit_codes import EXIT_CODES, Failure, TargetFailure, WrongUsage
 from wakeful.cli.tables import print_table
 
 if TYPE_CHECKING:

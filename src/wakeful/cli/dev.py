@@ -20,7 +20,7 @@ import click
 import msgspec
 
 from wakeful.cli.calls import Errors, print_call
-from wakeful.cli.failures import EXIT_CODES, DataFailure, Failure, TargetFailure
+from wakeful.cli.exit_codes import EXIT_CODES, DataFailure, Failure, TargetFailure
 from wakeful.cli.mistakes import Holding, tell_of_unawaited
 from wakeful.cli.process import (
     Admission,

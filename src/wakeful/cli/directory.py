@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wakeful.cli.failures import DataFailure
+from wakeful.cli.exit_codes import DataFailure
 from wakeful.errors import StorageError
 from wakeful.ports import StoreInfo
 from wakeful.store.sqlite import SQLiteStore

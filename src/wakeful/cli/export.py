@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from wakeful.cli.failures import EXIT_CODES, DataFailure, Failure, WrongUsage
+from wakeful.cli.exit_codes import EXIT_CODES, DataFailure, Failure, WrongUsage
 
 if TYPE_CHECKING:
     import apsw
@@ -195,8 +195,8 @@ def _fill_for_workerd(connection: apsw.Connection, actor: ActorId, cells: Cells)
     from wakeful.core.alarms import AlarmCell
     from wakeful.errors import StorageCorrupt
     from wakeful.ports import ALARM_KEY, KV_PREFIX, STATE_KEY
-    from wakeful.workers.moving.v8_writer import write
     from wakeful.workers.objects import stored
+    from wakeful.workers.workerd_files.v8_writer import write
 
     if STATE_KEY in cells:
         raise Failure(f"{actor} has declared attributes, which a Durable Object cannot have")

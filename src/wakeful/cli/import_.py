@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from wakeful.cli.failures import EXIT_CODES, Failure
+from wakeful.cli.exit_codes import EXIT_CODES, Failure
 
 if TYPE_CHECKING:
     from wakeful.ids import ActorId
     from wakeful.ports import CommitRecord, StoreInfo
     from wakeful.store.sqlite import SQLiteStore
-    from wakeful.workers.moving.importer import Found, Imported, Importer, Source
+    from wakeful.workers.workerd_files.importer import Found, Imported, Importer, Source
 
 SHOWN_MAX: Final = 20  # problems, and names of objects
 BATCH_BYTES: Final = 4 * 1024 * 1024  # written with one fsync
@@ -58,7 +58,7 @@ def command(
 
     The data directory must not be in use. Nothing is written unless everything can be read.
     """
-    from wakeful.workers.moving.importer import CannotImport, find
+    from wakeful.workers.workerd_files.importer import CannotImport, find
 
     try:
         found = find(path, worker, classes)
@@ -154,7 +154,7 @@ class Target:
 def _importer() -> Iterator[Importer]:
     from tempfile import TemporaryDirectory
 
-    from wakeful.workers.moving.importer import Importer
+    from wakeful.workers.workerd_files.importer import Importer
 
     with TemporaryDirectory(prefix="wakeful-import-") as scratch:
         yield Importer(Path(scratch))
@@ -180,7 +180,7 @@ def _check(
     Raises:
         Failure: something cannot be read; says all of it.
     """
-    from wakeful.workers.moving.importer import CannotImport
+    from wakeful.workers.workerd_files.importer import CannotImport
 
     rows: dict[str, Row] = {}
     problems: list[str] = []

@@ -20,7 +20,7 @@ import click
 import msgspec
 
 from wakeful.cli import address
-from wakeful.cli.failures import (
+from wakeful.cli.exit_codes import (
     AddressFailure,
     DataFailure,
     Failure,

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from wakeful.cli.failures import Failure
+from wakeful.cli.exit_codes import Failure
 from wakeful.cli.target import Served, Target
 from wakeful.cli.tracebacks import is_user_file
 from wakeful.errors import ConfigError

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 import click
 
-from wakeful.cli.failures import EXIT_CODES
+from wakeful.cli.exit_codes import EXIT_CODES
 from wakeful.cli.process import (
     Admission,
     Settings,

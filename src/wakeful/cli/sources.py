@@ -13,7 +13,7 @@ from urllib.parse import quote_plus
 
 from wakeful.actor_type import EMPTY, ActorType
 from wakeful.cli import reload
-from wakeful.cli.failures import TargetFailure, WrongUsage
+from wakeful.cli.exit_codes import TargetFailure, WrongUsage
 from wakeful.cli.process import Settings
 from wakeful.cli.target import Served, Target
 from wakeful.cli.tracebacks import full, is_user_file

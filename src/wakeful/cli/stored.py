@@ -16,7 +16,7 @@ import httpx2
 import msgspec
 
 from wakeful.cli import address
-from wakeful.cli.failures import DataFailure, Failure
+from wakeful.cli.exit_codes import DataFailure, Failure
 from wakeful.errors import ActorNotFound, DirectoryInUse, StorageError, WakefulError
 from wakeful.http.routes import ADMIN
 from wakeful.ids import ActorId, shard_of

@@ -27,7 +27,7 @@ from typing import Final, TypeAlias, TypeGuard
 import msgspec
 
 from wakeful.actor import Actor
-from wakeful.cli.failures import Failure, TargetFailure, WrongUsage
+from wakeful.cli.exit_codes import Failure, TargetFailure, WrongUsage
 from wakeful.facets.builder import ActorSpec
 
 Served: TypeAlias = type[Actor] | ActorSpec

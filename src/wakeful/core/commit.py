@@ -22,7 +22,7 @@ from wakeful.errors import StorageError
 T = TypeVar("T")
 
 
-class Batch(Generic[T]):
+class CommitBatch(Generic[T]):
     """The writers of one flush and the tickets that wait for it, both in order of arrival.
 
     Two lists hold the tickets and whose they are: a pair for each would be one more object for
@@ -44,8 +44,8 @@ class GroupCommit(Generic[T]):
     __slots__ = ("collecting", "in_flight", "settled")
 
     def __init__(self) -> None:
-        self.collecting: Batch[T] = Batch(1)
-        self.in_flight: Batch[T] | None = None
+        self.collecting: CommitBatch[T] = CommitBatch(1)
+        self.in_flight: CommitBatch[T] | None = None
         self.settled = 0
 
     def wrote(self, gate: OutputGate) -> bool:
@@ -109,12 +109,12 @@ class GroupCommit(Generic[T]):
         batch.holders.append(gate)
         batch.tickets.append(ticket)
 
-    def take(self) -> Batch[T] | None:
+    def take(self) -> CommitBatch[T] | None:
         """The batch to write now, or None: nothing collected, or one is still in flight."""
         if self.in_flight is not None or not self.collecting.writers:
             return None
         self.in_flight = self.collecting
-        self.collecting = Batch(self.in_flight.number + 1)
+        self.collecting = CommitBatch(self.in_flight.number + 1)
         return self.in_flight
 
     def durable(self) -> list[T]:
@@ -140,7 +140,7 @@ class GroupCommit(Generic[T]):
         collecting.writers = [gate for gate in collecting.writers if not gate.broken]
         return batch.writers, batch.tickets + lost
 
-    def _settle(self) -> Batch[T]:
+    def _settle(self) -> CommitBatch[T]:
         batch = self.in_flight
         assert batch is not None, "no batch is in flight"
         self.in_flight = None

@@ -16,7 +16,7 @@ from typing import Final
 from wakeful.errors import WakefulError
 
 
-class State(Enum):
+class ActivationState(Enum):
     """Where an activation is in its life."""
 
     ACTIVATING = "activating"
@@ -25,13 +25,13 @@ class State(Enum):
     GONE = "gone"
 
 
-TRANSITIONS: Final[dict[tuple[State, str], State]] = {
-    (State.ACTIVATING, "ready"): State.ACTIVE,
-    (State.ACTIVATING, "fail"): State.GONE,
-    (State.ACTIVE, "retire"): State.DEACTIVATING,
-    (State.ACTIVE, "fail"): State.GONE,
-    (State.DEACTIVATING, "gone"): State.GONE,
-    (State.DEACTIVATING, "fail"): State.GONE,
+TRANSITIONS: Final[dict[tuple[ActivationState, str], ActivationState]] = {
+    (ActivationState.ACTIVATING, "ready"): ActivationState.ACTIVE,
+    (ActivationState.ACTIVATING, "fail"): ActivationState.GONE,
+    (ActivationState.ACTIVE, "retire"): ActivationState.DEACTIVATING,
+    (ActivationState.ACTIVE, "fail"): ActivationState.GONE,
+    (ActivationState.DEACTIVATING, "gone"): ActivationState.GONE,
+    (ActivationState.DEACTIVATING, "fail"): ActivationState.GONE,
 }
 
 
@@ -41,7 +41,7 @@ class Lifecycle:
     __slots__ = ("cause", "state")
 
     def __init__(self) -> None:
-        self.state = State.ACTIVATING
+        self.state = ActivationState.ACTIVATING
         self.cause: WakefulError | None = None
 
     def ready(self) -> None:
@@ -58,7 +58,7 @@ class Lifecycle:
 
     def fail(self, cause: WakefulError) -> bool:
         """It is lost, because of `cause`; False if it was gone already (the first cause stays)."""
-        if self.state is State.GONE:
+        if self.state is ActivationState.GONE:
             return False
         self._move("fail")
         self.cause = cause
@@ -71,4 +71,4 @@ class Lifecycle:
 
     def check(self) -> None:
         """Assert the invariants."""
-        assert self.cause is None or self.state is State.GONE
+        assert self.cause is None or self.state is ActivationState.GONE

@@ -91,7 +91,7 @@ class Admin:
         }
 
     async def _delete(self, actor: ActorId) -> None:
-        await self._host.life.delete(self._host.type_of(actor.type), actor)
+        await self._host.activator.delete(self._host.type_of(actor.type), actor)
 
 
 def _query(text: str) -> dict[str, str]:

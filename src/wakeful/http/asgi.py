@@ -18,8 +18,8 @@ from wakeful.core.hibernation import CUT, INTERNAL_ERROR, LOST, NO_CODE, TOO_BIG
 from wakeful.errors import ShuttingDown
 from wakeful.http.bodies import too_large
 from wakeful.http.connection import CLOSE_SECONDS, lost
+from wakeful.http.disconnects import Disconnects
 from wakeful.http.gateway import Gateway
-from wakeful.http.leaving import Leaving
 from wakeful.http.message import SWITCHING, Answer, ClientGone, Headers
 from wakeful.http.problems import problem
 from wakeful.http.refusals import UpgradeRequired
@@ -42,7 +42,7 @@ class AsgiRequest:
 
     __slots__ = ("_headers", "_leaving", "_read", "_receive", "_scope", "method", "path")
 
-    def __init__(self, scope: Scope, receive: Receive, leaving: Leaving) -> None:
+    def __init__(self, scope: Scope, receive: Receive, leaving: Disconnects) -> None:
         self._scope = scope
         self._receive = receive
         self._leaving = leaving
@@ -216,7 +216,7 @@ class AsgiApplication:
     ) -> None:
         self._gateway = gateway
         self._runtime = runtime
-        self._leaving = Leaving()
+        self._leaving = Disconnects()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""

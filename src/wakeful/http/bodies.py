@@ -21,7 +21,7 @@ LENGTH_DIGITS_MAX: Final = 15  # the server has seen to it that it is a number
 SMALL_BODY_BYTES: Final = 16 * 1024
 
 
-class Room:
+class BodyBudget:
     """The memory that large bodies may have together.
 
     Args:
@@ -47,7 +47,7 @@ class Room:
         self._bytes -= size
 
 
-class Coming:
+class StreamedBody:
     """A body that is handed on as it comes.
 
     Args:
@@ -57,7 +57,7 @@ class Coming:
 
     __slots__ = ("_kept_bytes", "_room", "chunks")
 
-    def __init__(self, chunks: AsyncGenerator[bytes, None], room: Room) -> None:
+    def __init__(self, chunks: AsyncGenerator[bytes, None], room: BodyBudget) -> None:
         self.chunks = chunks
         self._room = room
         self._kept_bytes = 0
@@ -77,7 +77,7 @@ class Coming:
         self._kept_bytes = 0
 
 
-Incoming: TypeAlias = bytes | Coming | None
+Incoming: TypeAlias = bytes | StreamedBody | None
 
 
 class Bodies:
@@ -96,7 +96,7 @@ class Bodies:
         self._whole_bytes_max = limits.request_bytes
         self._stream_bytes_max = limits.stream_bytes
         self._deadlines = deadlines
-        self.room = Room(bytes_max)
+        self.room = BodyBudget(bytes_max)
 
     def expected(self, request: Request) -> bool:
         """Whether there is a body.
@@ -140,12 +140,12 @@ class Bodies:
         length = request.header("content-length")
         if length is None:
             chunked = request.header("transfer-encoding") is not None
-            return Coming(self._handed_on(request), self.room) if chunked else None
+            return StreamedBody(self._handed_on(request), self.room) if chunked else None
         if len(length) > LENGTH_DIGITS_MAX or int(length) > self._stream_bytes_max:
             raise too_large(self._stream_bytes_max, "stream_bytes")
         size = int(length)
         if size > SMALL_BODY_BYTES:
-            return Coming(self._handed_on(request), self.room)
+            return StreamedBody(self._handed_on(request), self.room)
         return await self._deadlines.watch(request.body(size), _slow) if size else None
 
     async def _handed_on(self, request: Request) -> AsyncGenerator[bytes, None]:

@@ -93,7 +93,7 @@ class Calls:
 
     def __init__(self, host: Host, deadlines: Deadlines, bodies: Bodies) -> None:
         self._types = host.types
-        self._active = host.life.catalog.actors
+        self._active = host.activator.catalog.actors
         self._deadlines = deadlines
         self._bodies = bodies
         self._endpoints = {

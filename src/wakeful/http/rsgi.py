@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from wakeful.errors import MalformedRequest, WakefulError
 from wakeful.http.bodies import too_large
 from wakeful.http.connection import Connection, lost
-from wakeful.http.leaving import Leaving
+from wakeful.http.disconnects import Disconnects
 from wakeful.http.message import SWITCHING, Answer, Answering, ClientGone, Content, Headers
 from wakeful.http.problems import problem
 from wakeful.http.refusals import InternalError, UpgradeRequired
@@ -82,7 +82,7 @@ class RsgiRequest:
 
     __slots__ = ("_leaving", "_proto", "_read", "_scope", "handed_on", "header", "method", "path")
 
-    def __init__(self, scope: RsgiScope, proto: RsgiProtocol, leaving: Leaving) -> None:
+    def __init__(self, scope: RsgiScope, proto: RsgiProtocol, leaving: Disconnects) -> None:
         self._scope = scope
         self._proto = proto
         self._leaving = leaving
@@ -190,7 +190,7 @@ class RsgiApplication:
         self._handle = gateway.handle
         self._connect = gateway.connect
         self._takeover = Takeover(port)
-        self._leaving = Leaving()
+        self._leaving = Disconnects()
 
     async def __rsgi__(self, scope: RsgiScope, proto: RsgiProtocol) -> None:
         """Answer one request."""

@@ -53,7 +53,7 @@ class Doors:
         """
         actor_type, plan, ask, actor = self._find(path)
         host = self._host
-        if host.life.closing:
+        if host.activator.closing:
             raise ShuttingDown("the runtime is shutting down")
         if host.sockets.full():
             limit = host.config.limits.sockets
@@ -63,7 +63,7 @@ class Doors:
         if any(p.default is EMPTY for p in plan.parameters) and not kwargs:
             plan.from_json([], {})  # raises, and says which
         socket = Socket(host.sockets)
-        address = Address(actor_type, actor, host.life.catalog.actors.get(actor))
+        address = Address(actor_type, actor, host.activator.catalog.actors.get(actor))
         try:
             await self._deadlines.watch(ask(address, socket, *args, **kwargs), late)
         except WakefulError:

@@ -15,7 +15,7 @@ from wakeful.actor_type import ActorType, MethodPlan
 from wakeful.core.alarms import AlarmRun
 from wakeful.core.gates import InputGate, OutputGate, Section
 from wakeful.core.idle import NOWHERE
-from wakeful.core.lifecycle import Lifecycle, State
+from wakeful.core.lifecycle import ActivationState, Lifecycle
 from wakeful.core.mailbox import Mailbox
 from wakeful.core.waits import Wait
 from wakeful.core.write_buffer import WriteBuffer
@@ -62,6 +62,7 @@ class Activation:
         "buffer",
         "confirm",
         "durable",
+        "effects",
         "free",
         "gate",
         "id",
@@ -70,7 +71,6 @@ class Activation:
         "instance",
         "life",
         "mailbox",
-        "outbox",
         "schema",
         "seq",
         "shard",
@@ -104,7 +104,7 @@ class Activation:
         self.life = Lifecycle()
         self.mailbox: Mailbox[Envelope] | None = None
         self.buffer: WriteBuffer | None = None
-        self.outbox: list[Effect] | None = None
+        self.effects: list[Effect] | None = None
         self.sql: Database | None = None
         self.background: set[Future[object]] | None = None  # tasks, and what keeps it awake
         self.turns: tuple[Turn, ...] = ()
@@ -135,7 +135,7 @@ class Activation:
         """
         if self.life.cause is not None:
             raise again(self.life.cause)
-        if self.life.state is State.GONE:
+        if self.life.state is ActivationState.GONE:
             raise ActorAborted(
                 f"{self.id} has gone to sleep: work that goes on after a call belongs in "
                 "ctx.wait_until(...), which keeps the actor awake"
@@ -156,11 +156,11 @@ class Activation:
     def refresh(self) -> None:
         """Work out `free` after anything it depends on has changed."""
         self.free = (
-            self.life.state is State.ACTIVE
+            self.life.state is ActivationState.ACTIVE
             and self.input.free
             and not self.mailbox
             and not self.background
-            and self.outbox is None
+            and self.effects is None
             and not self.stopping
         )
 
@@ -180,7 +180,7 @@ class Activation:
     def admits(self, plan: MethodPlan) -> bool:
         """Whether a turn of this method may start now."""
         return (
-            self.life.state is State.ACTIVE
+            self.life.state is ActivationState.ACTIVE
             and self.input.admits(interleave=plan.interleave)
             and (plan.interleave or not self.stopping)
         )
@@ -191,7 +191,7 @@ class Activation:
 
     def at_rest(self) -> bool:
         """It is awake, and nothing is running or owed by user code, whatever is queued."""
-        return self.life.state is State.ACTIVE and self.input.free and not self.background
+        return self.life.state is ActivationState.ACTIVE and self.input.free and not self.background
 
     def save(self) -> bool:
         """Make what the turn has changed part of the next record; whether there was anything.
@@ -233,7 +233,7 @@ class Activation:
         """Whether something has changed since the last commit point."""
         touched = self.buffer is not None and self.buffer.touched
         touched = touched or (self.sql is not None and self.sql.touched)
-        touched = touched or self.outbox is not None
+        touched = touched or self.effects is not None
         return touched or self.schema.changed(vars(self.instance), self.snapshot)
 
     def undo(self) -> None:
@@ -247,14 +247,14 @@ class Activation:
 
     def take_back(self, kept: int) -> None:
         """Undo what was to be sent, but the first so many effects."""
-        outbox = self.outbox
-        if outbox is None:
+        effects = self.effects
+        if effects is None:
             return
-        for effect in reversed(outbox[kept:]):
+        for effect in reversed(effects[kept:]):
             effect.undo()
-        del outbox[kept:]
-        if not outbox:
-            self.outbox = None
+        del effects[kept:]
+        if not effects:
+            self.effects = None
             self.refresh()
 
     def release(self) -> None:

@@ -12,7 +12,7 @@ from contextvars import Context
 from typing import Final
 
 from wakeful.core.idle import IdleWheel
-from wakeful.core.lifecycle import State
+from wakeful.core.lifecycle import ActivationState
 from wakeful.ids import ActorId
 from wakeful.runtime.activation import Activation
 
@@ -105,7 +105,10 @@ class Catalog:
                 return False
             self._wheel.discard(oldest)
             self._retire(oldest)
-            if len(self.actors) < self.active_max or oldest.life.state is State.DEACTIVATING:
+            if (
+                len(self.actors) < self.active_max
+                or oldest.life.state is ActivationState.DEACTIVATING
+            ):
                 return True
         return False
 

@@ -6,7 +6,7 @@ The life of a call is in `ask`. Three ways, fastest first:
     queued     the actor is busy or waking: the call waits in its mailbox.
 
 Invariants: a turn ends in `_conclude`, or in the two lines of `ask` that do the same for a
-            straight one; nothing an actor says leaves except through the flusher.
+            straight one; nothing an actor says leaves except through the committer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final
 
 from wakeful.actor_type import ActorType, MethodPlan
 from wakeful.config import Config
-from wakeful.core.lifecycle import State
+from wakeful.core.lifecycle import ActivationState
 from wakeful.core.waits import Wait, WaitGraph
 from wakeful.errors import (
     ActivationAborted,
@@ -36,8 +36,8 @@ from wakeful.facet import Replaced
 from wakeful.ids import ActorId
 from wakeful.ports import Clock
 from wakeful.runtime.activation import Activation, Envelope
-from wakeful.runtime.flush import Flusher
-from wakeful.runtime.life import Life
+from wakeful.runtime.activator import Activator
+from wakeful.runtime.committer import Committer
 from wakeful.runtime.refs import Asking, Ref
 from wakeful.runtime.turn import SUSPENDED, RunnerPool, Turn, current
 
@@ -58,10 +58,10 @@ class Delivery:
         context: Context,
         clock: Clock,
         config: Config,
-        life: Life,
-        flusher: Flusher,
+        activator: Activator,
+        committer: Committer,
     ) -> None:
-        self.flusher = flusher
+        self.committer = committer
         self.waits: WaitGraph[ActorId, Turn] = WaitGraph()
         self.failures = 0
         self.shed = 0
@@ -72,21 +72,21 @@ class Delivery:
         self._to_pump: set[Activation] = set()
         self._now_ns = clock.monotonic_ns
         self._limits = config.limits
-        self._life = life
+        self._activator = activator
         self.pool = RunnerPool(loop, context, self._finish)
 
     @property
     def waiting(self) -> int:
         """Calls that wait in mailboxes."""
-        return self._life.waiting
+        return self._activator.waiting
 
     def asking(self, plan: MethodPlan) -> Asking:
         """The function a ref has for a method: a call goes in, its answer comes out.
 
         Everything the straight path needs is bound here, once.
         """
-        flusher, now_ns, find = self.flusher, self._now_ns, self._life.find
-        commit, wrote_and_waits = flusher.commit, flusher.wrote_and_waits
+        committer, now_ns, find = self.committer, self._now_ns, self._activator.find
+        commit, wrote_and_waits = committer.commit, committer.wrote_and_waits
         new_future, in_turn = self._loop.create_future, current.get
 
         async def ask(ref: Ref, /, *args: object, **kwargs: object) -> object:
@@ -127,9 +127,9 @@ class Delivery:
         Raises:
             WakefulError: it was refused.
         """
-        if self._life.closing and current.get() is None:
+        if self._activator.closing and current.get() is None:
             raise ShuttingDown("the runtime is shutting down")
-        activation = self._life.find(actor_type, actor)
+        activation = self._activator.find(actor_type, actor)
         plan.calls += 1
         reply = self._queue(activation, Envelope(plan, (event,), {}, self._new_future()))
         self.pump(activation)
@@ -138,7 +138,7 @@ class Delivery:
     def pump(self, activation: Activation) -> None:
         """Start what waits in the mailbox, as far as the actor admits it."""
         mailbox = activation.mailbox
-        if mailbox is not None and activation.life.state is State.ACTIVE:
+        if mailbox is not None and activation.life.state is ActivationState.ACTIVE:
             budget = STRAIGHT_RUN_MAX
             while (event := mailbox.peek()) is not None and activation.admits(event.plan):
                 if budget == 0 or (event.plan.gated and _begins(activation)):
@@ -146,11 +146,11 @@ class Delivery:
                     break
                 budget -= 1
                 mailbox.take()
-                self._life.waiting -= 1
+                self._activator.waiting -= 1
                 if not event.reply.done():
                     self._run_queued(activation, event)
         activation.refresh()
-        self._life.tell_watchers()
+        self._activator.tell_watchers()
 
     def _pump_soon(self, activation: Activation) -> None:
         if activation not in self._to_pump:
@@ -165,7 +165,7 @@ class Delivery:
         plan, args, kwargs = event.plan, event.args, event.kwargs
         turn = self._start(activation, plan, args, kwargs, event.context, wait=event.wait)
         if turn.ended:
-            self.flusher.deliver(activation, event.reply, turn.result, turn.error)
+            self.committer.deliver(activation, event.reply, turn.result, turn.error)
         else:
             turn.reply = event.reply
 
@@ -179,21 +179,21 @@ class Delivery:
     async def _straight_ended(self, activation: Activation, wrote: bool) -> None:
         """The rarer ends: what was written need not be waited for, or what was read must be."""
         if wrote:
-            self.flusher.wrote(activation)
+            self.committer.wrote(activation)
         elif activation.confirm:
-            await self.flusher.durable(activation)
+            await self.committer.durable(activation)
 
     async def _straight_failed(
         self, activation: Activation, plan: MethodPlan, error: BaseException
     ) -> object:
         self.failures += 1
         if isinstance(error, ActivationAborted):
-            await self.flusher.durable(activation)
+            await self.committer.durable(activation)
             raise again(error.cause) from None
         if activation.durable:
             activation.undo()
             if activation.confirm:
-                await self.flusher.durable(activation)
+                await self.committer.durable(activation)
         if isinstance(error, Replaced):
             return plan.copy_result(error.answer)
         raise _told(error)
@@ -204,9 +204,9 @@ class Delivery:
         turn = current.get()
         if turn is not None:
             await turn.home.commit_point(turn.activation)
-            activation = self._life.find(activation.type, activation.id)
-        inside = turn is not None and not turn.ended and turn.home is self.flusher
-        if self._life.closing and not inside:
+            activation = self._activator.find(activation.type, activation.id)
+        inside = turn is not None and not turn.ended and turn.home is self.committer
+        if self._activator.closing and not inside:
             raise ShuttingDown("the runtime is shutting down")
         if turn is None or not inside or not turn.holds:
             return await self._deliver(activation, plan, args, kwargs)
@@ -254,14 +254,14 @@ class Delivery:
             turn.reply = self._new_future()
             return await turn.reply
         self._after_turn(activation)
-        if activation.confirm and self.flusher.pending(activation):
-            await self.flusher.durable(activation)
+        if activation.confirm and self.committer.pending(activation):
+            await self.committer.durable(activation)
         if turn.error is not None:
             raise turn.error
         return turn.result
 
     def _queue(self, activation: Activation, event: Envelope) -> Future[object]:
-        waiting = self._life.waiting
+        waiting = self._activator.waiting
         if event.plan.urgent:
             activation.queue(self._limits.mailbox).offer_urgent(event)
         elif waiting >= self._limits.calls_waiting:
@@ -272,7 +272,7 @@ class Delivery:
             raise Overloaded(
                 f"{activation.id} has {self._limits.mailbox} calls waiting (limits.mailbox)"
             )
-        self._life.waiting += 1
+        self._activator.waiting += 1
         activation.free = False
         return event.reply
 
@@ -288,15 +288,15 @@ class Delivery:
     ) -> Turn:
         """Start a turn; when it has ended already, its outcome is in it."""
         activation.used_ns = self._now_ns()
-        turn = Turn(self.flusher, activation, plan.name, plan)
+        turn = Turn(self.committer, activation, plan.name, plan)
         if wait is not None:
             wait.runs_as = turn
-        if activation.shared() or activation.outbox is not None:
+        if activation.shared() or activation.effects is not None:
             try:  # joining others, or coming after what was sent, is a commit point of theirs
                 if activation.durable and activation.save():
-                    self.flusher.wrote(activation)
-                if activation.outbox is not None:
-                    self.flusher.release(activation)
+                    self.committer.wrote(activation)
+                if activation.effects is not None:
+                    self.committer.release(activation)
             except Exception as refused:
                 turn.ended, turn.error = True, refused
                 return turn
@@ -324,11 +324,11 @@ class Delivery:
             return
         self._conclude(turn, result, error)
         assert turn.reply is not None
-        self.flusher.deliver(activation, turn.reply, turn.result, turn.error)
+        self.committer.deliver(activation, turn.reply, turn.result, turn.error)
         self._after_turn(activation)
 
     def _after_turn(self, activation: Activation) -> None:
-        if activation.mailbox or self._life.watchers:
+        if activation.mailbox or self._activator.watchers:
             self.pump(activation)
         else:
             activation.refresh()
@@ -348,7 +348,7 @@ class Delivery:
                 if type(result) not in plan.result_types:
                     result = plan.copy_result(result)
                 if activation.durable and activation.save():
-                    self.flusher.wrote(activation)
+                    self.committer.wrote(activation)
             elif isinstance(error, Replaced):
                 self._undo(turn)
                 result, error = plan.copy_result(error.answer), None
@@ -359,8 +359,8 @@ class Delivery:
         else:
             self._undo(turn)
             turn.error = _told(error)
-        if activation.outbox is not None:
-            self.flusher.release(activation)
+        if activation.effects is not None:
+            self.committer.release(activation)
 
     def _undo(self, turn: Turn) -> None:
         """Take back what a turn has done; it has left the activation's turns."""
@@ -370,7 +370,7 @@ class Delivery:
             return
         if turn.waited and activation.shared() and activation.unsaved():
             # Whose changes they are cannot be told apart, and no turn may go on half undone.
-            self._life.discard(
+            self._activator.discard(
                 activation,
                 ActorAborted(
                     f"{activation.id}.{turn.what} failed while other turns or background work were "
@@ -412,7 +412,7 @@ class Delivery:
         if not turn.ended and turn.cause is not None:
             if turn.reply is not None and not turn.reply.done():
                 turn.reply.set_exception(again(turn.cause))
-            self._life.discard(turn.activation, turn.cause)
+            self._activator.discard(turn.activation, turn.cause)
 
 
 def _begins(activation: Activation) -> bool:

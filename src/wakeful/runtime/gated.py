@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from wakeful.actor import ActorContext
 from wakeful.actor_type import MethodPlan
 from wakeful.core.gates import Section
-from wakeful.core.lifecycle import State
+from wakeful.core.lifecycle import ActivationState
 from wakeful.errors import ActivationAborted, ActorAborted, Overloaded, WakefulError
 from wakeful.log import logger
 from wakeful.ports import Database
@@ -105,8 +105,8 @@ class Gated:
 
     __slots__ = (
         "_activation",
+        "_committer",
         "_companion",
-        "_flusher",
         "_host",
         "_joined",
         "_leaving",
@@ -130,7 +130,7 @@ class Gated:
         self._wiped = False
         self._host = host
         self._activation = activation
-        self._flusher = host.flusher
+        self._committer = host.committer
         self._loop = host.loop
         self._leaving = asyncio.Lock()
         self._openings: list[_Opening] = []
@@ -263,7 +263,10 @@ class Gated:
     def commit(self) -> None:
         """What was written since the last commit is one record from here on."""
         activation = self._activation
-        if activation.transaction is not None or activation.life.state is not State.ACTIVE:
+        if (
+            activation.transaction is not None
+            or activation.life.state is not ActivationState.ACTIVE
+        ):
             return
         try:
             self.before_commit()
@@ -273,13 +276,13 @@ class Gated:
             self.writes = 0
             if activation.durable and activation.save():
                 if confirmed:
-                    self._flusher.wrote(activation)
+                    self._committer.wrote(activation)
                 else:
-                    self._flusher.wrote_unconfirmed(activation)
+                    self._committer.wrote_unconfirmed(activation)
         except WakefulError as error:
             self.reset(error)
-        if activation.outbox is not None:
-            self._flusher.release(activation)
+        if activation.effects is not None:
+            self._committer.release(activation)
             activation.refresh()
 
     def accompany(self, key: str, cell: bytes) -> None:
@@ -315,7 +318,7 @@ class Gated:
         Raises:
             StorageError: it will not be.
         """
-        await self._after(self._flusher.confirmed)
+        await self._after(self._committer.confirmed)
 
     async def sync(self) -> None:
         """Return when all that was written up to here is durable, unconfirmed writes too.
@@ -323,7 +326,7 @@ class Gated:
         Raises:
             StorageError: it will not be.
         """
-        await self._after(self._flusher.durable)
+        await self._after(self._committer.durable)
 
     async def _after(self, durable: Callable[[Activation], Awaitable[None]]) -> None:
         self.commit()
@@ -340,7 +343,7 @@ class Gated:
 
     async def _send(self, post: Callable[[], Future[V]]) -> V:
         async with self._leaving:
-            await self._flusher.confirmed(self._activation)
+            await self._committer.confirmed(self._activation)
             if self._activation.life.cause is not None:
                 raise CancelledError  # what the step had not committed has never happened
             reply = post()
@@ -429,7 +432,7 @@ class Gated:
 
     def adopt(self, work: Work) -> Work:
         """Work of a task made by user code, so that it keeps to the gate."""
-        if self._activation.life.state is State.GONE:
+        if self._activation.life.state is ActivationState.GONE:
             work.close()
             cause = self._activation.life.cause or ActorAborted(f"{self._activation.id} is gone")
             raise ActivationAborted(cause)
@@ -446,13 +449,13 @@ class Gated:
         def ended(task: Task[Any]) -> None:
             background.discard(task)
             work.close()  # in case it was cancelled before it began
-            if activation.life.state is State.ACTIVE:
+            if activation.life.state is ActivationState.ACTIVE:
                 self._host.delivery.pump(activation)
 
         task.add_done_callback(ended, context=outside())
 
     async def _child(self, work: Work) -> object:
-        turn = Turn(self._flusher, self._activation, "background work")
+        turn = Turn(self._committer, self._activation, "background work")
         turn.holds = False
         current.set(turn)
         try:

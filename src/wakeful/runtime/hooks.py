@@ -7,7 +7,7 @@ from asyncio import AbstractEventLoop, Task
 from collections.abc import Callable, Coroutine
 
 from wakeful.runtime.activation import Activation
-from wakeful.runtime.flush import Flusher
+from wakeful.runtime.committer import Committer
 from wakeful.runtime.turn import Turn, current
 
 Work = Coroutine[object, object, None]
@@ -23,7 +23,7 @@ class Hooks:
 
     __slots__ = ("_ended", "_home", "_loop", "_tasks")
 
-    def __init__(self, loop: AbstractEventLoop, home: Flusher, ended: Callable[[], None]) -> None:
+    def __init__(self, loop: AbstractEventLoop, home: Committer, ended: Callable[[], None]) -> None:
         self._loop = loop
         self._home = home
         self._ended = ended

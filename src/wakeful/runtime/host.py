@@ -13,7 +13,7 @@ from typing import TypeVar, cast
 from wakeful.actor_type import ActorType
 from wakeful.config import Config
 from wakeful.core.lease import Lease
-from wakeful.core.lifecycle import State
+from wakeful.core.lifecycle import ActivationState
 from wakeful.errors import (
     CallError,
     ConfigError,
@@ -28,11 +28,11 @@ from wakeful.ids import ActorId, check_name
 from wakeful.log import logger
 from wakeful.ports import Clock, Database, SqlFactory, Store, StoreInfo
 from wakeful.runtime.activation import Activation
+from wakeful.runtime.activator import Activator
 from wakeful.runtime.alarms import Alarms, InternalPlan
+from wakeful.runtime.committer import Committer
 from wakeful.runtime.context import Context
 from wakeful.runtime.delivery import Delivery
-from wakeful.runtime.flush import Flusher
-from wakeful.runtime.life import Life
 from wakeful.runtime.refs import Ref, ref_class
 from wakeful.runtime.sockets import Sockets
 from wakeful.runtime.transaction import transact
@@ -64,15 +64,15 @@ class Host:
         self.types: dict[str, ActorType] = {}
         context = self._context = copy_context()
         context.run(current.set, None)  # it may be started by a turn of another runtime
-        self.flusher = Flusher(loop, context, store, Lease(info.epoch), self._broken)
-        self.life = Life(
+        self.committer = Committer(loop, context, store, Lease(info.epoch), self._broken)
+        self.activator = Activator(
             loop=loop,
             context=context,
             store=store,
             shards=info.shards,
             clock=clock,
             config=config,
-            flusher=self.flusher,
+            committer=self.committer,
             make_context=self._make_context,
             deliver=self._deliver,
         )
@@ -81,26 +81,26 @@ class Host:
             context=context,
             clock=clock,
             config=config,
-            life=self.life,
-            flusher=self.flusher,
+            activator=self.activator,
+            committer=self.committer,
         )
         self.alarms = Alarms(
             loop=loop, store=store, clock=clock, types=self.types, ask=self._ask, random=random
         )
-        self.flusher.alarm_set = self.alarms.note
+        self.committer.alarm_set = self.alarms.note
         self.sockets = Sockets(
             loop=loop,
             variables=context,
             clock=clock,
             limits=config.limits,
-            active=self.life.catalog.actors,
-            flusher=self.flusher,
+            active=self.activator.catalog.actors,
+            committer=self.committer,
             post=self.delivery.post,
             pump=self.delivery.pump,
         )
-        self.flusher.release = self.sockets.release
-        self.life.left = self.sockets.gone
-        self.life.unborn = self.sockets.unborn
+        self.committer.release = self.sockets.release
+        self.activator.left = self.sockets.gone
+        self.activator.unborn = self.sockets.unborn
         self._classes: dict[type, ActorType] = {}
         self._refs: dict[str, type[Ref]] = {}
 
@@ -149,14 +149,14 @@ class Host:
         """Wake an actor explicitly; it lives until it is stopped."""
         actor_type = self.type_of(actor)
         ref = self.ref(actor_type, check_name(name))
-        ref._activation = self.life.spawn(actor_type, ref._id, args)
+        ref._activation = self.activator.spawn(actor_type, ref._id, args)
         return cast("A", ref)
 
     async def stop(self, ref: object) -> None:
         """Put a running actor to sleep; what is durable stays."""
         if not isinstance(ref, Ref):
             raise InvalidArguments(f"stop() takes a ref, not {type(ref).__name__}", field="ref")
-        await self.life.stop(ref._id)
+        await self.activator.stop(ref._id)
 
     def attach(self, actor: type, facet: Facet) -> None:
         """Add a facet to a type from now on; lifetime and persistence count at the next waking."""
@@ -174,12 +174,12 @@ class Host:
 
     def discard(self, activation: Activation, cause: WakefulError) -> None:
         """Throw an activation away."""
-        self.life.discard(activation, cause)
+        self.activator.discard(activation, cause)
 
     async def sync(self, activation: Activation) -> None:
         """Commit what the turn has done so far; return when it is durable, whatever answers do."""
-        await self.flusher.commit_point(activation)
-        await self.flusher.durable(activation)
+        await self.committer.commit_point(activation)
+        await self.committer.durable(activation)
 
     async def in_section(self, activation: Activation, work: Callable[[], Awaitable[V]]) -> V:
         """Run work in a critical section of an actor."""
@@ -195,7 +195,7 @@ class Host:
         if activation.sql is None:
             # The facet may have been taken away since; the activation goes on as it began.
             persistence = activation.type.persistence or Persistence()
-            pending = partial(self.flusher.pending, activation)
+            pending = partial(self.committer.pending, activation)
             activation.sql = self.sql.open(activation.id, persistence, pending)
         return activation.sql
 
@@ -213,12 +213,12 @@ class Host:
         try:
             activation.check_here()
             activation.check_background(self.config.limits.background)
-            if activation.life.state is State.DEACTIVATING:
+            if activation.life.state is ActivationState.DEACTIVATING:
                 raise CallError(f"{activation.id} goes to sleep: await the work in on_deactivate")
         except WakefulError:
             work.close()
             raise
-        turn = Turn(self.flusher, activation, "background work")
+        turn = Turn(self.committer, activation, "background work")
         turn.holds = False
         context = copy_context()
         context.run(current.set, turn)
@@ -239,18 +239,18 @@ class Host:
     async def close(self) -> None:
         """Stop admitting, let turns finish, put everyone to sleep, flush."""
         self.sockets.let_go()
-        self.life.closing = True
+        self.activator.closing = True
         self.alarms.close()
         for actor_type in self.types.values():
             actor_type.never_straight()  # so that every call finds out
         seconds = self.config.limits.shutdown_seconds
         try:
             async with asyncio.timeout(seconds):
-                await self.life.quiet()
+                await self.activator.quiet()
         except TimeoutError:
             pass
-        await self.life.close()
-        await self.flusher.settled()
+        await self.activator.close()
+        await self.committer.settled()
         await self.sockets.close()
         await self.delivery.close(seconds)
         await self.alarms.finished()
@@ -264,7 +264,7 @@ class Host:
             self._background_failed(activation, error)
         try:
             if activation.life.cause is None:
-                await self.flusher.commit_point(activation)
+                await self.committer.commit_point(activation)
         except (Exception, CancelledError) as error:
             self._background_failed(activation, error)
         finally:
@@ -305,7 +305,7 @@ class Host:
         self.sockets.drain(activation)
 
     def _broken(self, activations: Sequence[Activation], error: StorageError) -> None:
-        self.life.discard_lost(activations, error)
+        self.activator.discard_lost(activations, error)
         if isinstance(error, Fenced):
-            self.life.discard_all(error)  # a newer owner serves them all
+            self.activator.discard_all(error)  # a newer owner serves them all
             self.sockets.drop_all()

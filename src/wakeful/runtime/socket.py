@@ -84,7 +84,9 @@ class Home(Protocol):
     def now_ns(self) -> Callable[[], int]:
         """Tells wall-clock nanoseconds since 1970."""
 
-    def later(self, room: Room, do: Callable[[], object], undo: Callable[[], object]) -> None:
+    def later(
+        self, room: SocketGroup, do: Callable[[], object], undo: Callable[[], object]
+    ) -> None:
         """Do something when the turn that runs may be seen; undo what was done if it never may."""
 
     def soon(self, do: Callable[[], object]) -> None:
@@ -127,7 +129,7 @@ class Held(NamedTuple):
     effects: list[Effect]
 
 
-class Room:
+class SocketGroup:
     """Sockets that belong together."""
 
     __slots__ = ("set",)
@@ -136,7 +138,7 @@ class Room:
         self.set: SocketSet[Socket] = SocketSet()
 
 
-class ActorRoom(Room):
+class ActorSockets(SocketGroup):
     """The sockets of one actor, and what is on its way to them.
 
     Attributes:
@@ -188,7 +190,7 @@ class Socket(WebSocket):
         self._attachment: bytes | None = None
         self._queued_bytes = 0
         self._last = False
-        self.room: Room | None = None
+        self.room: SocketGroup | None = None
         self._auto_ns: int | None = None
         self.closed_by_actor = False
         self.over = False
@@ -259,7 +261,7 @@ class Socket(WebSocket):
         undo = partial(setattr, self, "closed_by_actor", False)
         self._home.later(room, partial(self._put, partial(_close, code, reason)), undo)
 
-    def _room(self) -> Room:
+    def _room(self) -> SocketGroup:
         if self.room is None:
             raise InvalidArguments("accept the socket before you use it: self.ctx.accept(socket)")
         return self.room
@@ -327,7 +329,7 @@ class Socket(WebSocket):
 
     # --- for the driver --------------------------------------------------------------------------
 
-    def hears(self, room: ActorRoom, event: Event) -> bool:
+    def hears(self, room: ActorSockets, event: Event) -> bool:
         """Whether there is code that handles it."""
         return hasattr(room.type.cls, event.hook)
 

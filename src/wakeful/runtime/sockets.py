@@ -1,7 +1,7 @@
 """Sockets that stay open while their actor sleeps: who is connected, what they say, what they get.
 
 A message is a turn of the actor and wakes it. What an actor does to its sockets is an effect of the
-turn: it is kept in the activation's outbox until a commit point, then until that is durable; if
+turn: it is kept in the activation's effects until a commit point, then until that is durable; if
 the turn is undone it is taken back.
 
 Invariants: events of one socket are delivered in order; its last is `on_close`, once; a socket is
@@ -31,7 +31,7 @@ from wakeful.core.hibernation import (
     checked_auto,
     checked_tags,
 )
-from wakeful.core.lifecycle import State
+from wakeful.core.lifecycle import ActivationState
 from wakeful.errors import (
     ActorAborted,
     ConfigError,
@@ -46,9 +46,9 @@ from wakeful.log import logger
 from wakeful.ports import Clock
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.alarms import InterleavedPlan, InternalPlan
-from wakeful.runtime.flush import Flusher
-from wakeful.runtime.rooms import Rooms
-from wakeful.runtime.socket import ActorRoom, Effect, Event, Held, Room, Socket, nothing
+from wakeful.runtime.committer import Committer
+from wakeful.runtime.socket import ActorSockets, Effect, Event, Held, Socket, SocketGroup, nothing
+from wakeful.runtime.socket_registry import SocketRegistry
 
 if TYPE_CHECKING:
     from wakeful.actor import Actor
@@ -93,7 +93,7 @@ class Sockets:
         clock: Clock,
         limits: Limits,
         active: Mapping[ActorId, Activation],
-        flusher: Flusher,
+        committer: Committer,
         post: Post,
         pump: Callable[[Activation], None],
     ) -> None:
@@ -104,9 +104,9 @@ class Sockets:
         self._loop = loop
         self._variables = variables
         self._active = active
-        self._flusher = flusher
+        self._committer = committer
         self._post = post
-        self._rooms = Rooms(loop, limits, active, pump)
+        self._rooms = SocketRegistry(loop, limits, active, pump)
         self._ended: Future[None] | None = None
         self._plan = EventPlan()
         self._gated_plan = InterleavedPlan("socket event", _handle)
@@ -138,7 +138,7 @@ class Sockets:
             )
         self._rooms.enter(activation, socket, checked_tags(tags))
 
-    def room(self, activation: Activation) -> ActorRoom:
+    def room(self, activation: Activation) -> ActorSockets:
         """The room of an actor that is awake.
 
         Raises:
@@ -170,9 +170,11 @@ class Sockets:
         before, room.set.auto = room.set.auto, pair
         self.later(room, nothing, partial(setattr, room.set, "auto", before))
 
-    def later(self, room: Room, do: Callable[[], object], undo: Callable[[], object]) -> None:
+    def later(
+        self, room: SocketGroup, do: Callable[[], object], undo: Callable[[], object]
+    ) -> None:
         """Do something when the turn that runs may be seen; undo what was done if it never may."""
-        assert isinstance(room, ActorRoom)
+        assert isinstance(room, ActorSockets)
         activation = self._active.get(room.actor)
         if activation is None:
             raise ActorAborted(
@@ -180,26 +182,26 @@ class Sockets:
                 "ctx.wait_until(...), which keeps the actor awake"
             )
         activation.check_here()
-        if activation.outbox is None:
-            activation.outbox = []
+        if activation.effects is None:
+            activation.effects = []
             activation.free = False  # until then turns take the way that ends one before the next
             self._loop.call_soon(self.drain, activation, context=self._variables)
-        activation.outbox.append(Effect(do, undo))
+        activation.effects.append(Effect(do, undo))
 
     # --- when it may be seen ---------------------------------------------------------------------
 
     def drain(self, activation: Activation) -> None:
         """Let out what no running turn will; what was done outside turns is committed with it."""
-        if activation.outbox is None or activation.turns:
+        if activation.effects is None or activation.turns:
             return
-        if activation.life.state is not State.ACTIVE:
+        if activation.life.state is not ActivationState.ACTIVE:
             return  # a hook of waking or going to sleep: at its end
         if activation.transaction is not None:
             activation.transaction.when_over(partial(self.drain, activation))
             return
         try:
             if activation.durable and activation.save():
-                self._flusher.wrote(activation)
+                self._committer.wrote(activation)
         except WakefulError as error:
             activation.undo()
             self._log("what was sent outside a call is lost", activation.id, error)
@@ -208,11 +210,11 @@ class Sockets:
 
     def release(self, activation: Activation) -> None:
         """Let out what an activation has committed, once it is durable."""
-        effects, activation.outbox = activation.outbox, None
+        effects, activation.effects = activation.effects, None
         if not effects or activation.life.cause is not None:
             return
         room = self._rooms.of(activation)
-        pending = activation.confirm and self._flusher.pending(activation)
+        pending = activation.confirm and self._committer.pending(activation)
         if not pending and room.held is None:
             _do(effects)
             return
@@ -224,16 +226,16 @@ class Sockets:
         if pending and not waiting:
             ticket: Future[object] = self._loop.create_future()
             ticket.add_done_callback(partial(self._settled, room), context=self._variables)
-            self._flusher.commit.wait(activation.gate, ticket)
+            self._committer.commit.wait(activation.gate, ticket)
 
-    def _settled(self, room: ActorRoom, ticket: Future[object]) -> None:
+    def _settled(self, room: ActorSockets, ticket: Future[object]) -> None:
         if ticket.cancelled() or ticket.exception() is not None:
             room.held = None  # never to be sent
             return
         self._let_go(room)
 
-    def _let_go(self, room: ActorRoom) -> None:
-        settled = self._flusher.commit.settled
+    def _let_go(self, room: ActorSockets) -> None:
+        settled = self._committer.commit.settled
         while room.held and room.held[0].batch <= settled:
             _do(room.held.popleft().effects)
         if not room.held:
@@ -245,11 +247,11 @@ class Sockets:
         if activation.life.cause is None:
             if room is not None:
                 self._let_go(room)
-            _do(activation.outbox or [])
+            _do(activation.effects or [])
             self._rooms.tidy(room)
         elif room is not None:
             self._drop(room)
-        activation.outbox = None
+        activation.effects = None
 
     def unborn(self, activation: Activation) -> None:
         """An activation failed to wake: what it wanted is undone, its actor's sockets stay."""
@@ -261,7 +263,7 @@ class Sockets:
         for room in self._rooms:
             self._drop(room)
 
-    def _drop(self, room: ActorRoom) -> None:
+    def _drop(self, room: ActorSockets) -> None:
         room.held = None
         for socket in room.everyone():
             self._rooms.forget(socket)
@@ -274,7 +276,7 @@ class Sockets:
     def offer(self, event: Event) -> None:
         """Deliver an event after those before it, or keep it until there is room."""
         socket, room = event.socket, event.socket.room
-        if not isinstance(room, ActorRoom):
+        if not isinstance(room, ActorSockets):
             return
         if socket.waiting or socket.outstanding >= WINDOW:
             self._keep(socket).append(event)
@@ -293,7 +295,7 @@ class Sockets:
         """Do something outside all turns."""
         self._loop.call_soon(do, context=self._variables)
 
-    def _deliver(self, room: ActorRoom, event: Event) -> None:
+    def _deliver(self, room: ActorSockets, event: Event) -> None:
         socket = event.socket
         plan = self._gated_plan if room.type.gated else self._plan
         try:
@@ -329,7 +331,7 @@ class Sockets:
     def _go_on(self, socket: Socket) -> None:
         """Deliver what waits, as far as there is room."""
         room, tries = socket.room, 0
-        while isinstance(room, ActorRoom) and socket.waiting and socket.outstanding < WINDOW:
+        while isinstance(room, ActorSockets) and socket.waiting and socket.outstanding < WINDOW:
             event = socket.waiting.popleft()
             tries = event.tries
             self._deliver(room, event)
@@ -417,7 +419,7 @@ def _do(effects: list[Effect]) -> None:
 
 
 def _actor(socket: Socket) -> ActorId | None:
-    return socket.room.actor if isinstance(socket.room, ActorRoom) else None
+    return socket.room.actor if isinstance(socket.room, ActorSockets) else None
 
 
 async def _handle(instance: Actor, event: Event) -> None:

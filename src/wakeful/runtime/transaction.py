@@ -74,7 +74,7 @@ async def transact(
     buffer = activation.writes()
     savepoint = buffer.savepoint()
     mark = activation.sql.savepoint() if activation.sql is not None else None
-    sent = len(activation.outbox or ())
+    sent = len(activation.effects or ())
     transaction = Transaction(activation.transaction)
     activation.transaction = transaction
     outside = _inside.get()

@@ -24,7 +24,7 @@ from wakeful.log import logger
 from wakeful.runtime.activation import Activation
 
 if TYPE_CHECKING:
-    from wakeful.runtime.flush import Flusher
+    from wakeful.runtime.committer import Committer
 
 PARKED_MAX: Final = 256
 INLINE_DEPTH_MAX: Final = 16  # turns started inside each other's first step: a stack has an end
@@ -59,7 +59,7 @@ class Turn:
     )
 
     def __init__(
-        self, home: Flusher, activation: Activation, what: str, plan: MethodPlan | None = None
+        self, home: Committer, activation: Activation, what: str, plan: MethodPlan | None = None
     ) -> None:
         self.home = home
         self.activation = activation
@@ -86,7 +86,7 @@ class Turn:
         elif len(activation.turns) > 1:
             if activation.durable and activation.save():
                 self.home.wrote(activation)
-            if activation.outbox is not None:
+            if activation.effects is not None:
                 self.home.release(activation)
 
     def interrupt(self, cause: WakefulError) -> None:

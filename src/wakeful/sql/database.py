@@ -24,14 +24,14 @@ import apsw
 from wakeful.errors import LimitExceeded, SqlError, StorageClosed, WakefulError
 from wakeful.ids import ActorId
 from wakeful.ports import SqlRow, SqlValue
-from wakeful.sql import failures
+from wakeful.sql import sql_errors
 from wakeful.sql.cursor import Cursor
 from wakeful.sql.face import NativeSql
-from wakeful.sql.failures import REFUSED, advice, deleted, sql_error, too_late, without_parameters
 from wakeful.sql.fence import RESERVED, Fence, check_length
 from wakeful.sql.pages import PAGE_BYTES, Changes, Pages
 from wakeful.sql.programs import UPDATES, Written, counted, entries_written, program, watch_updates
 from wakeful.sql.schema import OBJECTS, RENAMED, dropping, renaming
+from wakeful.sql.sql_errors import REFUSED, advice, deleted, sql_error, too_late, without_parameters
 from wakeful.sql.statements import WHITE, is_blank, pieces, split
 
 if TYPE_CHECKING:
@@ -362,7 +362,7 @@ class SqlDatabase:
             first: SqlRow | None = next(rows, None)
         except REFUSED as error:
             self._fence.reason = self._fence.reason or advice(sql, error)
-            raise self._error(failures.placed(error, handle, sql, bindings)) from error
+            raise self._error(sql_errors.placed(error, handle, sql, bindings)) from error
         finally:
             if updates is not None:
                 handle.set_update_hook(None)

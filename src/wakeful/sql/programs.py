@@ -20,7 +20,7 @@ from typing import Final, NamedTuple, cast
 import apsw
 
 from wakeful.ports import SqlValue
-from wakeful.sql.failures import REFUSED
+from wakeful.sql.sql_errors import REFUSED
 
 Step = tuple[int, str, int, int, int, object, int, object]  # a row of EXPLAIN
 

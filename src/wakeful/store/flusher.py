@@ -1,7 +1,7 @@
 """The thread that makes batches durable, and folds and checkpoints while none is waiting.
 
-Shapes:  the loop's thread puts a Batch, a Fold or a Stop into a queue; the answers are callbacks in
-         the loop's thread.
+Shapes:  the loop's thread puts a JournalBatch, a Fold or a Stop into a queue; the answers are
+         callbacks in the loop's thread.
 Invariants: batches are written in the order given; each is answered once, also if the thread dies;
             folding delays a batch by one slice, or under overload by what the batch itself costs.
 Source:     group commit, Helland et al. 1987.
@@ -23,14 +23,14 @@ from wakeful.errors import StorageClosed, StorageError, UnknownOutcome
 from wakeful.ports import CommitRecord, Done
 from wakeful.store import journal
 from wakeful.store.checkpointer import Checkpointer
-from wakeful.store.failures import storage_error, strangers
 from wakeful.store.fold import Folded, Folder
 from wakeful.store.images import Images
 from wakeful.store.overlay import Generation
+from wakeful.store.storage_errors import storage_error, strangers
 from wakeful.store.writer import Writer
 
 
-class Batch(msgspec.Struct, gc=False):
+class JournalBatch(msgspec.Struct, gc=False):
     """Records to be made durable.
 
     Attributes:
@@ -58,16 +58,16 @@ class Copied(msgspec.Struct, frozen=True):
     """The checkpointer has done what it could."""
 
 
-Message = Batch | Fold | Stop | Copied
+Message = JournalBatch | Fold | Stop | Copied
 
 
 class Listener(Protocol):
     """Who hears of the flusher's work, in the loop's thread."""
 
-    def on_written(self, batch: Batch, seq: int, size_bytes: int) -> None:
+    def on_written(self, batch: JournalBatch, seq: int, size_bytes: int) -> None:
         """A batch is durable."""
 
-    def on_failed(self, batch: Batch, error: StorageError) -> None:
+    def on_failed(self, batch: JournalBatch, error: StorageError) -> None:
         """A batch is not durable, or nobody knows."""
 
     def on_folded(self, folded: Folded) -> None:
@@ -102,7 +102,7 @@ class Flusher:
         self._listener = listener
         self._loop = loop
         self._queue: SimpleQueue[Message] = SimpleQueue()
-        self._current: Batch | None = None
+        self._current: JournalBatch | None = None
         self._checkpointer = Checkpointer(
             writer.path, writer.limits, writer.vfs, lambda: self._queue.put(Copied())
         )
@@ -120,15 +120,15 @@ class Flusher:
         """Wait for the end of the thread, after on_end."""
         self._thread.join()
 
-    def abandoned(self, cause: StorageError) -> list[tuple[Batch, StorageError]]:
+    def abandoned(self, cause: StorageError) -> list[tuple[JournalBatch, StorageError]]:
         """After the end: the batches that were not answered, and what to answer."""
-        left: list[tuple[Batch, StorageError]] = []
+        left: list[tuple[JournalBatch, StorageError]] = []
         if (batch := self._current) is not None:
             unknown = UnknownOutcome(f"while this batch was being written {cause}")
             left.append((batch, unknown if batch.touched else cause))
         while not self._queue.empty():
             message = self._queue.get_nowait()
-            if isinstance(message, Batch):
+            if isinstance(message, JournalBatch):
                 left.append((message, cause))
         return left
 
@@ -153,7 +153,7 @@ class Flusher:
         while True:
             message = self._next()
             match message:
-                case Batch():
+                case JournalBatch():
                     self._flush(message)
                 case Fold():
                     self._images.freeze()
@@ -172,7 +172,7 @@ class Flusher:
                 self._fold()
         return self._queue.get()
 
-    def _flush(self, batch: Batch) -> None:
+    def _flush(self, batch: JournalBatch) -> None:
         self._current = batch
         seq = self._seq + 1
         try:
@@ -192,7 +192,7 @@ class Flusher:
         if self.hurry:
             self._fold_bytes(2 * size_bytes)
 
-    def _write(self, seq: int, batch: Batch) -> int:
+    def _write(self, seq: int, batch: JournalBatch) -> int:
         if self.hurry and self.fold_error is not None:
             # Too much piles up: as long as it cannot be folded nothing more is taken.
             self.fold_error = None

@@ -26,14 +26,14 @@ from wakeful.errors import StorageClosed, StorageError
 from wakeful.ids import ActorId
 from wakeful.ports import Alarm, Cells, CommitRecord, Done, Page, StoreInfo, due_cell
 from wakeful.store import journal
-from wakeful.store.failures import storage_error, strangers
-from wakeful.store.flusher import Batch, Flusher, Fold, Stop
+from wakeful.store.flusher import Flusher, Fold, JournalBatch, Stop
 from wakeful.store.fold import Folded, Folder
 from wakeful.store.images import make_whole
 from wakeful.store.limits import Limits
 from wakeful.store.lock import DirectoryLock
 from wakeful.store.overlay import Overlay
 from wakeful.store.reader import Reader
+from wakeful.store.storage_errors import storage_error, strangers
 from wakeful.store.writer import Writer
 
 SHARDS: Final = 4096
@@ -41,7 +41,7 @@ Alarms: TypeAlias = list[Alarm]
 Names: TypeAlias = list[str]  # inside the class, `list` is the port's method
 
 
-class State(Enum):
+class StoreState(Enum):
     """How far a store is in its life."""
 
     NEW = "new"
@@ -100,7 +100,7 @@ class SQLiteStore:
         self._vfs = vfs
         self._lock = DirectoryLock(self._directory)
         self._overlay = Overlay()
-        self._state = State.NEW
+        self._state = StoreState.NEW
         self._seq = 0
         self._in_flight = 0
         self._idle = asyncio.Event()
@@ -110,7 +110,7 @@ class SQLiteStore:
 
     def open(self) -> StoreInfo:
         """Take the data directory: lock, migrate, check, bump the epoch, replay the journal."""
-        assert self._state is State.NEW, "a store is opened once"
+        assert self._state is StoreState.NEW, "a store is opened once"
         with ExitStack() as undo:
             self._lock.acquire()
             undo.callback(self._lock.release)
@@ -129,7 +129,7 @@ class SQLiteStore:
         if self._loop is not None:
             self._flusher = Flusher(self._writer, self._seq, self, self._loop)
             self._flusher.start()
-        self._state = State.OPEN
+        self._state = StoreState.OPEN
         self._consider_folding()
         return StoreInfo(epoch=meta.epoch, shards=meta.shards)
 
@@ -188,12 +188,12 @@ class SQLiteStore:
     def commit(self, records: Sequence[CommitRecord], done: Done) -> None:
         """Write a batch in the flusher's thread."""
         assert self._loop is not None, "opened without a loop: use commit_now"
-        if self._state is not State.OPEN:
+        if self._state is not StoreState.OPEN:
             self._loop.call_soon(done, self._closed_because)
             return
         self._in_flight += 1
         self._idle.clear()
-        self._flusher.put(Batch(records, done))
+        self._flusher.put(JournalBatch(records, done))
 
     def commit_now(self, records: Sequence[CommitRecord]) -> None:
         """Write a batch in this thread; only for a store that was opened without a loop.
@@ -229,16 +229,16 @@ class SQLiteStore:
 
         Cancelled, it still does.
         """
-        if self._loop is None or self._state is State.NEW:
+        if self._loop is None or self._state is StoreState.NEW:
             self._close_now()
             return
-        if self._state in (State.OPEN, State.FAILED):
-            self._state = State.CLOSING
+        if self._state in (StoreState.OPEN, StoreState.FAILED):
+            self._state = StoreState.CLOSING
             self._closed_because = StorageClosed("the store is closed")
         cancelled = await _surely(self._idle)
         self._reader.close()
-        if self._state is State.CLOSING:
-            self._state = State.CLOSED
+        if self._state is StoreState.CLOSING:
+            self._state = StoreState.CLOSED
             self._flusher.put(Stop(self._overlay.active))
         cancelled = await _surely(self._ended) or cancelled
         self._flusher.join()
@@ -270,13 +270,13 @@ class SQLiteStore:
 
     # --- heard from the flusher, in the loop's thread --------------------------------------------
 
-    def on_written(self, batch: Batch, seq: int, size_bytes: int) -> None:
+    def on_written(self, batch: JournalBatch, seq: int, size_bytes: int) -> None:
         """A batch is durable: show it to readers, then say so."""
         self._overlay.active.apply(seq, batch.records, size_bytes)
         self._consider_folding()
         self._answer(batch, None)
 
-    def on_failed(self, batch: Batch, error: StorageError) -> None:
+    def on_failed(self, batch: JournalBatch, error: StorageError) -> None:
         """A batch has failed."""
         self._answer(batch, error)
 
@@ -292,15 +292,15 @@ class SQLiteStore:
 
     def on_end(self, cause: StorageError) -> None:
         """The flusher has ended: in order, or of an error."""
-        if self._state is State.OPEN:
-            self._state = State.FAILED
+        if self._state is StoreState.OPEN:
+            self._state = StoreState.FAILED
         self._closed_because = cause
         self._ended.set()
         assert self._loop is not None
         for batch, error in self._flusher.abandoned(cause):
             self._loop.call_soon(self._answer, batch, error)  # one that raises stops no other
 
-    def _answer(self, batch: Batch, error: StorageError | None) -> None:
+    def _answer(self, batch: JournalBatch, error: StorageError | None) -> None:
         self._in_flight -= 1
         if not self._in_flight:
             self._idle.set()
@@ -308,7 +308,7 @@ class SQLiteStore:
 
     def _consider_folding(self) -> None:
         fullness = self._fullness()
-        if fullness < 1 or self._loop is None or self._state is not State.OPEN:
+        if fullness < 1 or self._loop is None or self._state is not StoreState.OPEN:
             return
         if self._overlay.frozen is None:
             self._flusher.hurry = False
@@ -338,13 +338,13 @@ class SQLiteStore:
             self._seq = seq
 
     def _check_open(self) -> None:
-        if self._state not in (State.OPEN, State.FAILED):
+        if self._state not in (StoreState.OPEN, StoreState.FAILED):
             raise self._closed_because
 
     def _close_now(self) -> None:
-        if self._state is State.OPEN:
+        if self._state is StoreState.OPEN:
             self._closed_because = StorageClosed("the store is closed")
-            self._state = State.CLOSED
+            self._state = StoreState.CLOSED
             self._reader.close()
             self._folder.add(self._overlay.active)
             with suppress(StorageError):  # the journal has it: the next open folds it

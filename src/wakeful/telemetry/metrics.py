@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
-from wakeful.core.lifecycle import State
+from wakeful.core.lifecycle import ActivationState
 from wakeful.runtime.host import Host
 
 STATUSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
@@ -83,34 +83,34 @@ class _Figures(Collector):
         yield _level("wakeful_calls_waiting", "Calls waiting in mailboxes.", delivery.waiting)
 
     def _actors(self) -> Iterator[Metric]:
-        life = self._host.life
-        states: Counter[tuple[str, State]] = Counter(
-            (activation.id.type, activation.life.state) for activation in life.catalog
+        activator = self._host.activator
+        states: Counter[tuple[str, ActivationState]] = Counter(
+            (activation.id.type, activation.life.state) for activation in activator.catalog
         )
         active = GaugeMetricFamily(
             "wakeful_actors", "Actors in memory, by type and state.", labels=("type", "state")
         )
         for name in self._host.types:
-            for state in State:
+            for state in ActivationState:
                 active.add_metric((name, state.value), states[name, state])
         yield active
-        yield _count("wakeful_activations", "Actors that began to wake.", life.activations)
-        yield _count("wakeful_deactivations", "Actors that went to sleep.", life.deactivations)
-        yield _count("wakeful_discards", "Activations that were thrown away.", life.discards)
+        yield _count("wakeful_activations", "Actors that began to wake.", activator.activations)
+        yield _count("wakeful_deactivations", "Actors that went to sleep.", activator.deactivations)
+        yield _count("wakeful_discards", "Activations that were thrown away.", activator.discards)
 
     def _commits(self) -> Iterator[Metric]:
         host = self._host
-        flusher = host.flusher
-        held = flusher.lease.held(host.clock.monotonic_ns())
-        yield _count("wakeful_batches", "Batches handed to the store.", flusher.batches)
-        yield _count("wakeful_records", "Commit records in those batches.", flusher.records)
-        collecting = len(flusher.commit.collecting.writers)
+        committer = host.committer
+        held = committer.lease.held(host.clock.monotonic_ns())
+        yield _count("wakeful_batches", "Batches handed to the store.", committer.batches)
+        yield _count("wakeful_records", "Commit records in those batches.", committer.records)
+        collecting = len(committer.commit.collecting.writers)
         yield _level("wakeful_writers_waiting", "Actors with writes in no batch.", collecting)
         yield _level("wakeful_sockets", "Open WebSockets.", host.sockets.count)
         alarms = host.alarms
         yield _count("wakeful_alarms_fired", "Alarm handlers that were run.", alarms.fired)
         yield _count("wakeful_alarms_failed", "Alarm handlers that failed.", alarms.failed)
-        yield _level("wakeful_epoch", "The epoch this node writes with.", flusher.lease.epoch)
+        yield _level("wakeful_epoch", "The epoch this node writes with.", committer.lease.epoch)
         yield _level("wakeful_lease_held", "Whether this node may write (1) or not.", int(held))
 
     def _http(self) -> Iterator[Metric]:

@@ -104,16 +104,16 @@ class Inside(Runtime):
         """
         _, actor = self._place(target)
         try:
-            await self.host.life.stop(actor)
+            await self.host.activator.stop(actor)
         except ActorNotFound:
             return False
         return True
 
     async def evict_all(self) -> None:
         """Take everything out of memory."""
-        for activation in self.host.life.catalog:
+        for activation in self.host.activator.catalog:
             with suppress(ActorNotFound):  # it may have gone by itself meanwhile
-                await self.host.life.stop(activation.id)
+                await self.host.activator.stop(activation.id)
 
     async def run_durable_object_alarm(self, target: object) -> bool:
         """Run the alarm of an actor now, due or not.
@@ -134,7 +134,9 @@ class Inside(Runtime):
 
     def _names(self, actor_type: str) -> list[str]:
         """Those that are stored or in memory."""
-        found = {actor.name for actor in self.host.life.catalog.actors if actor.type == actor_type}
+        found = {
+            actor.name for actor in self.host.activator.catalog.actors if actor.type == actor_type
+        }
         return sorted(found.union(self._stored(actor_type)))
 
     def _stored(self, actor_type: str) -> Iterator[str]:

@@ -24,7 +24,7 @@ from wakeful.testing.vault import Torn, witness
 from wakeful.workers.calls import Event, call
 from wakeful.workers.code.entrypoints import DurableObject, Exported
 from wakeful.workers.env import Env
-from wakeful.workers.failures import cause_of
+from wakeful.workers.js_errors import cause_of
 from wakeful.workers.objects.classes import ObjectClass
 from wakeful.workers.objects.host_object import WorkerObject
 from wakeful.workers.objects.ids import DurableObjectId

@@ -154,7 +154,7 @@ class Visitors:
 
     def ping(self, wire: Wire) -> None:
         """It must be answered at once, and without waking the actor."""
-        active = self._runtime.host.life.catalog.actors
+        active = self._runtime.host.activator.catalog.actors
         asleep, pongs = wire.actor not in active, wire.pongs
         wire.socket.received(PING)
         if wire.open and wire.pongs != pongs + 1:

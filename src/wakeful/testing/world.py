@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from wakeful.actor_type import ActorType
 from wakeful.config import Config, Limits
-from wakeful.core.lifecycle import State
+from wakeful.core.lifecycle import ActivationState
 from wakeful.ids import ActorId
 from wakeful.node import Runtime, _actor_type
 from wakeful.ports import CommitRecord
@@ -384,13 +384,13 @@ def calm_config() -> Config:
 
 def leaks(host: Host) -> Iterable[str]:
     """What is still there of a runtime that has nothing to do."""
-    for activation in host.life.catalog:
+    for activation in host.activator.catalog:
         yield f"{activation.id} is still in memory, {activation.life.state.value}"
-        if activation.life.state is State.ACTIVE and not activation.free:
+        if activation.life.state is ActivationState.ACTIVE and not activation.free:
             yield f"{activation.id} is not free"
     if host.delivery.waiting:
         yield f"{host.delivery.waiting} calls are said to wait"
-    commit = host.flusher.commit
+    commit = host.committer.commit
     if commit.in_flight is not None or commit.collecting.writers:
         yield "a batch is not written"
     if commit.collecting.tickets:

@@ -13,7 +13,7 @@ from wakeful.core.lifecycle import Lifecycle
 from wakeful.errors import WakefulError
 from wakeful.runtime.gated import inside, outside
 from wakeful.workers import strict, values
-from wakeful.workers.failures import ENDS, ObjectReset, is_cancelled, thrown, undelivered
+from wakeful.workers.js_errors import ENDS, ObjectReset, is_cancelled, thrown, undelivered
 from wakeful.workers.objects.ids import DurableObjectId
 from wakeful.workers.proxies import JsException, JsProxy
 

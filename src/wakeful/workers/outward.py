@@ -23,11 +23,11 @@ from wakeful.core.hibernation import CUT, LOST, NO_CODE
 from wakeful.runtime.gated import inside, outside
 from wakeful.runtime.socket import Peer
 from wakeful.workers import strict
-from wakeful.workers.sockets import Lobby, Outgoing, StandardSocket
 from wakeful.workers.web import urls
 from wakeful.workers.web.outgoing import HOP_BY_HOP
 from wakeful.workers.web.requests import JsRequest
 from wakeful.workers.web.responses import JsResponse
+from wakeful.workers.worker_sockets import Lobby, Outgoing, StandardSocket
 
 NORMAL: Final = 1000
 OPEN_SECONDS: Final = 60.0

@@ -23,8 +23,8 @@ import msgspec
 
 from wakeful.errors import ConfigError
 from wakeful.log import logger
-from wakeful.workers.moving.v8_writer import write
 from wakeful.workers.proxies import JsException, JsRangeError
+from wakeful.workers.workerd_files.v8_writer import write
 
 # Of classes that keep their data in key-value storage.
 KEYS_MAX: Final = 128

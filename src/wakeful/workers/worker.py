@@ -40,10 +40,10 @@ from wakeful.workers.outward import Outward
 from wakeful.workers.proxies import JsDict, JsException, JsProxy, JsTypeError
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.workers_module import shim_modules
-from wakeful.workers.sockets import Lobby
 from wakeful.workers.web.outgoing import Fetcher, HttpFetch
 from wakeful.workers.web.requests import JsRequest, Request
 from wakeful.workers.web.responses import JsResponse
+from wakeful.workers.worker_sockets import Lobby
 
 NAVIGATION: Final = "assets_navigation_prefers_asset_serving"
 NEVER: Final = "assets_navigation_has_no_effect"

@@ -27,7 +27,7 @@ from wakeful.workers.calls import (
     sent_arguments,
     settled,
 )
-from wakeful.workers.failures import ENDS, is_cancelled, thrown
+from wakeful.workers.js_errors import ENDS, is_cancelled, thrown
 from wakeful.workers.proxies import JsDict, options_of
 from wakeful.workers.web.outgoing import Fetching, make_request
 from wakeful.workers.web.requests import JsRequest

@@ -11,13 +11,13 @@ from typing import Any, Final
 
 from wakeful.core.hibernation import AUTO_BYTES_MAX, TAG_CHARS_MAX, TAGS_MAX
 from wakeful.runtime.gated import Gated
-from wakeful.workers.ends import Use
 from wakeful.workers.objects.ids import DurableObjectId
 from wakeful.workers.proxies import JsArray, JsException, JsProxy, JsRangeError, JsTypeError
 from wakeful.workers.shims.objects import JsDate, WebSocketRequestResponsePair
-from wakeful.workers.sockets import HibernatableSocket, enter
+from wakeful.workers.socket_pair import Use
 from wakeful.workers.values import js_string, utf8
-from wakeful.workers.web.sockets import JsWebSocket
+from wakeful.workers.web.web_sockets import JsWebSocket
+from wakeful.workers.worker_sockets import HibernatableSocket, enter
 
 EVENT_MS_MAX: Final = 604_800_000  # a week
 MS_NS: Final = 1_000_000

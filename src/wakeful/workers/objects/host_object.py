@@ -28,17 +28,17 @@ from wakeful.workers.calls import (
     settled,
 )
 from wakeful.workers.code.entrypoints import Exported
-from wakeful.workers.failures import ENDS, reset_by, thrown
+from wakeful.workers.js_errors import ENDS, reset_by, thrown
 from wakeful.workers.objects.ids import DurableObjectId
 from wakeful.workers.objects.object_state import DurableObjectState
 from wakeful.workers.objects.relay import relayed
 from wakeful.workers.objects.storage import MS_NS
 from wakeful.workers.proxies import JsDict, JsException, JsTypeError
-from wakeful.workers.sockets import HibernatableSocket, told
 from wakeful.workers.values import utf8
 from wakeful.workers.web.requests import JsRequest, Request
 from wakeful.workers.web.responses import FetchResponse, JsResponse, Response
 from wakeful.workers.web.streams import ReadableStream
+from wakeful.workers.worker_sockets import HibernatableSocket, told
 
 if TYPE_CHECKING:
     from wakeful.workers.objects.classes import ObjectClass

@@ -17,7 +17,7 @@ from wakeful.runtime.gated import Gated, outside, section_of
 from wakeful.workers.calls import settled
 from wakeful.workers.code.entrypoints import DurableObjectAbort
 from wakeful.workers.code.stacks import Stacks
-from wakeful.workers.failures import ABORTED, BLOCKED_TOO_LONG, ObjectReset, reset_by
+from wakeful.workers.js_errors import ABORTED, BLOCKED_TOO_LONG, ObjectReset, reset_by
 from wakeful.workers.objects.hibernation import Hibernation
 from wakeful.workers.objects.ids import DurableObjectId
 from wakeful.workers.objects.storage import Storage, StorageKind

@@ -14,7 +14,7 @@ from typing import Final
 
 from wakeful.errors import ActivationAborted
 from wakeful.runtime.gated import Gated
-from wakeful.workers.failures import ObjectReset, thrown, undelivered
+from wakeful.workers.js_errors import ObjectReset, thrown, undelivered
 from wakeful.workers.proxies import JsException
 from wakeful.workers.web.streams import ReadableStream
 

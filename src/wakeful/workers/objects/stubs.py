@@ -12,7 +12,7 @@ from typing import Any
 
 from wakeful.errors import CallError, WakefulError
 from wakeful.workers.calls import Event, Line, Pending, Run, call, failed, sent_arguments
-from wakeful.workers.failures import twin, undelivered
+from wakeful.workers.js_errors import twin, undelivered
 from wakeful.workers.objects.ids import DurableObjectId
 from wakeful.workers.proxies import JsException, JsTypeError, options_of
 from wakeful.workers.web import urls

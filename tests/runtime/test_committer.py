@@ -152,7 +152,7 @@ async def test_fenced_runtime_refuses_everything_after() -> None:
             assert isinstance(await outcome(call), Fenced)
         assert isinstance(await waiting, Fenced)
         assert isinstance(await outcome(rt.delete(Counter, "reader")), Fenced)
-        assert len(rt.host.life.catalog) == 0
+        assert len(rt.host.activator.catalog) == 0
         await usurper.close()
     assert len(disk.cells) == 2
 
@@ -172,7 +172,7 @@ async def test_unconfirmed_actor_answers_before_its_writes_are_durable() -> None
         assert await syncing == "durable"
         store.failures = [UnknownOutcome("lost")]
         assert await ref.add() == 5
-        await rt.host.flusher.settled()
+        await rt.host.committer.settled()
         assert await ref.get() == 4
 
 
@@ -192,7 +192,7 @@ async def test_reading_writes_nothing() -> None:
     async with runtime(Counter, store=store) as rt:
         ref = rt.get(Counter, "c")
         assert await ref.get() == 0
-        await rt.host.flusher.settled()
+        await rt.host.committer.settled()
         assert store.batches == []
 
 

@@ -30,7 +30,7 @@ _numbers: Final = count(2)
 
 
 @contextmanager
-def loaded_beside(
+def loaded_renamed(
     config: WranglerConfig, shims: Mapping[str, ModuleType], asked: Mapping[str, str]
 ) -> Iterator[LoadedWorker]:
     """Import a Worker beside others; it is unloaded at the end of the block.

@@ -17,7 +17,7 @@ from typing import Final
 from wakeful.actor import Actor
 from wakeful.actor_type import ActorType
 from wakeful.config import Config
-from wakeful.core.lifecycle import State
+from wakeful.core.lifecycle import ActivationState
 from wakeful.errors import (
     ActivationAborted,
     ActivationFailed,
@@ -36,7 +36,7 @@ from wakeful.log import logger
 from wakeful.ports import Cells, Clock, Store
 from wakeful.runtime.activation import Activation, Envelope
 from wakeful.runtime.catalog import Catalog
-from wakeful.runtime.flush import Flusher
+from wakeful.runtime.committer import Committer
 from wakeful.runtime.hooks import Hooks
 from wakeful.runtime.turn import current
 
@@ -48,7 +48,7 @@ HOOK_GRACE_SECONDS: Final = 1.0  # after a hook that took too long was cancelled
 CLOSE_ROUNDS: Final = 8  # an actor that goes to sleep may wake another, which goes to sleep, ...
 
 
-class Life:
+class Activator:
     """The only one that changes an activation's lifecycle.
 
     Attributes:
@@ -68,13 +68,13 @@ class Life:
         shards: int,
         clock: Clock,
         config: Config,
-        flusher: Flusher,
+        committer: Committer,
         make_context: MakeContext,
         deliver: Deliver,
     ) -> None:
         active_max = config.limits.active_actors
         self.catalog = Catalog(loop, context, clock.monotonic_ns, active_max, self.retire)
-        self.flusher = flusher
+        self.committer = committer
         self.closing = False
         self.activations = 0
         self.deactivations = 0
@@ -90,7 +90,7 @@ class Life:
         self._config = config
         self._make_context = make_context
         self._deliver = deliver
-        self._hooks = Hooks(loop, flusher, self.tell_watchers)
+        self._hooks = Hooks(loop, committer, self.tell_watchers)
         self._spawned: dict[ActorId, tuple[object, ...]] = {}
 
     def find(self, actor_type: ActorType, actor: ActorId) -> Activation:
@@ -155,7 +155,7 @@ class Life:
     def retire(self, activation: Activation) -> None:
         """Put a quiet activation to sleep; while something is owed it stays awake."""
         self.catalog.unwatch(activation)
-        if self.flusher.pending(activation) or not activation.quiet():
+        if self.committer.pending(activation) or not activation.quiet():
             activation.used_ns = self._clock.monotonic_ns()
             self.catalog.watch(activation)
             return
@@ -189,10 +189,10 @@ class Life:
         """Remove everything stored of an actor, and its activation if there is one."""
         self._spawned.pop(actor, None)
         while (activation := self.catalog.actors.get(actor)) is not None:
-            if activation.life.state is not State.GONE:
+            if activation.life.state is not ActivationState.GONE:
                 break
             with suppress(StorageError):  # told to those who wrote
-                await self.flusher.durable(activation)
+                await self.committer.durable(activation)
             await asyncio.sleep(0)  # until it is forgotten
         if activation is None:
             # One that is never filled, to write the deletion with.
@@ -200,9 +200,9 @@ class Life:
             self.catalog.add(activation)
         activation.wiped = True
         if activation.durable:
-            self.flusher.wrote(activation)
+            self.committer.wrote(activation)
         self.discard(activation, ActorAborted(f"{actor} was deleted"))
-        await self.flusher.durable(activation)
+        await self.committer.durable(activation)
 
     async def stop(self, actor: ActorId) -> None:
         """Put one activation to sleep now, whatever its lifetime; its turns end first.
@@ -222,16 +222,16 @@ class Life:
             await self._put_to_sleep(activation)
         finally:
             activation.stopping = False  # given up perhaps, while it was still waking
-            if activation.life.state is State.ACTIVE:
+            if activation.life.state is ActivationState.ACTIVE:
                 self._deliver(activation)
 
     async def _put_to_sleep(self, activation: Activation) -> None:
-        while activation.life.state is not State.GONE:
+        while activation.life.state is not ActivationState.GONE:
             if not activation.at_rest():
                 await self.change()
-            elif self.flusher.pending(activation):
+            elif self.committer.pending(activation):
                 with suppress(StorageError):  # told to those who wrote
-                    await self.flusher.durable(activation)
+                    await self.committer.durable(activation)
             else:
                 self._sleep(activation)
 
@@ -256,14 +256,14 @@ class Life:
     async def close(self) -> None:
         """Put everyone to sleep; what does not end is thrown away."""
         for _ in range(CLOSE_ROUNDS):
-            await self.flusher.settled()
+            await self.committer.settled()
             for activation in self.catalog:
                 if activation.at_rest() and not activation.mailbox:
                     self.retire(activation)
-                elif activation.life.state is State.ACTIVE:
+                elif activation.life.state is ActivationState.ACTIVE:
                     self.discard(activation, _cut_short(activation))
             ended = await self._hooks_end()
-            await self.flusher.settled()
+            await self.committer.settled()
             if not ended or not len(self.catalog):
                 break
         for activation in self.catalog:
@@ -285,9 +285,9 @@ class Life:
     def _check_may_wake(self, actor: ActorId) -> None:
         if self.closing:
             turn = current.get()
-            if turn is None or turn.ended or turn.home is not self.flusher:
+            if turn is None or turn.ended or turn.home is not self.committer:
                 raise ShuttingDown(f"{actor}: the runtime is shutting down")
-        if not self.flusher.lease.held(self._clock.monotonic_ns()):
+        if not self.committer.lease.held(self._clock.monotonic_ns()):
             raise Fenced(f"{actor}: a newer owner has taken over the data directory")
         if self.catalog.full():
             raise RuntimeOverloaded(
@@ -317,7 +317,7 @@ class Life:
                 loaded = cells if isinstance(cells, dict) else await cells
                 self._fill(activation, loaded, args)
                 await self._hooks.run(activation, "on_activate", activation.instance.on_activate())
-            if activation.life.state is State.GONE:
+            if activation.life.state is ActivationState.GONE:
                 return
             self._save(activation)
             self._ready(activation)
@@ -345,22 +345,22 @@ class Life:
                 await self._hooks.run(
                     activation, "on_deactivate", activation.instance.on_deactivate()
                 )
-            if activation.life.state is State.GONE:
+            if activation.life.state is ActivationState.GONE:
                 return
             self._save(activation)
-            await self.flusher.durable(activation)
+            await self.committer.durable(activation)
         except BaseException as error:
-            if activation.life.state is not State.GONE:
+            if activation.life.state is not ActivationState.GONE:
                 log = logger()
                 log.exception("on_deactivate failed", actor=str(activation.id), error=str(error))
                 if activation.durable:
                     activation.undo()  # what it wanted to send must not leave either
-        if activation.life.state is State.DEACTIVATING:
+        if activation.life.state is ActivationState.DEACTIVATING:
             self._gone(activation)
 
     def _save(self, activation: Activation) -> None:
         if activation.durable and activation.save():
-            self.flusher.wrote(activation)
+            self.committer.wrote(activation)
 
     def _gone(self, activation: Activation) -> None:
         activation.life.gone()
@@ -381,7 +381,7 @@ class Life:
 
     def _throw_away(self, activation: Activation, cause: WakefulError) -> bool:
         """Put an end to it; whether it is still to be forgotten."""
-        if activation.life.state is State.ACTIVATING and not activation.wiped:
+        if activation.life.state is ActivationState.ACTIVATING and not activation.wiped:
             self._lose(activation, cause)
             return False
         if not activation.life.fail(cause):
@@ -425,7 +425,7 @@ class Life:
                 envelope.reply.set_exception(again(cause))
 
     def _forget_when_settled(self, activation: Activation) -> None:
-        if activation.gate.broken is not None or not self.flusher.pending(activation):
+        if activation.gate.broken is not None or not self.committer.pending(activation):
             self._forget(activation)
             return
         settled: Future[object] = self._loop.create_future()
@@ -435,7 +435,7 @@ class Life:
             self._forget(activation)
 
         settled.add_done_callback(gone)
-        self.flusher.commit.wait(activation.gate, settled)
+        self.committer.commit.wait(activation.gate, settled)
 
     def _forget(self, activation: Activation) -> None:
         self.catalog.remove(activation)

@@ -18,7 +18,7 @@ from wakeful.core.hibernation import CUT, LOST
 from wakeful.runtime.socket import Peer, Socket, Wire
 
 if TYPE_CHECKING:
-    from wakeful.workers.sockets import WorkerSocket
+    from wakeful.workers.worker_sockets import WorkerSocket
 
 Soon = Callable[[Callable[[], object]], None]
 

@@ -26,7 +26,7 @@ class Leavable(Protocol):
         """Return when the client has gone."""
 
 
-class Leaving:
+class Disconnects:
     """Looks after the requests of one server."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Attended:
 
     __slots__ = ("_asking", "_client", "_leaving", "_left", "_task")
 
-    def __init__(self, leaving: Leaving, client: Leavable) -> None:
+    def __init__(self, leaving: Disconnects, client: Leavable) -> None:
         self._leaving = leaving
         self._client = client
         self._task: Task[object] | None = None

@@ -17,8 +17,8 @@ from wakeful.log import logger
 from wakeful.runtime.gated_tasks import gated_tasks
 from wakeful.runtime.host import Host
 from wakeful.workers.bindings.services import Service
-from wakeful.workers.code.beside import loaded_beside
 from wakeful.workers.code.loader import loaded
+from wakeful.workers.code.renamed_modules import loaded_renamed
 from wakeful.workers.config.support import left_to_do, unsupported
 from wakeful.workers.config.wrangler import ServiceBinding, WranglerConfig
 from wakeful.workers.env import member
@@ -31,7 +31,7 @@ from wakeful.workers.worker import Surroundings, Worker
 ADVICE: Final = "Add its directory to the command, behind the first one's"
 
 
-class Together:
+class WorkerGroup:
     """The Workers, by name; the first one first.
 
     Args:
@@ -60,7 +60,7 @@ class Together:
         self._check_services()
         try:
             for config in configs:
-                load = loaded_beside if self.workers else loaded
+                load = loaded_renamed if self.workers else loaded
                 around = Surroundings(
                     self._spaces[config.name], self._bound(config), asked[config.name], load
                 )

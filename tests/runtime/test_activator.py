@@ -84,9 +84,9 @@ def _no_plans() -> None:
 async def test_actor_wakes_on_its_first_message_and_not_before() -> None:
     async with runtime(Counter) as rt:
         ref = rt.get(Counter, "c")
-        assert len(rt.host.life.catalog) == 0
+        assert len(rt.host.activator.catalog) == 0
         assert await ref.add() == 1
-        assert len(rt.host.life.catalog) == 1
+        assert len(rt.host.activator.catalog) == 1
 
 
 @virtual
@@ -101,7 +101,7 @@ async def test_failure_to_wake_reaches_every_caller_and_the_next_call_tries_agai
         outcomes = await asyncio.gather(*(outcome(ref.put(n)) for n in range(1_000)))
         assert {type(error) for error in outcomes} == {ActivationFailed}
         assert "Hooked/h could not wake: ValueError: not today" in str(outcomes[0])
-        assert len(rt.host.life.catalog) == 0
+        assert len(rt.host.activator.catalog) == 0
         assert rt.host.delivery.waiting == 0
         plans.clear()
         assert await ref.put(1) == 1
@@ -305,12 +305,12 @@ async def test_idle_actor_sleeps_after_its_time_and_its_state_stays() -> None:
         ref = rt.get(Counter, "c")
         await ref.add()
         await asyncio.sleep(9)
-        assert len(rt.host.life.catalog) == 1
+        assert len(rt.host.activator.catalog) == 1
         assert await ref.add() == 2
         await asyncio.sleep(9)
-        assert len(rt.host.life.catalog) == 1
+        assert len(rt.host.activator.catalog) == 1
         await asyncio.sleep(1.1)
-        assert len(rt.host.life.catalog) == 0
+        assert len(rt.host.activator.catalog) == 0
         assert await ref.add() == 3
 
 
@@ -327,7 +327,7 @@ async def test_actor_that_falls_idle_sooner_is_not_kept_awake_by_one_that_takes_
         await rt.get(Counter, "l").add()
         await rt.get(Short, "s").hello()
         await asyncio.sleep(11)
-        assert [str(a.id) for a in rt.host.life.catalog] == ["Long/l"]
+        assert [str(a.id) for a in rt.host.activator.catalog] == ["Long/l"]
 
 
 @virtual
@@ -336,7 +336,7 @@ async def test_no_timer_is_left_when_all_sleep() -> None:
         for number in range(100):
             await rt.get(Counter, str(number)).add()
         await asyncio.sleep(30)
-        assert len(rt.host.life.catalog) == 0
+        assert len(rt.host.activator.catalog) == 0
         loop = asyncio.get_running_loop()
         assert [timer for timer in loop._scheduled if not timer.cancelled()] == []  # type: ignore[attr-defined]
 
@@ -408,7 +408,7 @@ async def test_messages_during_on_deactivate_go_to_the_next_activation_in_order(
         ref = rt.get(Hooked, "h")
         await ref.put(0)
         await asyncio.sleep(11)
-        assert [a.life.state.value for a in rt.host.life.catalog] == ["deactivating"]
+        assert [a.life.state.value for a in rt.host.activator.catalog] == ["deactivating"]
         wakes = await asyncio.gather(*(ref.put(n) for n in range(1, 50)))
         assert set(wakes) == {2}
         assert await ref.seen() == (2, 1, list(range(50)))
@@ -433,7 +433,7 @@ async def test_on_deactivate_that_fails_does_not_keep_the_actor(kind: str) -> No
         await ref.put(0)
         plans["sleep"] = fail
         await asyncio.sleep(20)
-        assert len(rt.host.life.catalog) == 0
+        assert len(rt.host.activator.catalog) == 0
         assert await ref.seen() == (2, 0, [0])
         plans.clear()
 
@@ -456,7 +456,7 @@ async def test_actor_with_work_under_way_does_not_sleep() -> None:
         ref = rt.get(Counter, "c")
         waiting = asyncio.create_task(ref.wait(10))
         await asyncio.sleep(5)
-        assert len(rt.host.life.catalog) == 1
+        assert len(rt.host.activator.catalog) == 1
         await waiting
 
 
@@ -469,7 +469,7 @@ async def test_least_recently_used_sleep_when_too_many_are_active() -> None:
         await rt.get(Counter, "0").get()
         for number in range(10, 15):
             await rt.get(Counter, str(number)).add()
-        awake = {a.id.name for a in rt.host.life.catalog}
+        awake = {a.id.name for a in rt.host.activator.catalog}
         assert awake == {"0", "6", "7", "8", "9", "10", "11", "12", "13", "14"}
 
 
@@ -480,11 +480,11 @@ async def test_slow_on_deactivate_does_not_refuse_newcomers() -> None:
         for number in range(20):
             await rt.get(Hooked, str(number)).put(0)
             await asyncio.sleep(0.05)
-        assert len(rt.host.life.catalog) == 20
+        assert len(rt.host.activator.catalog) == 20
         with pytest.raises(RuntimeOverloaded):
             await rt.get(Hooked, "more").put(0)
         await asyncio.sleep(2)
-        assert len(rt.host.life.catalog) == 10
+        assert len(rt.host.activator.catalog) == 10
 
 
 @virtual
@@ -616,7 +616,7 @@ async def test_stop_lets_turns_end_and_hands_what_waits_to_the_next_activation()
         await stopping
         assert asyncio.get_running_loop().time() == 5
         assert await asyncio.gather(running, *queued) == [0, 1, 2, 3]
-        assert rt.host.life.activations == 2
+        assert rt.host.activator.activations == 2
 
 
 @virtual

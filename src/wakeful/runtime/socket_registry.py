@@ -10,14 +10,14 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterator, Mapping
 
 from wakeful.config import Limits
-from wakeful.core.lifecycle import State
+from wakeful.core.lifecycle import ActivationState
 from wakeful.errors import Overloaded
 from wakeful.ids import ActorId
 from wakeful.runtime.activation import Activation
-from wakeful.runtime.socket import ActorRoom, Socket
+from wakeful.runtime.socket import ActorSockets, Socket
 
 
-class Rooms:
+class SocketRegistry:
     """The rooms of all actors of one runtime.
 
     Args:
@@ -40,23 +40,23 @@ class Rooms:
         self._limits = limits
         self._active = active
         self._pump = pump
-        self._rooms: dict[ActorId, ActorRoom] = {}
+        self._rooms: dict[ActorId, ActorSockets] = {}
 
-    def __iter__(self) -> Iterator[ActorRoom]:
+    def __iter__(self) -> Iterator[ActorSockets]:
         return iter(list(self._rooms.values()))
 
     def __len__(self) -> int:
         return len(self._rooms)
 
-    def get(self, actor: ActorId) -> ActorRoom | None:
+    def get(self, actor: ActorId) -> ActorSockets | None:
         """The room of an actor, if it has one."""
         return self._rooms.get(actor)
 
-    def of(self, activation: Activation) -> ActorRoom:
+    def of(self, activation: Activation) -> ActorSockets:
         """The room of an actor that is awake, made when first needed."""
         room = self._rooms.get(activation.id)
         if room is None:
-            room = self._rooms[activation.id] = ActorRoom(activation.type, activation.id)
+            room = self._rooms[activation.id] = ActorSockets(activation.type, activation.id)
         return room
 
     def enter(self, activation: Activation, socket: Socket, tags: tuple[str, ...]) -> None:
@@ -78,7 +78,7 @@ class Rooms:
     def forget(self, socket: Socket) -> None:
         """A socket is over."""
         room = socket.room
-        if not isinstance(room, ActorRoom):
+        if not isinstance(room, ActorSockets):
             return
         before = len(room)
         if socket.standing:
@@ -89,7 +89,7 @@ class Rooms:
         if room.actor not in self._active:
             self.tidy(room)
 
-    def tidy(self, room: ActorRoom | None) -> None:
+    def tidy(self, room: ActorSockets | None) -> None:
         """Forget a room in which nobody is and for which nobody is awake."""
         if room is not None and not len(room) and self._rooms.get(room.actor) is room:
             del self._rooms[room.actor]
@@ -98,7 +98,7 @@ class Rooms:
         """Forget them all."""
         self._rooms.clear()
 
-    def _stand(self, activation: Activation, room: ActorRoom, socket: Socket) -> None:
+    def _stand(self, activation: Activation, room: ActorSockets, socket: Socket) -> None:
         if not room.standing:
             room.pin = self._loop.create_future()
             if activation.background is None:
@@ -107,7 +107,7 @@ class Rooms:
             activation.refresh()
         room.standing[socket] = None
 
-    def _leave(self, room: ActorRoom, socket: Socket) -> None:
+    def _leave(self, room: ActorSockets, socket: Socket) -> None:
         room.standing.pop(socket, None)
         pin = room.pin
         if room.standing or pin is None:
@@ -117,5 +117,5 @@ class Rooms:
         if activation is None or activation.background is None:
             return
         activation.background.discard(pin)
-        if activation.life.state is State.ACTIVE:
+        if activation.life.state is ActivationState.ACTIVE:
             self._pump(activation)

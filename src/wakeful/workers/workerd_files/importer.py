@@ -26,11 +26,11 @@ from wakeful.core.alarms import AlarmCell
 from wakeful.errors import StorageError, WakefulError
 from wakeful.ids import ActorId, shard_of
 from wakeful.ports import ALARM_KEY, KV_PREFIX, NAME_KEY, CommitRecord, StoreInfo
-from wakeful.workers.moving import v8
 from wakeful.workers.objects import stored
 from wakeful.workers.objects.ids import IdSpace, unique_key
 from wakeful.workers.proxies import JsException, JsTypeError
 from wakeful.workers.values import utf8
+from wakeful.workers.workerd_files import v8
 
 OBJECT: Final = re.compile(r"([0-9a-f]{64})\.sqlite", re.ASCII)
 CHILD: Final = re.compile(r"[0-9a-f]{64}(\.\d+\.sqlite|\.facets)", re.ASCII)

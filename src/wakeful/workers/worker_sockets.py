@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from wakeful.errors import Overloaded, SocketClosed
 from wakeful.log import logger
 from wakeful.runtime.gated import inside
-from wakeful.runtime.socket import ActorRoom, Event, Home, Room, Socket
+from wakeful.runtime.socket import ActorSockets, Event, Home, Socket, SocketGroup
 from wakeful.workers import calls
-from wakeful.workers.ends import End, Use
 from wakeful.workers.objects.ids import DurableObjectId
 from wakeful.workers.proxies import JsBytes, JsException
+from wakeful.workers.socket_pair import End, Use
 from wakeful.workers.web.blobs import JsBlob
 from wakeful.workers.web.events import JsEvent
-from wakeful.workers.web.sockets import JsWebSocket
+from wakeful.workers.web.web_sockets import JsWebSocket
 
 if TYPE_CHECKING:
     from wakeful.actor import Actor
@@ -83,7 +83,7 @@ class HibernatableSocket(WorkerSocket):
             end.face, end.token = self._make_face(end), token
         return cast("JsWebSocket", end.face)
 
-    def hears(self, room: ActorRoom, event: Event) -> bool:
+    def hears(self, room: ActorSockets, event: Event) -> bool:
         """Whether its object has a handler."""
         cls: Any = room.type.cls
         handlers = cls._class.exported.handlers
@@ -142,7 +142,7 @@ class StandardSocket(WorkerSocket):
         self._held = held
         super().hold(held=held or self._begun >= self._home.limits.mailbox)
 
-    def hears(self, room: ActorRoom, event: Event) -> bool:
+    def hears(self, room: ActorSockets, event: Event) -> bool:
         """Always: its state changes too."""
         return True
 
@@ -269,7 +269,7 @@ class Lobby:
         self._wait_until = wait_until
         self._answers_close = answers_close
         self._binary_type = binary_type
-        self._room = Room()
+        self._room = SocketGroup()
 
     def start(self, host: Host) -> None:
         """Its Worker is served by a host from now on."""
@@ -352,7 +352,9 @@ class Lobby:
 
     # --- home of sockets of no object ------------------------------------------------------------
 
-    def later(self, room: Room, do: Callable[[], object], undo: Callable[[], object]) -> None:
+    def later(
+        self, room: SocketGroup, do: Callable[[], object], undo: Callable[[], object]
+    ) -> None:
         """Do it now: nothing is written here."""
         do()
 

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from wakeful.core.hibernation import ATTACHMENT_BYTES_MAX, NO_CODE, REASON_BYTES_MAX
 from wakeful.runtime.socket import Peer
-from wakeful.workers.ends import End, Use
-from wakeful.workers.moving import v8_writer
 from wakeful.workers.objects import stored
 from wakeful.workers.proxies import JsException, JsSyntaxError, JsTypeError, options_of
+from wakeful.workers.socket_pair import End, Use
 from wakeful.workers.values import copied, js_string, utf8
 from wakeful.workers.web.events import EventTarget
+from wakeful.workers.workerd_files import v8_writer
 
 if TYPE_CHECKING:
-    from wakeful.workers.sockets import WorkerSocket
+    from wakeful.workers.worker_sockets import WorkerSocket
 
 NOT_ACCEPTED: Final = (
     "You must call one of accept() or state.acceptWebSocket() on this WebSocket before sending "

@@ -22,7 +22,7 @@ Ticket = Union["Future[object]", Outcome]  # most callers know their answer and 
 Broken = Callable[[Sequence[Activation], StorageError], None]
 
 
-class Flusher:
+class Committer:
     """The loop's side of group commit; the store's side is a thread or a database.
 
     Attributes:
@@ -141,7 +141,7 @@ class Flusher:
         activation.check_here()
         if activation.durable and activation.save():
             self.wrote(activation)
-        if activation.outbox is not None:
+        if activation.effects is not None:
             self.release(activation)
         if activation.confirm:
             await self.durable(activation)
