@@ -3,7 +3,8 @@
 The machines are the real ones, wired as `wakeful.runtime.committer` and `activator` wire them.
 A call is a turn in two steps: it writes (or only reads), and it ends and answers; turns may
 overlap. The disk fails one batch, with or without having written it, one actor aborts, another
-owner takes over. The bounds are small, the orders are all there: `STATES` says how many worlds that makes.
+owner takes over. The bounds are small, the orders are all there: `STATES` says how many worlds
+that makes.
 
 Proven: an answer reveals only what is on disk; every call is answered once, and none waits when
 nothing is under way that could answer it; nobody whose batch failed ever says "durable"; a new
