@@ -1,5 +1,6 @@
 """Static assets: which file answers a path, headers, routing, and hostile clients."""
 
+import json
 import os
 import re
 import time
@@ -263,6 +264,45 @@ async def test_a_worker_and_its_assets(tmp_path: Path) -> None:
         assert await worker.fetch("/page") == (200, "page")
         assert await worker.fetch("/other") == (200, "hello")
         assert await worker.fetch("/own") == (200, "page")
+
+
+ASKS = """
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        path, _, redirect = request.url.partition("?")
+        options = {"redirect": redirect} if redirect else {}
+        asked = path.replace("/own", "") + "?x=1" if "/own" in path else request
+        answer = await self.env.ASSETS.fetch(asked, **options)
+        place = answer.headers.get("location")
+        told = [answer.status, answer.url, answer.redirected, place, await answer.text()]
+        return Response.json(told)
+"""
+
+
+@virtual
+async def test_a_worker_that_asks_for_an_asset_is_led_to_its_page(tmp_path: Path) -> None:
+    """A Worker in front of `/` that asks for `/index.html` gets the page, and not a redirect to `/`
+    that would send its client around for ever; what a client has asked is answered as to the client.
+    """
+    static = tmp_path / "worker" / "static"
+    (static / "docs").mkdir(parents=True)
+    (static / "index.html").write_text("home")
+    (static / "docs" / "index.html").write_text("docs")
+    more = '[assets]\ndirectory = "./static"\nbinding = "ASSETS"\nrun_worker_first = true\n'
+    async with running(tmp_path, THING, more=more, default=ASKS) as worker:
+
+        async def told(path: str) -> Any:
+            return json.loads((await worker.fetch(path))[1])
+
+        home = [200, "http://h/?x=1", True, None, "home"]
+        assert await told("/own/index.html") == home
+        assert await told("/own/docs") == [200, "http://h/docs/?x=1", True, None, "docs"]
+        assert await told("/own/index.html?manual") == [
+            *(307, "http://h/index.html?x=1", False, "/?x=1", "")
+        ]
+        passed_on = JsRequest.received("GET", "http://h/docs", (), None)
+        answer = await worker.runtime.worker.respond(passed_on)
+        assert json.loads(await answer.text())[:4] == [307, "http://h/docs", False, "/docs/"]
 
 
 def configured(tmp_path: Path, assets: str, **top: str) -> Any:

@@ -27,7 +27,7 @@ from wakeful.workers.bindings.asset_rules import PATH_CHARS_MAX, TEMPORARY, Foun
 from wakeful.workers.config.resources import META_FILES, Assets
 from wakeful.workers.proxies import JsProxy, options_of
 from wakeful.workers.web.body import Content
-from wakeful.workers.web.outgoing import make_request
+from wakeful.workers.web.outgoing import Fetching, make_request
 from wakeful.workers.web.requests import JsRequest
 from wakeful.workers.web.responses import JsResponse, Response
 from wakeful.workers.web.streams import ReadableStream
@@ -174,8 +174,15 @@ class AssetsBinding(JsProxy):
         self._server = server
 
     async def fetch(self, resource: object, options: object = None, **named: Any) -> Response:
-        """The asset that a request asks for; its host does not matter."""
+        """The asset that a request asks for; its host does not matter.
+
+        A redirect to the canonical path of a page is followed, unless the request says "manual".
+        The request of a client says so: what is passed on gets the answer that the client gets.
+        """
         request = make_request(resource, options_of(options, named.items()))
+        return await Fetching(request, self._answer)
+
+    async def _answer(self, request: JsRequest) -> Response:
         return (await self._server.fetch(request)).__wakeful_transfer__()
 
 
