@@ -281,8 +281,8 @@ class Default(WorkerEntrypoint):
 
 @virtual
 async def test_a_worker_that_asks_for_an_asset_is_led_to_its_page(tmp_path: Path) -> None:
-    """A Worker in front of `/` that asks for `/index.html` gets the page, and not a redirect to `/`
-    that would send its client around for ever; what a client has asked is answered as to the client.
+    """A Worker in front of `/` that asks for `/index.html` gets the page: a redirect to `/` would
+    send its client around for ever. A request of a client that is passed on gets the redirect.
     """
     static = tmp_path / "worker" / "static"
     (static / "docs").mkdir(parents=True)
