@@ -8,8 +8,10 @@
     │  ├─ UnknownActorType      404  ├─ UnknownMethod 404  ├─ ActorNotFound 404
     │  ├─ MethodNotAllowed      405  a method that writes was called by a read
     │  ├─ Overloaded            429  this actor's mailbox is full (retry_after_ns)
-    │  ├─ RuntimeOverloaded     503  ├─ ShuttingDown 503
+    │  │  ├─ RateLimited        429  a RateLimit facet refused (retry_after_ns)
+    │  │  ├─ RuntimeOverloaded  503  └─ ShuttingDown 503
     │  ├─ DeadlineExceeded      504  the outcome is unknown: it may have run
+    │  │  └─ DeadlineInQueue    503  it has not run, and will not
     │  └─ CallCycle             508  waiting would never end
     ├─ ActorError               the actor answered with a failure
     │  ├─ ActorRaised           500  user code raised (remote type, message)
@@ -144,6 +146,13 @@ class Overloaded(CallError):
         self.retry_after_ns = retry_after_ns
 
 
+class RateLimited(Overloaded):
+    """A RateLimit facet refused the call before it ran: the actor is over its rate."""
+
+    code = "rate_limited"
+    http = 429
+
+
 class RuntimeOverloaded(Overloaded):
     """The whole runtime is at a limit (active actors, concurrent calls)."""
 
@@ -159,11 +168,27 @@ class ShuttingDown(Overloaded):
 
 
 class DeadlineExceeded(CallError):
-    """The deadline passed while the call was under way: its outcome is unknown, it may have run."""
+    """The deadline passed while the call was under way: its outcome is unknown, it may have run.
+
+    Attributes:
+        allowed: how long it had, and what says so: "60 s (limits.request_seconds)".
+    """
 
     code = "deadline_exceeded"
     http = 504
     retry = Retry.ONLY_IF_IDEMPOTENT
+
+    def __init__(self, message: str, allowed: str = "its time") -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
+
+class DeadlineInQueue(DeadlineExceeded):
+    """The deadline passed before the actor came to the call: it has not run, and will not."""
+
+    code = "deadline_in_queue"
+    http = 503
+    retry = Retry.SAFE
 
 
 class CallCycle(CallError):

@@ -14,6 +14,7 @@ from wakeful import (
     ConfigError,
     Overloaded,
     RateLimit,
+    RateLimited,
     Retry,
     VirtualActorConfig,
 )
@@ -39,8 +40,10 @@ async def test_calls_over_the_rate_are_refused_before_they_run() -> None:
     async with runtime(limited(2, burst=3)) as rt:
         ref, other = rt.get(Worker, "w"), rt.get(Worker, "other")
         assert [await ref.work() for _ in range(3)] == [1, 2, 3]
-        with pytest.raises(Overloaded) as caught:
+        with pytest.raises(RateLimited) as caught:
             await ref.work()
+        assert isinstance(caught.value, Overloaded)
+        assert caught.value.code == "rate_limited"
         assert (caught.value.http, caught.value.retry) == (429, Retry.SAFE)
         assert caught.value.retry_after_ns == 500_000_000
         assert await other.work() == 1

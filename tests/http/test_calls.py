@@ -291,8 +291,11 @@ async def test_a_call_that_was_late_in_the_queue_never_runs(tmp_path: Path) -> N
     ):
         first = it.runtime.host.loop.create_task(http.post("/actors/Waiting/w/wait"))
         await gate.entered.wait()
-        assert (await http.post("/actors/Waiting/w/wait")).status_code == 504
-        assert (await first).status_code == 504
+        late = await http.post("/actors/Waiting/w/wait")
+        assert (late.status_code, late.json()["code"]) == (503, "deadline_in_queue")
+        assert (late.json()["retry"], late.headers["retry-after"]) == ("safe", "1")
+        assert "Waiting/w.wait did not begin within 0.1 s (limits.request_seconds)" in late.text
+        assert (await first).json()["code"] == "deadline_exceeded"
         gate.open.set()
         assert (await http.get("/actors/Waiting/w/get")).json() == 1
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from wakeful.errors import ConfigError, Overloaded
+from wakeful.errors import ConfigError, RateLimited
 from wakeful.facet import Call, Facet
 from wakeful.ids import ActorId
 
@@ -16,7 +16,7 @@ SWEEP_MIN: Final = 64  # buckets that are kept without looking which are full
 
 
 class RateLimit(Facet):
-    """Refuses calls over the rate with Overloaded (429) before the actor's code runs.
+    """Refuses calls over the rate with RateLimited (429) before the actor's code runs.
 
     Args:
         per_second: calls a second in the long run.
@@ -49,7 +49,7 @@ class RateLimit(Facet):
         if tokens < 1:
             self._buckets[call.actor] = (tokens, now_ns)
             wait_ns = math.ceil((1 - tokens) / self._per_ns)
-            raise Overloaded(f"{call.actor} is over its rate", retry_after_ns=wait_ns)
+            raise RateLimited(f"{call.actor} is over its rate", retry_after_ns=wait_ns)
         self._buckets[call.actor] = (tokens - 1, now_ns)
 
     def deactivated(self, actor: ActorId) -> None:

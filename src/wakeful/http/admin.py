@@ -119,4 +119,5 @@ def _as_json(values: dict[str, object]) -> dict[str, object]:
 
 
 def _late(seconds: float) -> DeadlineExceeded:
-    return DeadlineExceeded(f"it took longer than {seconds} s (limits.request_seconds)")
+    allowed = f"{seconds} s (limits.request_seconds)"
+    return DeadlineExceeded(f"it took longer than {allowed}", allowed)

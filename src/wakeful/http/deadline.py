@@ -12,7 +12,8 @@ from __future__ import annotations
 import types
 from asyncio import AbstractEventLoop, Future, TimerHandle
 from collections.abc import Callable, Coroutine, Generator
-from typing import TypeVar, cast
+from contextlib import suppress
+from typing import NoReturn, TypeVar, cast
 
 from wakeful.errors import WakefulError
 
@@ -53,8 +54,9 @@ class Deadlines:
         """The result of work that ends in time.
 
         Args:
-            work: is abandoned when it is late; what it waits for is cancelled.
-            late: makes the error to raise then, from the seconds it had.
+            work: when it is late, what it waits for is cancelled, and it is thrown the error. It
+                may raise another one, which says more.
+            late: makes the error, from the seconds it had.
         """
         try:
             waits_for = work.send(None)
@@ -102,8 +104,7 @@ class Deadlines:
     ) -> object:
         """What it waited for has failed, or was cancelled because it is late."""
         if wait.expired:
-            work.close()
-            raise late(self._seconds) from None
+            _abandon(work, late(self._seconds))
         return work.throw(error)
 
     def _note(self) -> _Wait:
@@ -126,3 +127,11 @@ class Deadlines:
             if not wait.expired and wait.future is not None:
                 wait.expired = True
                 wait.future.cancel()
+
+
+def _abandon(work: Coroutine[object, object, object], error: WakefulError) -> NoReturn:
+    """Throw an error into work; raise that, or what the work makes of it."""
+    with suppress(StopIteration):
+        work.throw(error)
+    work.close()  # it did not end, or ended with a result that comes too late
+    raise error

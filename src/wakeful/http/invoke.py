@@ -250,9 +250,10 @@ def _not_allowed(endpoint: Endpoint, verb: str) -> NotAllowedHere:
 
 def late(seconds: float) -> DeadlineExceeded:
     """The error for an answer that does not come in time."""
+    allowed = f"{seconds} s (limits.request_seconds)"
     return DeadlineExceeded(
-        f"no answer within {seconds} s (limits.request_seconds); "
-        "the outcome is unknown: the call may have run, or may still"
+        f"no answer within {allowed}; the outcome is unknown: the call may have run, or may still",
+        allowed,
     )
 
 

@@ -55,9 +55,9 @@ REFUSALS: Final = {
     "413": "The body, the name or what the actor would keep is too large.",
     "415": "The body is not JSON.",
     "422": "The arguments do not fit the signature; `field` names the one at fault.",
-    "429": "The actor has too many calls waiting; see Retry-After.",
+    "429": "The actor has too many calls waiting, or is over its rate; see Retry-After.",
     "500": "The actor raised, or could not wake.",
-    "503": "The runtime is at a limit, or shutting down; see Retry-After.",
+    "503": "Nothing ran: the runtime is at a limit, or the actor was busy; see Retry-After.",
     "504": "No answer in time; the outcome is unknown.",
 }
 

@@ -32,9 +32,13 @@ if TYPE_CHECKING:
 
 
 class Envelope:
-    """One call that waits in a mailbox, with the context variables of its caller."""
+    """One call that waits in a mailbox, with the context variables of its caller.
 
-    __slots__ = ("args", "context", "kwargs", "plan", "reply", "wait")
+    Attributes:
+        begun: its turn has been started.
+    """
+
+    __slots__ = ("args", "begun", "context", "kwargs", "plan", "reply", "wait")
 
     def __init__(
         self,
@@ -45,6 +49,7 @@ class Envelope:
         wait: Wait[ActorId, Turn] | None = None,
     ) -> None:
         self.plan = plan
+        self.begun = False
         self.args = args
         self.kwargs = kwargs
         self.reply = reply

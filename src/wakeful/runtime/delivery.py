@@ -27,6 +27,7 @@ from wakeful.errors import (
     ActorRaised,
     CallCycle,
     DeadlineExceeded,
+    DeadlineInQueue,
     Overloaded,
     RuntimeOverloaded,
     ShuttingDown,
@@ -163,6 +164,7 @@ class Delivery:
 
     def _run_queued(self, activation: Activation, event: Envelope) -> None:
         plan, args, kwargs = event.plan, event.args, event.kwargs
+        event.begun = True
         turn = self._start(activation, plan, args, kwargs, event.context, wait=event.wait)
         if turn.ended:
             self.committer.deliver(activation, event.reply, turn.result, turn.error)
@@ -247,8 +249,8 @@ class Delivery:
         """Run the turn now if the actor is free for it, else queue it; returns its answer."""
         first = plan.interleave or not activation.mailbox
         if not (first and activation.admits(plan)):
-            reply = self._new_future()
-            return await self._queue(activation, Envelope(plan, args, kwargs, reply, wait))
+            event = Envelope(plan, args, kwargs, self._new_future(), wait)
+            return await self._ask_in_turn(activation, event)
         turn = self._start(activation, plan, args, kwargs, wait=wait)
         if not turn.ended:
             turn.reply = self._new_future()
@@ -259,6 +261,19 @@ class Delivery:
         if turn.error is not None:
             raise turn.error
         return turn.result
+
+    async def _ask_in_turn(self, activation: Activation, event: Envelope) -> object:
+        """Queue a call; returns its answer."""
+        try:
+            return await self._queue(activation, event)
+        except DeadlineExceeded as late:
+            if event.begun:
+                raise
+            raise DeadlineInQueue(
+                f"{activation.id}.{event.plan.name} did not begin within {late.allowed}; "
+                "it has not run, and will not",
+                late.allowed,
+            ) from late
 
     def _queue(self, activation: Activation, event: Envelope) -> Future[object]:
         waiting = self._activator.waiting
@@ -399,10 +414,12 @@ class Delivery:
 
     def _interrupt(self, turn: Turn) -> None:
         seconds = self._limits.turn_seconds
+        allowed = f"{seconds} s (limits.turn_seconds)"
         turn.interrupt(
             DeadlineExceeded(
-                f"{turn.activation.id}.{turn.what} took longer than {seconds} s "
-                "(limits.turn_seconds) and was cancelled; what it asked of others may have happened"
+                f"{turn.activation.id}.{turn.what} took longer than {allowed} and was cancelled; "
+                "what it asked of others may have happened",
+                allowed,
             )
         )
         self._loop.call_later(seconds, self._give_up, turn)
