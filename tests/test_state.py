@@ -516,6 +516,41 @@ def test_a_migration_that_does_not_fit_is_a_mismatch(returned: object, message: 
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("annotation", "held", "where"),
+    [
+        ("Decimal", 500, "Thing.n"),
+        ("Decimal | None", 2.5, "Thing.n"),
+        ("list[Decimal]", [500], "[0]"),
+        ("set[Decimal]", [500], "[0]"),
+        ("tuple[str, Decimal]", ["eur", 500], "[1]"),
+        ("dict[str, Decimal]", {"eur": 500}, "['eur']"),
+        ("dict[Decimal, str]", {500: "eur"}, "in a key"),
+    ],
+)
+def test_a_number_is_not_read_as_a_decimal(annotation: str, held: object, where: str) -> None:
+    """500 cents are not 500 euros: what was an int says what it was only in a migration."""
+    defaults = {"Dec": Decimal(), "lis": [], "set": set(), "tup": ("", Decimal()), "dic": {}}
+    schema = StateSchema.of(declares(n=(annotation, defaults[annotation[:3]])))
+    with pytest.raises(SchemaMismatch) as caught:
+        schema.load(stored({"n": held}), {})
+    assert where in str(caught.value)
+    assert "declare a migration" in str(caught.value)
+
+
+def test_a_decimal_stored_as_text_is_read() -> None:
+    instance: Instance = {}
+    schema = StateSchema.of(declares(n=("dict[str, Decimal]", {})))
+    schema.load(stored({"n": {"eur": "5.10"}}), instance)
+    assert instance == {"n": {"eur": Decimal("5.10")}}
+
+
+def test_a_migration_that_leaves_a_number_in_a_decimals_place_is_a_mismatch() -> None:
+    schema = migrating(lambda cls, version, state: state, n=("Decimal", Decimal()))
+    with pytest.raises(SchemaMismatch, match="expected Decimal, got int"):
+        schema.load(stored({"n": 500}), {})
+
+
 def test_an_older_version_without_migration_is_read_as_it_is() -> None:
     instance: Instance = {}
     StateSchema.of(declares(schema_version=2, n=("int", 0))).load(stored({"n": 4}), instance)

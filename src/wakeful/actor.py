@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import ClassVar, Final, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import Any, ClassVar, Final, ParamSpec, Protocol, TypeVar, cast, overload
 
 import msgspec
 
@@ -34,7 +34,7 @@ HOOKS: Final = SOCKET_HOOKS | {"on_activate", "on_deactivate", "handle_message",
 RESERVED: Final = frozenset({"ctx", "facets", "schema_version", "removed_fields"})
 
 
-class SqlRows(Protocol[T_co]):
+class SqlRows(Protocol[T]):
     """The rows of a statement: iterate, or ask for what you expect.
 
     A commit point (the turn ends, another actor is called, `sync`) ends a cursor that has rows
@@ -53,21 +53,27 @@ class SqlRows(Protocol[T_co]):
     def rows_written(self) -> int:
         """Rows inserted, updated and deleted, also by triggers."""
 
-    def __iter__(self) -> Iterator[T_co]: ...
+    def __iter__(self) -> Iterator[T]: ...
 
-    def __next__(self) -> T_co: ...
+    def __next__(self) -> T: ...
 
-    def one(self) -> T_co:
-        """The one row.
+    @overload
+    def one(self) -> T: ...
+
+    @overload
+    def one(self, *, into: type[V]) -> V: ...
+
+    def one(self, *, into: type[V] | None = None) -> T | V:
+        """The one row; `into` as for `exec`.
 
         Raises:
-            SqlError: there is none, or there are more.
+            SqlError: there is none, or there are more, or it does not fit `into`.
         """
 
-    def first(self) -> T_co | None:
+    def first(self) -> T | None:
         """The next row, or None; the others are given up."""
 
-    def all(self) -> Sequence[T_co]:
+    def all(self) -> list[T]:
         """All rows that are left."""
 
     def raw(self) -> Iterator[tuple[SqlValue, ...]]:
@@ -98,8 +104,9 @@ class Sql(Protocol):
         Args:
             query: one statement or several.
             *bindings: None, bool, int, float, str and bytes, for its parameters by position.
-            into: a dataclass, a msgspec Struct or the like that each row is made into; without
-                it a row is a dict.
+            into: what each row is made into: a dataclass, a msgspec Struct, a pydantic model or a
+                TypedDict by the names of its columns, a NamedTuple or tuple by their order, an
+                int, str, datetime or the like by its only column. Without it a row is a dict.
 
         Raises:
             SqlError: SQLite refuses; carries its message and code.
@@ -119,11 +126,34 @@ class Storage(Protocol):
     def sql(self) -> Sql:
         """The actor's SQL database, opened when it is first used."""
 
-    async def get(self, key: str, default: object = None) -> object:
-        """The value, or default."""
+    @overload
+    async def get(self, key: str, default: object = None) -> object: ...
 
-    async def put(self, key: str, value: object) -> None:
+    @overload
+    async def get(self, key: str, default: None = None, *, type: type[T]) -> T | None: ...
+
+    @overload
+    async def get(self, key: str, default: T, *, type: type[T]) -> T: ...
+
+    async def get(self, key: str, default: object = None, *, type: type[T] | None = None) -> object:
+        """The value, or default.
+
+        Args:
+            key: its key.
+            default: what is returned if there is no value.
+            type: what the value must be; it may be a class with fields, as for `put`.
+
+        Raises:
+            StateInvalid: there is a value, but not of this type.
+        """
+
+    async def put(self, key: str, value: object, *, type: object = None) -> None:
         """Set a value.
+
+        Args:
+            key: its key.
+            value: a plain value; with a type also a dataclass, Struct, pydantic model, enum.
+            type: what the value is. Without it, what is read back is made of plain parts.
 
         Raises:
             StateInvalid: the value cannot be stored; says which part and why.
@@ -133,6 +163,7 @@ class Storage(Protocol):
     async def delete(self, key: str) -> bool:
         """Remove a value; whether there was one."""
 
+    @overload
     async def list(
         self,
         *,
@@ -141,8 +172,31 @@ class Storage(Protocol):
         end: str | None = None,
         reverse: bool = False,
         limit: int | None = None,
-    ) -> dict[str, object]:
-        """Values by key in UTF-8 order: start inclusive, end exclusive."""
+    ) -> dict[str, object]: ...
+
+    @overload
+    async def list(
+        self,
+        *,
+        prefix: str = "",
+        start: str | None = None,
+        end: str | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+        type: type[T],
+    ) -> dict[str, T]: ...
+
+    async def list(
+        self,
+        *,
+        prefix: str = "",
+        start: str | None = None,
+        end: str | None = None,
+        reverse: bool = False,
+        limit: int | None = None,
+        type: type[T] | None = None,
+    ) -> Any:
+        """Values by key in UTF-8 order: start inclusive, end exclusive; `type` as for `get`."""
 
     async def delete_all(self) -> None:
         """Remove all keys, the SQL database and the alarm (declared state stays)."""

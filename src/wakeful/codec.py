@@ -22,6 +22,7 @@ from uuid import UUID
 
 import msgspec
 
+from wakeful import models
 from wakeful.errors import InvalidArguments, MalformedRequest, StateInvalid, StorageCorrupt
 from wakeful.packing import (
     VERSION,
@@ -31,6 +32,7 @@ from wakeful.packing import (
     encode,
     pack,
     pack_native,
+    step_to,
     type_name,
     unpack,
     unwrap,
@@ -46,6 +48,7 @@ Packed = bytes | memoryview | msgspec.Raw
 # What unpacking yields as it is; all other types arrive as text or number and are converted.
 _UNPACKED: Final = (bytes, datetime, time)
 _PLAIN: Final = (*_UNPACKED, date, timedelta, Decimal, UUID)
+_SEQUENCES: Final = (list, tuple, set, frozenset)
 ANNOTATIONS_MAX: Final = 4096  # compiled annotations kept; more are compiled again
 
 
@@ -77,9 +80,11 @@ class Typed(Generic[T]):
         self._lower = self._shape.lower
         self._plain = self._lower is wrap
         self._decode: Callable[[Packed], T] = msgspec.msgpack.Decoder(
-            self.annotation, ext_hook=unwrap
+            self.annotation, dec_hook=models.load, ext_hook=unwrap
         ).decode
-        self._loads: Callable[[Packed], T] = msgspec.json.Decoder(self.annotation).decode
+        self._loads: Callable[[Packed], T] = msgspec.json.Decoder(
+            self.annotation, dec_hook=models.load
+        ).decode
 
     def __repr__(self) -> str:
         return f"typed({self.name})"
@@ -163,6 +168,21 @@ class Typed(Generic[T]):
                 raise StateInvalid(_in_our_words(error)) from error
         return self.convert(unpack(data))
 
+    def load(self, data: Packed) -> T:
+        """`unpack`, for bytes that an older annotation may have written.
+
+        Raises:
+            StateInvalid: it is a value of another annotation; also a number where a Decimal
+                belongs, which may have been an amount in another unit.
+            StorageCorrupt: it is none.
+        """
+        value = self.unpack(data)
+        if self._shape.decimal:
+            found = _number_as_text(unpack(data), unpack(self.pack(value)))
+            if found is not None:
+                raise StateInvalid(str(found))
+        return value
+
     def convert(self, value: object) -> T:
         """The value of its plain parts, as unpacking without the annotation yields them.
 
@@ -177,7 +197,9 @@ class Typed(Generic[T]):
             raise StateInvalid(_in_our_words(error)) from error
 
     def _converted(self, value: object, as_they_are: tuple[type, ...]) -> T:
-        result: T = msgspec.convert(value, self.annotation, builtin_types=as_they_are)
+        result: T = msgspec.convert(
+            value, self.annotation, builtin_types=as_they_are, dec_hook=models.load
+        )
         return result
 
     def encode(self, value: T) -> bytes:
@@ -211,7 +233,7 @@ class Typed(Generic[T]):
         try:
             if isinstance(data, bytes | bytearray | memoryview):
                 return self._loads(data)  # type: ignore[arg-type]
-            result: T = msgspec.convert(data, self.annotation, str_keys=True)
+            result: T = msgspec.convert(data, self.annotation, str_keys=True, dec_hook=models.load)
             return result
         except msgspec.ValidationError as error:
             raise InvalidArguments(_in_our_words(error)) from error
@@ -221,6 +243,23 @@ class Typed(Generic[T]):
             raise InvalidArguments("nested too deeply") from None
         except Exception as error:  # raised by a __post_init__
             raise InvalidArguments(_in_our_words(error)) from error
+
+
+def _number_as_text(stored: object, packed: object) -> Fault | None:
+    """Where a number was read as a Decimal, which is packed as text. Both are plain values."""
+    if type(stored) in (int, float) and type(packed) is str:
+        return Fault("", f"expected Decimal, got {type_name(type(stored))}")
+    if isinstance(stored, dict) and isinstance(packed, dict):
+        for key, part in stored.items():
+            if key not in packed and type(key) in (int, float):
+                return Fault("", f"in a key: expected Decimal, got {type_name(type(key))}")
+            if found := _number_as_text(part, packed.get(key)):
+                return found.inside(step_to(key))
+    elif isinstance(stored, _SEQUENCES) and isinstance(packed, _SEQUENCES):
+        for number, (part, other) in enumerate(zip(stored, packed, strict=False)):
+            if found := _number_as_text(part, other):
+                return found.inside(f"[{number}]")
+    return None
 
 
 def _in_our_words(error: Exception) -> str:
@@ -260,7 +299,7 @@ def typed(annotation: object) -> Typed[Any]:
     return _compiled(annotation, repr(annotation))
 
 
-_json: Final = msgspec.json.Encoder().encode
+_json: Final = msgspec.json.Encoder(enc_hook=models.dump).encode
 
 
 def to_json(value: object) -> bytes:
@@ -275,5 +314,5 @@ def to_json(value: object) -> bytes:
     """
     try:
         return _json(value)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError) as error:
         raise StateInvalid(f"a {type_name(type(value))} cannot be sent as JSON: {error}") from error

@@ -24,7 +24,7 @@ from uuid import UUID
 
 from msgspec import inspect
 
-from wakeful import packing
+from wakeful import models, packing
 from wakeful.errors import ConfigError
 from wakeful.packing import Code, Fault, step_to, type_name, wrap
 
@@ -49,13 +49,14 @@ class Shape:
         keyable: its values can be keys of a stored dict.
         loose: some part comes back type for type only when wrapped.
         constrained: it has rules that only decoding checks (limits, __post_init__).
+        decimal: some part is a Decimal, which msgspec also reads from a number.
         fault: what is wrong with a value, or None.
         lower: the value with what MessagePack has no type for wrapped.
     """
 
     __slots__ = (
         *("name", "kinds", "types", "immutable", "keyable", "loose"),
-        *("constrained", "fault", "lower"),
+        *("constrained", "decimal", "fault", "lower"),
     )
 
     def __init__(self, name: str, kinds: Iterable[type] | None = None) -> None:
@@ -66,6 +67,7 @@ class Shape:
         self.keyable = True
         self.loose = False
         self.constrained = False
+        self.decimal = False
         self.fault: Callable[[Any], Fault | None] = self.mismatch
         self.lower: Callable[[Any], Any] = _as_is
 
@@ -82,6 +84,7 @@ class Shape:
             self.keyable &= part.keyable
             self.loose |= part.loose
             self.constrained |= part.constrained
+            self.decimal |= part.decimal
 
 
 def compile_shape(annotation: object) -> Shape:
@@ -165,6 +168,7 @@ class _Compiler:
             shape.fault = _float_fault(shape)
         if kind in (int, str, datetime, time):
             shape.lower = wrap
+        shape.decimal = kind is Decimal
         return shape
 
     def _any(self, node: object) -> Shape:
@@ -177,7 +181,25 @@ class _Compiler:
     def _custom(self, node: inspect.CustomType) -> Shape:
         if node.cls is object:
             return self._any(node)
+        if models.is_model(node.cls):
+            return self._model(node.cls)
         raise ConfigError(_unsupported(node))
+
+    def _model(self, cls: type) -> Shape:
+        """A pydantic model: it is packed as the JSON that pydantic makes of it."""
+        shape = Shape(type_name(cls), {cls})
+        shape.immutable = shape.keyable = False
+        shape.loose = True
+
+        def fault(value: object) -> Fault | None:
+            if type(value) is not cls:
+                return shape.mismatch(value)
+            found = models.fault_of(value)
+            return None if found is None else Fault("", found)
+
+        shape.fault = fault
+        shape.lower = lambda value: wrap(models.dump(value))
+        return shape
 
     def _bytearray(self, node: object) -> Shape:
         shape = Shape("bytearray", {bytearray})
@@ -442,6 +464,6 @@ def _unsupported(node: inspect.Type) -> str:
     name = type_name(cls) if isinstance(cls, type) else type(node).__name__.removesuffix("Type")
     return (
         f"{name} is no type that can be stored or sent; use builtins, a dataclass, a "
-        "msgspec.Struct, a TypedDict, a NamedTuple or an Enum, and keep live things (sockets, "
-        "locks, clients) in attributes that start with an underscore"
+        "msgspec.Struct, a pydantic model, a TypedDict, a NamedTuple or an Enum, and keep live "
+        "things (sockets, locks, clients) in attributes that start with an underscore"
     )

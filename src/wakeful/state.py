@@ -137,7 +137,7 @@ class StateSchema:
 
     def _place(self, field: Field, raw: msgspec.Raw, instance: Instance) -> object:
         try:
-            return field.place(instance, field.typed.unpack(raw))
+            return field.place(instance, field.typed.load(raw))
         except StateInvalid as error:
             raise self._mismatch(field, unpack(raw), error) from error
 
@@ -166,7 +166,7 @@ class StateSchema:
                 if field.typed.fault(value) is None:
                     return field.typed.pack(value)
                 try:
-                    return field.typed.pack(field.typed.convert(value))
+                    return field.typed.pack(field.typed.load(encode(value)[len(VERSION) :]))
                 except StateInvalid as error:
                     raise SchemaMismatch(f"{self.name}.migrate: {name}: {error}") from error
         try:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from enum import IntEnum
+from typing import NamedTuple
 
 import msgspec
 import pytest
+from pydantic import BaseModel
 from tests.sql.rig import Rig
 
 from wakeful.errors import SqlError, again
@@ -162,6 +164,39 @@ def test_rows_become_what_is_asked_for(rig: Rig) -> None:
     assert list(rig.sql.exec("SELECT 1 x, 2 y", into=Point)) == [Point(1, 2.0)]
     with pytest.raises(SqlError, match="a row does not fit Point"):
         rig.sql.exec("SELECT 'a' x, 1 y", into=Point).all()
+
+
+class Pair(NamedTuple):
+    name: str
+    count: int
+
+
+class Price(BaseModel):
+    amount: Decimal
+
+
+@pytest.mark.parametrize(
+    ("sql", "into", "expected"),
+    [
+        ("SELECT 5", int, 5),
+        ("SELECT 'tea'", str, "tea"),
+        ("SELECT '2026-01-02'", date, date(2026, 1, 2)),
+        ("SELECT 'tea', 5", Pair, Pair("tea", 5)),
+        ("SELECT 'tea', 5", tuple[str, int], ("tea", 5)),
+        ("SELECT '1.50' AS amount", Price, Price(amount=Decimal("1.50"))),
+        ("SELECT 1 AS n", dict[str, int], {"n": 1}),
+    ],
+)
+def test_a_row_is_read_by_name_by_position_or_as_its_only_column(
+    rig: Rig, sql: str, into: type, expected: object
+) -> None:
+    assert rig.sql.exec(sql, into=into).all() == [expected]
+    assert rig.sql.exec(sql).one(into=into) == expected
+
+
+def test_a_row_of_several_columns_is_no_single_value(rig: Rig) -> None:
+    with pytest.raises(SqlError, match=r"a row of 2 columns \(a, b\) does not fit one value"):
+        rig.sql.exec("SELECT 1 AS a, 2 AS b").one(into=int)
 
 
 @pytest.mark.parametrize(

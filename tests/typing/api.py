@@ -33,6 +33,11 @@ class Counter(DurableObject):
     async def names(self, *, prefix: str) -> list[str]:
         await self.ctx.storage.put("k", prefix)
         assert_type(await self.ctx.storage.get("k"), object)
+        assert_type(await self.ctx.storage.get("k", type=int), int | None)
+        assert_type(await self.ctx.storage.get("k", 0, type=int), int)
+        rows = self.ctx.storage.sql.exec("SELECT 1 AS n", into=int)
+        assert_type(rows.all(), list[int])
+        assert_type(self.ctx.storage.sql.exec("SELECT 1 AS n").one(into=int), int)
         assert_type(await self.ctx.storage.list(), dict[str, object])
         assert_type(self.ctx.id, ActorId)
         assert_type(self.ctx.now_ns(), int)

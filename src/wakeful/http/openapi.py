@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from wakeful import models
 from wakeful.actor_type import EMPTY, ActorType, MethodPlan, Parameter
 from wakeful.codec import to_json
 from wakeful.http.message import JSON
@@ -108,13 +109,24 @@ def _schemas(types: list[ActorType]) -> tuple[Schemas, dict[str, Schema]]:
     describable = [annotation for annotation in annotations if _have_schemas([annotation])]
     if not _have_schemas(describable):  # two classes have one name, module and all
         describable = _together(describable)
-    found, components = msgspec.json.schema_components(describable, ref_template=REFS)
-    return dict(zip(map(id, describable), found, strict=True)), components
+    of_models: dict[str, Schema] = {}
+
+    def described(cls: type) -> Schema:
+        schema, definitions = models.schema_of(cls, REFS)
+        of_models.update(definitions)
+        return schema
+
+    found, components = msgspec.json.schema_components(
+        describable, schema_hook=described, ref_template=REFS
+    )
+    return dict(zip(map(id, describable), found, strict=True)), {**of_models, **components}
 
 
 def _have_schemas(annotations: list[object]) -> bool:
     try:
-        msgspec.json.schema_components(annotations)
+        msgspec.json.schema_components(
+            annotations, schema_hook=lambda cls: models.schema_of(cls, REFS)[0]
+        )
     except Exception:  # msgspec's, and a schema hook of the user's may raise anything
         return False
     return True

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from wakeful import codec
+from wakeful import codec, packing
 from wakeful.actor import Log, Sql, WebSocket
 from wakeful.errors import ActivationAborted, ActorAborted, InvalidArguments, StateInvalid
 from wakeful.ids import ActorId
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wakeful.runtime.host import Host
 
 A = TypeVar("A")
+T = TypeVar("T")
 V = TypeVar("V")
 Keys = list[str]
 
@@ -37,14 +38,18 @@ class StorageFace:
         self._check_durable()
         return self._host.database(self._activation).face
 
-    async def get(self, key: str, default: object = None) -> object:
-        """The value (a copy), or default."""
+    async def get(self, key: str, default: object = None, *, type: type[T] | None = None) -> Any:
+        """The value (a copy), or default.
+
+        Raises:
+            StateInvalid: it is not of the type.
+        """
         self._activation.check_here()
         buffer = self._activation.buffer
         stored = buffer.get(_cell(key)) if buffer is not None else None
-        return default if stored is None else codec.decode(stored)
+        return default if stored is None else _value(key, stored, type)
 
-    async def put(self, key: str, value: object) -> None:
+    async def put(self, key: str, value: object, *, type: object = None) -> None:
         """Set a value (a copy is kept).
 
         Raises:
@@ -52,7 +57,7 @@ class StorageFace:
         """
         self._check_durable()
         try:
-            packed = codec.encode(value)
+            packed = codec.encode(value) if type is None else codec.typed(type).encode(value)
         except StateInvalid as error:
             raise StateInvalid(f"storage.put({key!r}): {error}") from None
         self._activation.writes().put(_cell(key), packed)
@@ -71,14 +76,16 @@ class StorageFace:
         end: str | None = None,
         reverse: bool = False,
         limit: int | None = None,
-    ) -> dict[str, object]:
+        type: type[T] | None = None,
+    ) -> Any:
         """Values by key in UTF-8 order: start inclusive, end exclusive."""
         if limit is not None and limit <= 0:
             raise InvalidArguments(f"limit must be positive, not {limit}", field="limit")
         keys = self._keys(prefix, start, end)
         keys.sort(key=str.encode, reverse=reverse)
         buffer = self._activation.writes()
-        return {key: codec.decode(buffer.cells[KV_PREFIX + key]) for key in keys[:limit]}
+        cells = buffer.cells
+        return {key: _value(key, cells[KV_PREFIX + key], type) for key in keys[:limit]}
 
     async def delete_all(self) -> None:
         """Remove all keys, the SQL database and the alarm; declared state stays."""
@@ -210,3 +217,13 @@ def _cell(key: str) -> str:
         except UnicodeEncodeError:
             raise InvalidArguments(f"a storage key is valid Unicode: {key!r}") from None
     return KV_PREFIX + key
+
+
+def _value(key: str, stored: bytes, type: object) -> object:
+    """A stored value, as the type that is asked for, or made of plain parts."""
+    if type is None:
+        return codec.decode(stored)
+    try:
+        return codec.typed(type).load(packing.body(stored))
+    except StateInvalid as error:
+        raise StateInvalid(f"the stored value of {key!r} does not fit: {error}") from None

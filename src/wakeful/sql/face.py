@@ -1,15 +1,32 @@
 """`ctx.storage.sql`: rows as dicts or typed, values as Python has them.
 
+Shapes:  a row read `into` a class with fields takes its columns by name, into a tuple or NamedTuple
+         by position, into anything else (int, str, datetime) its only column.
+
+
 Source: durable-objects.md 1.6; integers stay exact, unlike in JavaScript.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, Generic, TypeVar, cast, overload
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import is_dataclass
+from functools import lru_cache
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Generic,
+    TypeVar,
+    cast,
+    get_origin,
+    is_typeddict,
+    overload,
+)
 
 import msgspec
 
+from wakeful import models
 from wakeful.errors import SqlError
 from wakeful.ports import SqlRow, SqlValue
 from wakeful.sql.cursor import Cursor
@@ -18,9 +35,12 @@ if TYPE_CHECKING:
     from wakeful.sql.database import SqlDatabase
 
 T = TypeVar("T")
+V = TypeVar("V")
 Record = dict[str, SqlValue]
-Make = Callable[[Record], T]
+Columns = tuple[str, ...]
+Make = Callable[[Columns, SqlRow], T]
 
+MAKERS_MAX: Final = 1024  # types that rows are read into, compiled and kept
 _PLAIN: Final = frozenset({int, float, str, bytes, bool, type(None)})
 
 
@@ -87,13 +107,19 @@ class Rows(Generic[T]):
     def __next__(self) -> T:
         cursor = self._cursor
         row = cursor.__next__()
-        return self._made(dict(zip(cursor.columns, row, strict=True)))
+        return self._made(cursor.columns, row)
 
-    def one(self) -> T:
-        """The one row.
+    @overload
+    def one(self) -> T: ...
+
+    @overload
+    def one(self, *, into: type[V]) -> V: ...
+
+    def one(self, *, into: type[V] | None = None) -> T | V:
+        """The one row; `into` as for `exec`.
 
         Raises:
-            SqlError: there is none, or there are more.
+            SqlError: there is none, or there are more, or it does not fit `into`.
         """
         rows = self._cursor
         row = next(rows, None)
@@ -102,7 +128,9 @@ class Rows(Generic[T]):
         if rows.more:
             rows.close()
             raise SqlError("expected exactly one row, but there are more")
-        return self._made(dict(zip(rows.columns, row, strict=True)))
+        if into is not None:
+            return _maker(into)(rows.columns, row)
+        return self._made(rows.columns, row)
 
     def first(self) -> T | None:
         """The next row, or None; the others are given up."""
@@ -117,24 +145,70 @@ class Rows(Generic[T]):
         if not rows:
             return []
         columns, make = cursor.columns, self._made
-        return [make(dict(zip(columns, row, strict=True))) for row in rows]
+        return [make(columns, row) for row in rows]
 
     def raw(self) -> Iterator[SqlRow]:
         """The rows as tuples, from the same position."""
         return self._cursor
 
-    def _made(self, record: Record) -> T:
-        return cast("T", record) if self._make is None else self._make(record)
+    def _made(self, columns: Columns, row: SqlRow) -> T:
+        if self._make is not None:
+            return self._make(columns, row)
+        return cast("T", dict(zip(columns, row, strict=True)))
 
 
 def _maker(into: type[T]) -> Make[T]:
-    def make(record: Record) -> T:
+    """What makes a value of a type out of a row."""
+    return cast("Make[T]", _compiled_maker(cast("Hashable", into)))
+
+
+@lru_cache(maxsize=MAKERS_MAX)
+def _compiled_maker(into: Hashable) -> Make[object]:
+    origin = get_origin(into) or into
+    if isinstance(origin, type) and issubclass(origin, tuple):
+        source: Callable[[Columns, SqlRow], object] = _by_position
+    elif _has_fields(origin):
+        source = _by_name
+    else:
+        source = _only_column
+
+    def make(columns: Columns, row: SqlRow) -> object:
+        parts = source(columns, row)
         try:
-            return msgspec.convert(record, into, strict=False)
+            return msgspec.convert(parts, cast("Any", into), strict=False, dec_hook=models.load)
         except msgspec.ValidationError as error:
-            raise SqlError(f"a row does not fit {into.__name__}: {error}") from None
+            raise SqlError(f"a row does not fit {_name(into)}: {error}") from None
 
     return make
+
+
+def _has_fields(cls: object) -> bool:
+    if models.is_model(cls) or is_dataclass(cls) or is_typeddict(cls):
+        return True
+    return isinstance(cls, type) and (
+        issubclass(cls, msgspec.Struct | dict) or hasattr(cls, "__attrs_attrs__")
+    )
+
+
+def _by_name(columns: Columns, row: SqlRow) -> Record:
+    return dict(zip(columns, row, strict=True))
+
+
+def _by_position(columns: Columns, row: SqlRow) -> SqlRow:
+    return row
+
+
+def _only_column(columns: Columns, row: SqlRow) -> SqlValue:
+    if len(row) != 1:
+        raise SqlError(
+            f"a row of {len(row)} columns ({', '.join(columns)}) does not fit one value: select "
+            "one column, or read into a class with fields"
+        )
+    return row[0]
+
+
+def _name(into: object) -> str:
+    return into.__name__ if isinstance(into, type) else str(into)
 
 
 def _plain(position: int, value: object) -> SqlValue:
