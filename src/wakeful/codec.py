@@ -66,7 +66,7 @@ class Typed(Generic[T]):
 
     __slots__ = (
         *("annotation", "immutable", "loose", "name", "types"),
-        *("_decode", "_kinds", "_loads", "_lower", "_plain", "_shape"),
+        *("_decode", "_hook", "_kinds", "_loads", "_lower", "_plain", "_shape"),
     )
 
     def __init__(self, annotation: object) -> None:
@@ -79,11 +79,12 @@ class Typed(Generic[T]):
         self._kinds = self._shape.kinds
         self._lower = self._shape.lower
         self._plain = self._lower is wrap
+        self._hook = models.load if self._shape.model else None
         self._decode: Callable[[Packed], T] = msgspec.msgpack.Decoder(
-            self.annotation, dec_hook=models.load, ext_hook=unwrap
+            self.annotation, dec_hook=self._hook, ext_hook=unwrap
         ).decode
         self._loads: Callable[[Packed], T] = msgspec.json.Decoder(
-            self.annotation, dec_hook=models.load
+            self.annotation, dec_hook=self._hook
         ).decode
 
     def __repr__(self) -> str:
@@ -198,7 +199,7 @@ class Typed(Generic[T]):
 
     def _converted(self, value: object, as_they_are: tuple[type, ...]) -> T:
         result: T = msgspec.convert(
-            value, self.annotation, builtin_types=as_they_are, dec_hook=models.load
+            value, self.annotation, builtin_types=as_they_are, dec_hook=self._hook
         )
         return result
 
@@ -233,7 +234,7 @@ class Typed(Generic[T]):
         try:
             if isinstance(data, bytes | bytearray | memoryview):
                 return self._loads(data)  # type: ignore[arg-type]
-            result: T = msgspec.convert(data, self.annotation, str_keys=True, dec_hook=models.load)
+            result: T = msgspec.convert(data, self.annotation, str_keys=True, dec_hook=self._hook)
             return result
         except msgspec.ValidationError as error:
             raise InvalidArguments(_in_our_words(error)) from error

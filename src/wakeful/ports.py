@@ -27,7 +27,7 @@ from wakeful.facet import Persistence
 from wakeful.ids import ActorId
 
 if TYPE_CHECKING:
-    from wakeful.actor import Sql
+    from wakeful.actor_storage import Sql
 
 STATE_KEY: Final = "s"
 KV_PREFIX: Final = "k"

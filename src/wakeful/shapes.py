@@ -50,13 +50,14 @@ class Shape:
         loose: some part comes back type for type only when wrapped.
         constrained: it has rules that only decoding checks (limits, __post_init__).
         decimal: some part is a Decimal, which msgspec also reads from a number.
+        model: some part is a pydantic model.
         fault: what is wrong with a value, or None.
         lower: the value with what MessagePack has no type for wrapped.
     """
 
     __slots__ = (
         *("name", "kinds", "types", "immutable", "keyable", "loose"),
-        *("constrained", "decimal", "fault", "lower"),
+        *("constrained", "decimal", "fault", "lower", "model"),
     )
 
     def __init__(self, name: str, kinds: Iterable[type] | None = None) -> None:
@@ -68,6 +69,7 @@ class Shape:
         self.loose = False
         self.constrained = False
         self.decimal = False
+        self.model = False
         self.fault: Callable[[Any], Fault | None] = self.mismatch
         self.lower: Callable[[Any], Any] = _as_is
 
@@ -85,6 +87,7 @@ class Shape:
             self.loose |= part.loose
             self.constrained |= part.constrained
             self.decimal |= part.decimal
+            self.model |= part.model
 
 
 def compile_shape(annotation: object) -> Shape:
@@ -189,7 +192,7 @@ class _Compiler:
         """A pydantic model: it is packed as the JSON that pydantic makes of it."""
         shape = Shape(type_name(cls), {cls})
         shape.immutable = shape.keyable = False
-        shape.loose = True
+        shape.loose = shape.model = True
 
         def fault(value: object) -> Fault | None:
             if type(value) is not cls:

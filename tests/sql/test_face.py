@@ -185,6 +185,7 @@ class Price(BaseModel):
         ("SELECT 'tea', 5", tuple[str, int], ("tea", 5)),
         ("SELECT '1.50' AS amount", Price, Price(amount=Decimal("1.50"))),
         ("SELECT 1 AS n", dict[str, int], {"n": 1}),
+        ("SELECT 1 AS n", dict[str, object], {"n": 1}),
     ],
 )
 def test_a_row_is_read_by_name_by_position_or_as_its_only_column(

@@ -6,7 +6,8 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from wakeful import codec, packing
-from wakeful.actor import Log, Sql, WebSocket
+from wakeful.actor import Log, WebSocket
+from wakeful.actor_storage import Sql
 from wakeful.errors import ActivationAborted, ActorAborted, InvalidArguments, StateInvalid
 from wakeful.ids import ActorId
 from wakeful.log import logger

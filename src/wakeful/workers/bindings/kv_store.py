@@ -9,7 +9,8 @@ from typing import Final
 
 import msgspec
 
-from wakeful.actor import AlarmInfo, DurableObject, Sql
+from wakeful.actor import AlarmInfo, DurableObject
+from wakeful.actor_storage import Sql
 
 SECOND_NS: Final = 1_000_000_000
 REMOVED_MAX: Final = 1_000  # in one turn

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from wakeful.actor import Sql
+from wakeful.actor_storage import Sql
 
 CHUNK_BYTES: Final = 512 * 1024
 KEPT_SECONDS: Final = 600  # since it was last written or read

@@ -10,7 +10,8 @@ from typing import Final
 
 import msgspec
 
-from wakeful.actor import AlarmInfo, DurableObject, Sql
+from wakeful.actor import AlarmInfo, DurableObject
+from wakeful.actor_storage import Sql
 from wakeful.workers.bindings.r2_conditions import Condition, Range
 from wakeful.workers.bindings.r2_contents import Contents
 from wakeful.workers.bindings.r2_listing import beyond, listed

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from wakeful.actor import Sql
+from wakeful.actor_storage import Sql
 from wakeful.workers.bindings.r2_contents import Contents
 
 PART_BYTES_MIN: Final = 5 * 1024 * 1024  # of all but the last
