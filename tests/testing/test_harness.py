@@ -150,9 +150,9 @@ async def test_an_alarm_fires_when_time_has_passed_it(runtime: StartRuntime) -> 
     await lamp.toggle()
     await lamp.off_in(60)
     await rt.advance(59)
-    assert await rt.run_in_durable_object(lamp, lambda lamp, ctx: lamp.on)
+    assert await rt.run_in(lamp, lambda lamp, ctx: lamp.on)
     await rt.advance(1)
-    assert not await rt.run_in_durable_object(lamp, lambda lamp, ctx: lamp.on)
+    assert not await rt.run_in(lamp, lambda lamp, ctx: lamp.on)
 
 
 async def test_idle_actors_go_to_sleep(runtime: StartRuntime) -> None:
@@ -168,12 +168,12 @@ async def test_idle_actors_go_to_sleep(runtime: StartRuntime) -> None:
 async def test_an_alarm_is_run_early(runtime: StartRuntime) -> None:
     lamp = (rt := await runtime(Lamp)).get(Lamp, "a")
     await lamp.toggle()
-    assert not await rt.run_durable_object_alarm(lamp)
+    assert not await rt.run_alarm(lamp)
     await lamp.off_in(60)
     await rt.evict(lamp)
-    assert await rt.run_durable_object_alarm(lamp)
+    assert await rt.run_alarm(lamp)
     assert await lamp.toggle()
-    assert not await rt.run_durable_object_alarm(lamp)
+    assert not await rt.run_alarm(lamp)
     await rt.advance(60)
     assert not await lamp.toggle()  # it does not fire again
 
@@ -182,13 +182,13 @@ async def test_an_alarm_run_early_that_fails_is_undone_and_stays(runtime: StartR
     lamp = (rt := await runtime(Lamp)).get(Lamp, "a")
     await lamp.toggle()
     await lamp.off_in(60)
-    await rt.run_in_durable_object(lamp, lambda lamp, ctx: setattr(lamp, "broken", True))
+    await rt.run_in(lamp, lambda lamp, ctx: setattr(lamp, "broken", True))
     with pytest.raises(ValueError, match="broken"):
-        await rt.run_durable_object_alarm(lamp)
-    await rt.run_in_durable_object(lamp, lambda lamp, ctx: setattr(lamp, "broken", False))
-    assert await rt.run_in_durable_object(lamp, lambda lamp, ctx: lamp.on)
+        await rt.run_alarm(lamp)
+    await rt.run_in(lamp, lambda lamp, ctx: setattr(lamp, "broken", False))
+    assert await rt.run_in(lamp, lambda lamp, ctx: lamp.on)
     await rt.advance(60)
-    assert not await rt.run_in_durable_object(lamp, lambda lamp, ctx: lamp.on)
+    assert not await rt.run_in(lamp, lambda lamp, ctx: lamp.on)
 
 
 async def test_eviction_waits_for_what_runs(runtime: StartRuntime) -> None:
@@ -223,9 +223,9 @@ async def test_code_inside_an_actor_is_a_turn(runtime: StartRuntime) -> None:
         raise AssertionError("as expected")
 
     with pytest.raises(AssertionError, match="as expected"):
-        await rt.run_in_durable_object(lamp, spoil)
-    assert not await rt.run_in_durable_object(lamp, lambda lamp, ctx: lamp.on)
-    inside = await rt.run_in_durable_object(lamp, lambda lamp, ctx: (lamp, ctx.id))
+        await rt.run_in(lamp, spoil)
+    assert not await rt.run_in(lamp, lambda lamp, ctx: lamp.on)
+    inside = await rt.run_in(lamp, lambda lamp, ctx: (lamp, ctx.id))
     assert isinstance(inside[0], Lamp)
     assert inside[1] == ActorId("Lamp", "a")
 
@@ -242,7 +242,7 @@ async def test_a_failure_said_inside_an_actor_is_one_of_the_test(
         pytest.fail("said inside")
 
     with pytest.raises(pytest.fail.Exception, match="said inside"):
-        await rt.run_in_durable_object(lamp, fail)
+        await rt.run_in(lamp, fail)
     assert await lamp.toggle()
 
 
@@ -253,16 +253,16 @@ async def test_actors_are_listed_whether_stored_or_awake(runtime: StartRuntime) 
     await rt.evict_all()
     await rt.get(Lamp, "awake").seen()
 
-    found = [name for _, name in rt.list_durable_object_ids(Lamp)]
+    found = [name for _, name in rt.ids(Lamp)]
     assert found == [*(f"{number:03}" for number in range(150)), "awake"]
     with pytest.raises(UnknownActorType):
-        rt.list_durable_object_ids(Heater)
+        rt.ids(Heater)
 
 
 async def test_spawned_actors_can_be_tested_too(runtime: StartRuntime) -> None:
     rt = await runtime()
     heater = rt.spawn(Heater)
-    assert await rt.run_in_durable_object(heater, lambda heater, ctx: heater.heat()) == 1
+    assert await rt.run_in(heater, lambda heater, ctx: heater.heat()) == 1
     assert await rt.evict(heater)
     assert not await rt.evict(heater)
 

@@ -33,12 +33,12 @@ async def test_actors(runtime: StartRuntime) -> None:
     assert_type(rt, RuntimeHarness)
     counter = rt.get(Counter, "a")
     assert_type(counter, Counter)
-    assert_type(await rt.run_in_durable_object(counter, slow), int)
-    assert_type(await rt.run_in_durable_object(counter, quick), str)
-    assert_type(await rt.run_in_durable_object(counter, lambda counter, _: counter.count), int)
-    assert_type(await rt.run_durable_object_alarm(counter), bool)
+    assert_type(await rt.run_in(counter, slow), int)
+    assert_type(await rt.run_in(counter, quick), str)
+    assert_type(await rt.run_in(counter, lambda counter, _: counter.count), int)
+    assert_type(await rt.run_alarm(counter), bool)
     assert_type(await rt.evict(counter), bool)
-    assert_type(rt.list_durable_object_ids(Counter), list[ActorId])
+    assert_type(rt.ids(Counter), list[ActorId])
     await rt.advance("a day")  # type: ignore[arg-type]
     await runtime("Counter")  # type: ignore[arg-type]
 

@@ -115,7 +115,7 @@ class Inside(Runtime):
             with suppress(ActorNotFound):  # it may have gone by itself meanwhile
                 await self.host.activator.stop(activation.id)
 
-    async def run_durable_object_alarm(self, target: object) -> bool:
+    async def run_alarm(self, target: object) -> bool:
         """Run the alarm of an actor now, due or not.
 
         Args:
@@ -151,16 +151,16 @@ class RuntimeHarness(Inside):
     """Actors under test."""
 
     @overload
-    async def run_in_durable_object(
+    async def run_in(
         self, ref: A, callback: Callable[[A, ActorContext], Coroutine[Any, Any, V]]
     ) -> V: ...
 
     @overload
-    async def run_in_durable_object(
+    async def run_in(
         self, ref: A, callback: Callable[[A, ActorContext], V]
     ) -> V: ...
 
-    async def run_in_durable_object(
+    async def run_in(
         self, ref: Any, callback: Callable[[Any, ActorContext], object]
     ) -> object:
         """Run code inside an actor: a turn like that of any method, which an exception undoes.
@@ -178,12 +178,12 @@ class RuntimeHarness(Inside):
         async def run(instance: Any) -> None:
             returned.append(await settled(callback(instance, instance.ctx)))
 
-        plan = InternalPlan("run_in_durable_object", run)
+        plan = InternalPlan("run_in", run)
         plan.urgent = False
         await self.host.delivery.asking(plan)(ref)
         return returned[0]
 
-    def list_durable_object_ids(self, actor: type[Actor]) -> list[ActorId]:
+    def ids(self, actor: type[Actor]) -> list[ActorId]:
         """The actors of a class that have stored something or are in memory, by name."""
         kind = self.host.type_of(actor).name
         return [ActorId(kind, name) for name in self._names(kind)]
@@ -220,14 +220,14 @@ class WorkerHarness(Inside, WorkerRuntime):
         return Response(await self.worker.respond(make_request(resource, options)))
 
     @overload
-    async def run_in_durable_object(
+    async def run_in(
         self, stub: object, callback: Callable[[Any, Any], Coroutine[Any, Any, V]]
     ) -> V: ...
 
     @overload
-    async def run_in_durable_object(self, stub: object, callback: Callable[[Any, Any], V]) -> V: ...
+    async def run_in(self, stub: object, callback: Callable[[Any, Any], V]) -> V: ...
 
-    async def run_in_durable_object(
+    async def run_in(
         self, stub: object, callback: Callable[[Any, Any], object]
     ) -> object:
         """Run code inside an object: an event like any other.
@@ -260,7 +260,7 @@ class WorkerHarness(Inside, WorkerRuntime):
             raise raised[0]
         return returned[0]
 
-    async def run_durable_object_alarm(self, target: object) -> bool:
+    async def run_alarm(self, target: object) -> bool:
         """Run the alarm of an object now, due or not.
 
         Args:
@@ -273,11 +273,11 @@ class WorkerHarness(Inside, WorkerRuntime):
             Exception: what the handler raised, as it is; the alarm stays set for its time.
         """
         try:
-            return await super().run_durable_object_alarm(target)
+            return await super().run_alarm(target)
         except JsException as error:
             raise error.__cause__ or error from None
 
-    def list_durable_object_ids(
+    def ids(
         self, namespace: DurableObjectNamespace[Any]
     ) -> list[DurableObjectId]:
         """The objects of a namespace that have stored something or are in memory."""
@@ -291,6 +291,11 @@ class WorkerHarness(Inside, WorkerRuntime):
             raise TypeError(f"a stub is wanted, what env.NAME.getByName(...) gives, not {target!r}")
         kind = target._actor_type
         return self.host.types[kind], ActorId(kind, target.id.toString())
+
+    # The names of Cloudflare's own test tools.
+    run_in_durable_object = run_in
+    run_durable_object_alarm = run_alarm
+    list_durable_object_ids = ids
 
 
 class StartRuntime:
