@@ -156,13 +156,9 @@ class RuntimeHarness(Inside):
     ) -> V: ...
 
     @overload
-    async def run_in(
-        self, ref: A, callback: Callable[[A, ActorContext], V]
-    ) -> V: ...
+    async def run_in(self, ref: A, callback: Callable[[A, ActorContext], V]) -> V: ...
 
-    async def run_in(
-        self, ref: Any, callback: Callable[[Any, ActorContext], object]
-    ) -> object:
+    async def run_in(self, ref: Any, callback: Callable[[Any, ActorContext], object]) -> object:
         """Run code inside an actor: a turn like that of any method, which an exception undoes.
 
         Args:
@@ -227,9 +223,7 @@ class WorkerHarness(Inside, WorkerRuntime):
     @overload
     async def run_in(self, stub: object, callback: Callable[[Any, Any], V]) -> V: ...
 
-    async def run_in(
-        self, stub: object, callback: Callable[[Any, Any], object]
-    ) -> object:
+    async def run_in(self, stub: object, callback: Callable[[Any, Any], object]) -> object:
         """Run code inside an object: an event like any other.
 
         Args:
@@ -277,9 +271,7 @@ class WorkerHarness(Inside, WorkerRuntime):
         except JsException as error:
             raise error.__cause__ or error from None
 
-    def ids(
-        self, namespace: DurableObjectNamespace[Any]
-    ) -> list[DurableObjectId]:
+    def ids(self, namespace: DurableObjectNamespace[Any]) -> list[DurableObjectId]:
         """The objects of a namespace that have stored something or are in memory."""
         if not isinstance(namespace, DurableObjectNamespace):
             raise TypeError(f"a namespace is wanted, such as app.env.COUNTER, not {namespace!r}")
