@@ -1,5 +1,6 @@
 """`wakeful serve` and `wakeful dev` with a Cloudflare Worker: the example, unchanged."""
 
+import json
 import re
 import shutil
 import signal
@@ -193,18 +194,79 @@ def test_dev_shows_what_a_worker_raises(
     assert client.get(f"{url}/get").json() == {"count": 0}
 
 
-def test_what_is_not_provided_is_a_start_up_error(launch: Launch, worker: Path) -> None:
+MISSING = """
+[ai]
+binding = "AI"
+
+[[queues.consumers]]
+queue = "jobs"
+
+[[vectorize]]
+binding = "FILES"
+index_name = "f"
+"""
+
+
+def test_what_is_not_provided_is_refused_by_serve_unless_it_is_named(
+    launch: Launch, worker: Path, client: httpx2.Client
+) -> None:
     file = worker / "wrangler.toml"
-    file.write_text(
-        file.read_text() + '\n[[queues.producers]]\nbinding = "JOBS"\nqueue = "q"\n'
-        '\n[[vectorize]]\nbinding = "FILES"\nindex_name = "f"\n'
-    )
-    server = launch("serve", worker, "--port", "0")
-    assert server.wait() != 0
+    file.write_text(f"{file.read_text()}{MISSING}")
+    server = launch("serve", worker, "--port", "0", "--allow-missing", "AI")
+    assert server.wait() == 3
     said = server.err.rest()
-    assert "JOBS" in said
-    assert "FILES" in said
+    assert "queues.consumers 'jobs': wakeful does not provide queues" in said
+    assert "vectorize binding 'FILES'" in said
+    assert "--allow-missing jobs,FILES" in said
     assert "Traceback" not in said
+    allowed = ("--allow-missing", "AI,jobs", "--allow-missing", "FILES,OLD")
+    server = launch("serve", worker, "--port", "0", *allowed)
+    assert client.get(f"{server.url()}/increment").json() == {"count": 1}
+    assert server.interrupt() == 0
+    lines = [json.loads(line) for line in server.err.rest().splitlines() if line[:1] == "{"]
+    said = "\n".join(line["event"] for line in lines if line["level"] == "warning")
+    for words in ("env.AI raises when it is used", "queue() is never called for jobs", "env.FILES"):
+        assert words in said
+    assert "--allow-missing OLD: nothing of this name is missing" in said
+
+
+def test_dev_starts_without_and_shows_what_is_bound(
+    launch: Launch, worker: Path, client: httpx2.Client
+) -> None:
+    file = worker / "wrangler.toml"
+    file.write_text(f"{file.read_text()}{MISSING}")
+    server = launch("dev", worker, "--port", "0")
+    url = server.url()
+    server.out.until("^KIND +NAME +HERE")
+    server.out.until("^Durable Object +COUNTER +class Counter")
+    server.out.until("^Workers AI +AI +not provided: env.AI raises when it is used")
+    server.out.until("^Queue consumer +jobs +not provided: queue\\(\\) is never called for jobs")
+    assert client.get(f"{url}/increment").json() == {"count": 1}
+    file.write_text(f"{file.read_text()}[[kv_namespaces]]\nbinding = 'KV'\n")
+    server.out.until("^reloaded")
+    server.out.until("^KV namespace +KV +KV, in the data directory")
+    assert client.get(f"{url}/increment").json() == {"count": 2}
+
+
+def test_all_that_is_wrong_with_all_workers_is_told_at_once(worker: Path, tmp_path: Path) -> None:
+    front = tmp_path / "front"
+    front.mkdir()
+    (front / "wrangler.toml").write_text("name = 5")
+    file = worker / "wrangler.toml"
+    file.write_text(f"{file.read_text()}{MISSING}".replace("compatibility_date =", "main = 5 #"))
+    (worker / "wrangler.toml").write_text(file.read_text().replace('main = "src', 'x = "src'))
+    result = CliRunner().invoke(command, ["serve", str(front), str(worker)])
+    assert result.exit_code == 3
+    for words in ("front/wrangler.toml: name: expected text", "front/wrangler.toml: main: missing"):
+        assert words in result.stderr
+    for words in ("worker/wrangler.toml: main: expected text", "worker/wrangler.toml: ai binding"):
+        assert words in result.stderr
+
+
+def test_actors_miss_nothing(app: Path) -> None:
+    result = CliRunner().invoke(command, ["serve", str(app), "--allow-missing", "AI"])
+    assert result.exit_code == 2
+    assert "--allow-missing is for Cloudflare Workers" in result.stderr
 
 
 def test_a_missing_class_is_a_start_up_error(launch: Launch, worker: Path) -> None:

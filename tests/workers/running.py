@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Coroutine
+from collections.abc import Container, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from textwrap import dedent, indent
@@ -79,6 +79,7 @@ async def running(
     default: str = DEFAULT,
     idle_seconds: float = 10.0,
     more: str = "",
+    allow_missing: Container[str] = (),
     **limits: Any,
 ) -> Any:
     """A Worker whose main module is this, on the clock of the running loop.
@@ -94,7 +95,7 @@ async def running(
     numbers = itertools.count(1)
     runtime = WorkerRuntime(
         store or MemoryStore(),
-        read_config(directory),
+        read_config(directory, allow_missing=allow_missing),
         config=Config(idle_seconds=idle_seconds, limits=Limits(**limits)),
         clock=VirtualClock(loop),
         random_bytes=lambda size: next(numbers).to_bytes(size, "big"),

@@ -346,7 +346,6 @@ def test_assets_alone_need_no_code(tmp_path: Path) -> None:
         ('directory = "site"\nrun_worker_first = ["x"]', "'x': a pattern starts with / or !/"),
         ('directory = "site"\nrun_worker_first = ["!/x"]', "no pattern is for the Worker"),
         ('directory = "site"\nrun_worker_first = 1', "expected a list of texts"),
-        ('directory = "site"\nserve = 1', "assets.serve: unknown key"),
         ('binding = "A"', "assets.directory: missing"),
     ],
 )

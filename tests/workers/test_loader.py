@@ -220,7 +220,6 @@ def test_the_first_name_of_workers_leads_to_it(load: Load) -> None:
         ("\nimport nothing_there", r"src/entry\.py:2: ModuleNotFoundError: No module named"),
         ("def f(:", r"src/entry\.py:1: SyntaxError"),
         ("raise SystemExit(3)", r"src/entry\.py:1: SystemExit: 3"),
-        ("from workers import WorkflowEntrypoint", r"wakeful does not run Workflows"),
         (
             "from workers.htmlrewriter import HTMLRewriter",
             r"entry\.py:1: ImportError: workers\.htmlrewriter\.HTMLRewriter: wakeful does not",

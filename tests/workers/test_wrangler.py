@@ -9,7 +9,7 @@ import pytest
 
 from wakeful.errors import ConfigError
 from wakeful.workers.config.migrations import Gift, Migration, Rename, Transfer
-from wakeful.workers.config.support import left_to_do, unsupported
+from wakeful.workers.config.support import EVERYTHING
 from wakeful.workers.config.wrangler import (
     DurableObjectBinding,
     ServiceBinding,
@@ -63,11 +63,13 @@ def worker(tmp_path: Path) -> Path:
 def make(worker: Path) -> Make:
     """A configuration from JSON with some keys changed; None removes one."""
 
-    def make(changes: dict[str, Any] | None = None, environment: str | None = None) -> Any:
+    def make(
+        changes: dict[str, Any] | None = None, environment: str | None = None, **options: Any
+    ) -> Any:
         data = {**JSON, **(changes or {})}
         data = {key: value for key, value in data.items() if value is not None}
         (worker / "wrangler.json").write_text(json.dumps(data))
-        return read_config(worker, environment)
+        return read_config(worker, environment, **options)
 
     return make
 
@@ -93,7 +95,7 @@ def test_three_forms_one_meaning(worker: Path, name: str, text: str) -> None:
     assert config.storage_of("Counter") == "sqlite"
     assert config.vars == {"GREETING": "hello", "LIMITS": {"high": 3}}
     assert (config.secrets, config.crons, config.rest) == ({}, (), {})
-    assert unsupported(config) == []
+    assert (config.missing, config.warnings) == ((), ())
 
 
 def test_the_file_is_found_in_the_order_wrangler_looks(worker: Path) -> None:
@@ -148,8 +150,7 @@ def test_secrets_that_are_required(
     assert capsys.readouterr().out == ""
     assert make({"secrets": {"required": ["C", "B"]}}).secrets == {"B": "2"}
     assert "name='C'" in capsys.readouterr().out
-    with pytest.raises(ConfigError, match="secrets"):
-        make({"secrets": {"needed": ["A"]}})
+    assert "secrets.needed: unknown key" in make({"secrets": {"needed": ["A"]}}).warnings[0]
 
 
 def test_an_environment_inherits_no_bindings(make: Make) -> None:
@@ -269,6 +270,7 @@ NEW = {"tag": "v1", "new_sqlite_classes": ["Counter"]}
 BINDING = {"name": "COUNTERS", "class_name": "Counter"}
 
 
+LIVE = {"type": "durable-object"}
 RENAMED = {"type": "durable-object", "state": "renamed", "renamed_to": "B"}
 
 
@@ -292,7 +294,6 @@ RENAMED = {"type": "durable-object", "state": "renamed", "renamed_to": "B"}
         ({"compatibility_flags": "x"}, r"compatibility_flags: expected a list of texts, got 'x'"),
         ({"compatibility_flags": [1]}, r"compatibility_flags: expected texts in the list, got 1"),
         ({"vars": ["x"]}, r"vars: expected a table, got \['x'\]"),
-        ({"durable_objects": {"binding": []}}, r"durable_objects.binding: unknown key"),
         ({"durable_objects": {"bindings": {}}}, r"durable_objects.bindings: expected a list of"),
         ({"durable_objects": {"bindings": ["x"]}}, r"bindings\[0\]: expected a table, got 'x'"),
         (
@@ -302,10 +303,6 @@ RENAMED = {"type": "durable-object", "state": "renamed", "renamed_to": "B"}
         (
             {"durable_objects": {"bindings": [{"name": "A", "class_name": "B-C"}]}},
             r"class_name: 'B-C' cannot be the name of a class",
-        ),
-        (
-            {"durable_objects": {"bindings": [BINDING | {"clas_name": "x"}]}},
-            r"bindings\[0\].clas_name: unknown key \(is it class_name\?\). Remove it; known",
         ),
         (
             {"durable_objects": {"bindings": [BINDING | {"environment": "x"}]}},
@@ -321,7 +318,6 @@ RENAMED = {"type": "durable-object", "state": "renamed", "renamed_to": "B"}
             {"migrations": [NEW, NEW | {"new_sqlite_classes": ["B"]}]},
             r"migrations\[1\].tag: 'v1' is the tag of an earlier migration",
         ),
-        ({"migrations": [NEW | {"new": []}]}, r"migrations\[0\].new: unknown key"),
         (
             {"migrations": [NEW, {"tag": "v2", "new_classes": ["Counter"]}]},
             r"migrations\[1\].new_classes: 'Counter' exists already",
@@ -355,10 +351,6 @@ RENAMED = {"type": "durable-object", "state": "renamed", "renamed_to": "B"}
             r"exports.C.renamed_to: another class is renamed to 'B' too",
         ),
         (
-            {"migrations": None, "exports": {"A": RENAMED | {"storage": "sqlite"}}},
-            r"exports.A.storage: unknown key",
-        ),
-        (
             {"migrations": None, "exports": {"A": {"type": "worker"}}},
             r"exports.A.type: 'worker' is not \"durable-object\"",
         ),
@@ -368,11 +360,14 @@ RENAMED = {"type": "durable-object", "state": "renamed", "renamed_to": "B"}
         ),
         ({"triggers": {"crons": "x"}}, r"triggers.crons: expected a list"),
         ({"kv_namespaces": [{"id": "1"}]}, r"kv_namespaces\[0\].binding: missing"),
-        ({"kv_namespaces": [{"binding": "A", "x": 1}]}, r"kv_namespaces\[0\].x: unknown key"),
         ({"kv_namespaces": [{"binding": "A", "id": "x" * 1025}]}, "at most 1024 bytes"),
-        ({"kv_namespaces": [{"binding": "A", "remote": True}]}, "remote: wakeful keeps the data"),
+        ({"kv_namespaces": [{"binding": "A", "remote": "yes"}]}, "remote: expected true or false"),
+        ({"ai": 5}, "ai: expected a table, or a list of tables, got 5"),
+        ({"ai": {"name": "AI"}}, "ai.binding: missing"),
+        ({"vectorize": ["V"]}, r"vectorize\[0\]: expected a table, got 'V'"),
+        ({"queues": ["Q"]}, r"queues: expected a table, got \['Q'\]"),
+        ({"ai": {"binding": "GREETING"}}, "ai: 'GREETING' is also in vars"),
         ({"r2_buckets": [{"bucket_name": "f"}]}, r"r2_buckets\[0\].binding: missing"),
-        ({"r2_buckets": [{"binding": "F", "remote": True}]}, "remote: wakeful keeps the data"),
         ({"r2_buckets": [{"binding": "GREETING"}]}, "r2_buckets: 'GREETING' is also in vars"),
         ({"kv_namespaces": [{"binding": "COUNTERS"}]}, "'COUNTERS' is also in durable_objects"),
         ({"d1_databases": [{"binding": "GREETING"}]}, "d1_databases: 'GREETING' is also in vars"),
@@ -393,7 +388,6 @@ RENAMED = {"type": "durable-object", "state": "renamed", "renamed_to": "B"}
             },
             "simple.period: expected 10 or 60 seconds, got 7",
         ),
-        ({"version_metadata": {"name": "V"}}, "version_metadata.name: unknown key"),
     ],
 )
 def test_what_is_wrong_is_named(
@@ -419,37 +413,155 @@ def test_malformed_files(worker: Path, name: str, content: bytes, message: str) 
         read_config(worker)
 
 
+def test_all_faults_are_told_at_once(make: Make, worker: Path) -> None:
+    """A line each, and none of a value that stands where the wrong one was."""
+    (worker / ".dev.vars").write_text("nothing")
+    with pytest.raises(ConfigError) as caught:
+        make(
+            {
+                "name": 5,
+                "main": "src/index.js",
+                "compatibility_date": "soon",
+                "vars": "none",
+                "durable_objects": {
+                    "bindings": ["x", {"class_name": "A-B"}, {"name": 1, "class_name": "C"}]
+                },
+                "migrations": [
+                    {"new_classes": "A"},
+                    {"tag": "v2", "renamed_classes": [{"from": "A", "to": "B"}, {"to": 5}]},
+                ],
+                "kv_namespaces": [{"id": "1"}, {"binding": "K", "id": 2}],
+                "ratelimits": [{"name": "R", "namespace_id": "1", "simple": 5}],
+                "triggers": {"crons": ["x", "y"]},
+                "assets": {"directory": "none", "html_handling": "x"},
+                "ai": {"binding": "AI"},
+            }
+        )
+    lines = str(caught.value).splitlines()
+    places = [line.split(": ")[1] for line in lines if "wrangler.json" in line]
+    assert [line for line in lines if ".dev.vars: line 1 is not KEY=VALUE" in line]
+    assert sorted(places) == sorted(
+        [
+            *("name", "main", "compatibility_date", "vars"),
+            *("durable_objects.bindings[0]", "durable_objects.bindings[1].class_name"),
+            *("durable_objects.bindings[1].name", "durable_objects.bindings[2].name"),
+            *("migrations[0].tag", "migrations[0].new_classes"),
+            *("migrations[1].renamed_classes[1].from", "migrations[1].renamed_classes[1].to"),
+            *("kv_namespaces[0].binding", "kv_namespaces[1].id", "ratelimits[0].simple"),
+            *("triggers.crons", "triggers.crons", "assets.directory", "assets.html_handling"),
+            *("ai binding 'AI'", "to start without, and have what uses it raise"),
+        ]
+    ), "\n".join(lines)
+
+
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "warning"),
     [
-        ({"vectorize": [{"binding": "R"}]}, "vectorize binding 'R'"),
-        ({"queues": {"producers": [{"binding": "Q", "queue": "q"}]}}, "queues.producers binding"),
-        ({"queues": {"consumers": [{"queue": "q"}]}}, "queues.consumers 'q'"),
-        ({"ai": {"binding": "AI"}}, "ai binding 'AI'"),
-        ({"wasm_modules": {"X": "x.wasm"}}, "wasm_modules: wakeful does not provide WASM modules"),
-        ({"durable_object": {}, "x": 1}, "x: wakeful does not know this key. Correct"),
-        ({"migration": [1]}, "migration: wakeful does not know this key (is it migrations?)"),
+        ({"//": "a comment"}, "//: unknown key; it has no effect"),
+        ({"migration": [1]}, "migration: unknown key (is it migrations?); it has no effect"),
+        ({"durable_objects": {"binding": []}}, "durable_objects.binding: unknown key (is it bind"),
+        (
+            {"durable_objects": {"bindings": [BINDING | {"clas_name": "x"}]}},
+            "durable_objects.bindings[0].clas_name: unknown key (is it class_name?); it has no",
+        ),
+        (
+            {"migrations": [NEW | {"sqlite_classes": ["B"]}]},
+            "migrations[0].sqlite_classes: unknown key (is it new_sqlite_classes?); it has no",
+        ),
+        (
+            {"migrations": None, "exports": {"Counter": LIVE | {"renamed_to": "x"}}},
+            "exports.Counter.renamed_to: unknown key; it has no effect. Remove it; known here:",
+        ),
+        ({"kv_namespaces": [{"binding": "A", "x": 1}]}, "kv_namespaces[0].x: unknown key"),
+        ({"version_metadata": {"binding": "V", "x": 1}}, "version_metadata.x: unknown key"),
+        ({"queues": {"consumer": []}}, "queues.consumer: unknown key (is it consumers?)"),
+        (
+            {"r2_buckets": [{"binding": "F", "remote": True}]},
+            "r2_buckets[0].remote: wakeful reaches nothing on Cloudflare: data of its own, kept",
+        ),
+        (
+            {"services": [{"binding": "S", "service": "s", "remote": True}]},
+            "services[0].remote: wakeful reaches nothing on Cloudflare: the Worker that the",
+        ),
+        (
+            {"build": {"command": "npm run build", "cwd": "web"}},
+            "build: wakeful does not run 'npm run build'. Run it yourself",
+        ),
     ],
 )
-def test_what_is_not_provided_is_said(make: Make, changes: dict[str, Any], message: str) -> None:
-    (found,) = unsupported(make(changes))
-    assert message in found
-    assert "wrangler.json: " in found
-    assert "emove it" in found
+def test_what_has_no_effect_is_a_warning(
+    make: Make, worker: Path, changes: dict[str, Any], warning: str
+) -> None:
+    (found,) = make(changes).warnings
+    assert found.startswith(f"{worker}/wrangler.json: {warning}")
+
+
+def test_a_key_that_toml_put_below_a_table_is_told_to_go_above(worker: Path) -> None:
+    (worker / "public").mkdir()
+    text = TOML + '[assets]\ndirectory = "public"\nroutes = ["a"]\n'
+    (worker / "wrangler.toml").write_text(text)
+    (found,) = read_config(worker).warnings
+    assert "assets.routes: unknown key (it is a key of the top level: in TOML, a key" in found
+
+
+def test_an_environment_is_named_where_something_is_wrong_in_it(make: Make) -> None:
+    kv = {"kv_namespaces": [{"binding": "A", "x": 1}]}
+    (found,) = make({"env": {"test": kv}}, "test").warnings
+    assert "wrangler.json: env.test.kv_namespaces[0].x: unknown key" in found
+    with pytest.raises(ConfigError, match=r"json: env\.test\.kv_namespaces\[0\]\.id: empty"):
+        make({"env": {"test": {"kv_namespaces": [{"binding": "A", "id": ""}]}}}, "test")
+
+
+MISSING = [
+    ({"vectorize": [{"binding": "R"}]}, "vectorize binding 'R'", "env.R raises"),
+    (
+        {"queues": {"producers": [{"binding": "Q", "queue": "q"}]}},
+        *("queues.producers binding 'Q'", "env.Q raises when it is used"),
+    ),
+    (
+        {"queues": {"consumers": [{"queue": "q"}]}},
+        *("queues.consumers 'q'", "queue() is never called for q"),
+    ),
+    ({"ai": {"binding": "AI", "remote": True}}, "ai binding 'AI'", "env.AI raises"),
+    (
+        {"workflows": [{"name": "w", "binding": "W", "class_name": "Flow"}]},
+        *("workflows binding 'W'", "env.W raises when it is used, and Flow never runs"),
+    ),
+    ({"wasm_modules": {"X": "x.wasm"}}, "wasm_modules.X", "env.X raises when it is used"),
+    ({"unsafe": {"bindings": [{"name": "U", "type": "x"}]}}, "unsafe.bindings 'U'", "env.U raises"),
+    ({"access": {"aud": "x"}}, "access", "nobody is asked who they are"),
+    ({"send_email": [{"name": "MAIL"}]}, "send_email 'MAIL'", "env.MAIL raises when it is used"),
+]
+
+
+@pytest.mark.parametrize(("changes", "label", "here"), MISSING)
+def test_what_is_not_provided_is_refused_or_said(
+    make: Make, changes: dict[str, Any], label: str, here: str
+) -> None:
+    (missing,) = make(changes, allow_missing=EVERYTHING).missing
+    assert (missing.label, missing.here[: len(here)]) == (label, here)
+    assert missing.is_bound == here.startswith("env.")
+    assert make(changes, allow_missing=[missing.name]).missing == (missing,)
+    with pytest.raises(ConfigError) as caught:
+        make(changes, allow_missing=["OTHER"])
+    first, second = str(caught.value).splitlines()
+    assert f"wrangler.json: {label}: wakeful does not provide " in first
+    assert f"--allow-missing {missing.name} " in second
+
+
+def test_all_that_is_missing_is_named_in_one_option(make: Make) -> None:
+    changes = {"ai": {"binding": "AI"}, "vectorize": [{"binding": "A"}, {"binding": "B"}]}
+    with pytest.raises(ConfigError, match=r"--allow-missing AI,A,B \("):
+        make(changes)
+    with pytest.raises(ConfigError, match=r"--allow-missing A,B \("):
+        make(changes, allow_missing={"AI"})
 
 
 def test_what_is_about_deploying_is_passed_over(make: Make) -> None:
     config = make({"$schema": "x", "observability": {"enabled": True}, "routes": ["a"], "ai": {}})
-    assert unsupported(config) == []
-
-
-def test_a_build_is_left_to_the_user(make: Make) -> None:
-    config = make({"build": {"command": "npm run build", "cwd": "web"}})
-    assert unsupported(config) == []
-    (remark,) = left_to_do(config)
-    assert remark.startswith(f"{config.file}: build: wakeful does not run 'npm run build'")
+    assert (config.missing, config.warnings) == ((), ())
     for build in ({}, {"cwd": "web"}, None, "x"):
-        assert left_to_do(make({"build": build})) == []
+        assert make({"build": build}).warnings == ()
 
 
 def test_resources(make: Make) -> None:
@@ -478,7 +590,7 @@ def test_resources(make: Make) -> None:
     buckets = [("F", "files"), ("G", "eu/files"), ("H", "H")]
     assert [(r2.name, r2.bucket) for r2 in found.r2] == buckets
     assert (found.ratelimits[0].limit, found.version_metadata, found.assets) == (5, "V", None)
-    assert unsupported(config) == []
+    assert (config.missing, config.warnings) == ((), ())
     assert dict(found.names())["V"] == "version_metadata"
 
 

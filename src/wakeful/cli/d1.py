@@ -105,10 +105,11 @@ def apply(*, worker: Path, database: str, data: Path, env: str | None) -> None:
 
 def _binding(worker: Path, database: str, environment: str | None) -> D1Binding:
     from wakeful.errors import ConfigError
+    from wakeful.workers.config.support import EVERYTHING
     from wakeful.workers.config.wrangler import read_config
 
     try:
-        known = read_config(worker, environment).resources.d1
+        known = read_config(worker, environment, allow_missing=EVERYTHING).resources.d1
     except ConfigError as error:
         raise TargetFailure(str(error)) from error
     for binding in known:

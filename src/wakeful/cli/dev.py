@@ -35,7 +35,8 @@ from wakeful.cli.process import (
     stop_on_signals,
     until_stopped,
 )
-from wakeful.cli.sources import Source, source_of
+from wakeful.cli.sources import Rows, Source, source_of
+from wakeful.cli.tables import print_table
 from wakeful.core.hibernation import RESTART
 from wakeful.errors import ConfigError, DirectoryInUse, StorageError
 from wakeful.http.message import Answer, Answering, Request
@@ -46,6 +47,7 @@ DRAIN_SECONDS: Final = 2.0  # a call that takes longer is undone, and its caller
 SHUTDOWN_SECONDS: Final = 1.0
 REOPEN_SECONDS: Final = 5.0  # somebody may look into the directory just then
 REOPEN_PAUSE_SECONDS: Final = 0.02
+BINDINGS: Final = ("KIND", "NAME", "HERE", "WORKER")
 DEBOUNCE_MS: Final = 200  # the data directory below the target changes all the time
 
 
@@ -145,6 +147,7 @@ class Development:
         self._errors = errors
         self._broken = False
         self._started = Event()
+        self._shown: Rows = ()
         self.runtime: Runtime
 
     async def start(self) -> None:
@@ -210,6 +213,14 @@ class Development:
             click.style(f"reloaded {self._source.text} in {ms:.0f} ms", fg="cyan")
             + f": {types} (durable state is kept, what was only in memory starts anew)"
         )
+        self.show_bindings()
+
+    def show_bindings(self) -> None:
+        """Print what the code is given, unless it is what was printed last."""
+        rows = self._source.bindings()
+        if rows and rows != self._shown:
+            print_table(BINDINGS[: len(rows[0])], rows)
+        self._shown = rows
 
     async def _reopen(self, runtime: Runtime) -> None:
         give_up = perf_counter() + REOPEN_SECONDS
@@ -257,6 +268,7 @@ async def _develop(source: Source, chosen: Settings, errors: Errors) -> None:
         with announced(chosen, server, admission):
             runtime = development.runtime
             click.echo(f"wakeful is {serving_line(runtime, chosen, server)}")
+            development.show_bindings()
             for line in source.to_try(runtime.host.types.values(), server.url):
                 click.echo(line)
             click.echo(f"changes of {source.text} and its neighbours are reloaded; Ctrl-C stops")

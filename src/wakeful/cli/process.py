@@ -54,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True):
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     development: bool = False
+    allow_missing: tuple[str, ...] = ()
 
 
 def options(function: F) -> F:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 
 import click
+import msgspec
 
 from wakeful.cli.exit_codes import EXIT_CODES
 from wakeful.cli.process import (
@@ -30,7 +31,15 @@ from wakeful.node import Runtime
 @click.command(epilog=EXIT_CODES)
 @click.argument("targets", metavar="TARGET...", nargs=-1, required=True)
 @options
-def command(targets: tuple[str, ...], **chosen: object) -> None:
+@click.option(
+    "--allow-missing",
+    "missing",
+    multiple=True,
+    metavar="NAMES",
+    help="Bindings of a Worker, AI,QUEUE, that wakeful does not provide: start all the same, and "
+    "raise when they are used.",
+)
+def command(targets: tuple[str, ...], missing: tuple[str, ...], **chosen: object) -> None:
     """Serve actors over HTTP.
 
     TARGET is a file, app.py, or a module, package.module; app.py:Counter,Other serves only these.
@@ -44,9 +53,11 @@ def command(targets: tuple[str, ...], **chosen: object) -> None:
     A signal (Ctrl-C, SIGTERM) lets calls under way end; a second one ends the process at once.
     """
     options = settings(**chosen)  # type: ignore[arg-type]
+    names = tuple(name for part in missing for name in part.split(",") if name)
+    options = msgspec.structs.replace(options, allow_missing=names)
+    log_as_json()
     with start_errors():
         runtime = source_of(targets, options).first()
-    log_as_json()
     run(_serve(options, runtime))
 
 

@@ -20,12 +20,16 @@ from wakeful.cli.tracebacks import full, is_user_file
 from wakeful.errors import ConfigError
 from wakeful.facets.builder import ActorSpec
 from wakeful.http.routes import ACTORS
+from wakeful.log import logger
 from wakeful.node import Runtime
 from wakeful.worker_node import SCHEDULED, WorkerRuntime
-from wakeful.workers.bindings.crons import CronExpression
-from wakeful.workers.config.wrangler import find_config, read_config
+from wakeful.workers.config.overview import overview
+from wakeful.workers.config.support import EVERYTHING
+from wakeful.workers.config.tables import Findings
+from wakeful.workers.config.wrangler import WranglerConfig, find_config, read_config
 
 Lines: TypeAlias = Iterator[str]
+Rows: TypeAlias = Sequence[tuple[str, ...]]
 
 
 class Source(Protocol):
@@ -49,6 +53,9 @@ class Source(Protocol):
 
     def concerns(self, paths: Iterable[str]) -> bool:
         """Whether one of these files is part of the code."""
+
+    def bindings(self) -> Rows:
+        """What the code is given, as lines of a table: names, and what they are here."""
 
     def to_try(self, types: Iterable[ActorType], url: str) -> Lines:
         """A command that works."""
@@ -86,6 +93,8 @@ class ActorSource:
             )
         if chosen.environment is not None:
             raise WrongUsage(f"--env is for Cloudflare Workers; {text} has actors")
+        if chosen.allow_missing:
+            raise WrongUsage(f"--allow-missing is for Cloudflare Workers; {text} has actors")
         self._target = Target.parse(text)
         self._chosen = chosen
         self.text = self._target.text
@@ -102,6 +111,10 @@ class ActorSource:
     def concerns(self, paths: Iterable[str]) -> bool:
         """Whether one of these files is imported, or is the target itself."""
         return reload.concerns(self._target, paths)
+
+    def bindings(self) -> Rows:
+        """None: actors have no configuration."""
+        return ()
 
     def to_try(self, types: Iterable[ActorType], url: str) -> Lines:
         """A command that works, if there is one that needs no arguments."""
@@ -138,7 +151,7 @@ class WorkerSource:
     def __init__(self, text: str, files: Sequence[Path], chosen: Settings) -> None:
         self._files = files
         self._chosen = chosen
-        self._crons: tuple[CronExpression, ...] = ()
+        self._configs: list[WranglerConfig] = []
         self.text = text
         self.roots = tuple(dict.fromkeys(file.parent.resolve() for file in files))
 
@@ -154,11 +167,13 @@ class WorkerSource:
     def again(self, running: Runtime) -> Runtime:
         """A runtime of the Workers as they are now; the code of the other one is put aside."""
         assert isinstance(running, WorkerRuntime)
+        before = self._configs
         with running.workers.aside():
             runtime = self._build()
             try:
                 runtime.check(running)
             except BaseException:
+                self._configs = before
                 runtime.workers.unload()
                 raise
             return runtime
@@ -171,23 +186,53 @@ class WorkerSource:
             for root in self.roots
         )
 
+    def bindings(self) -> Rows:
+        """What their configurations bind: kind, name, what it is here; whose, if there are more."""
+        several = len(self._configs) > 1
+        return [
+            (*row, config.name) if several else row
+            for config in self._configs
+            for row in overview(config)
+        ]
+
     def to_try(self, types: Iterable[ActorType], url: str) -> Lines:
         """A command that reaches the first Worker."""
         yield f"try: curl {url}/"
-        if self._crons:
-            cron = quote_plus(self._crons[0].text, safe="*/,-")
+        if crons := self._configs[0].crons:
+            cron = quote_plus(crons[0].text, safe="*/,-")
             yield f"     curl '{url}{SCHEDULED}?cron={cron}'"
 
     def _build(self) -> WorkerRuntime:
-        first, *others = (
-            read_config(file, self._chosen.environment, strict=self._chosen.strict)
-            for file in self._files
-        )
-        self._crons = first.crons
-        return WorkerRuntime(
+        first, *others = configs = self._read()
+        runtime = WorkerRuntime(
             self._chosen.data,
             first,
             others=others,
             config=self._chosen.config,
             development=self._chosen.development,
         )
+        self._configs = configs
+        return runtime
+
+    def _read(self) -> list[WranglerConfig]:
+        """What their configurations say.
+
+        Raises:
+            ConfigError: all that is wrong in any of them, a line each.
+        """
+        chosen, faults = self._chosen, Findings()
+        allowed = EVERYTHING if chosen.development else chosen.allow_missing
+        configs: list[WranglerConfig] = []
+        for file in self._files:
+            with faults.hearing():
+                configs.append(
+                    read_config(
+                        file, chosen.environment, strict=chosen.strict, allow_missing=allowed
+                    )
+                )
+        faults.check()
+        there = {missing.name for config in configs for missing in config.missing}
+        for name in chosen.allow_missing:
+            if name not in there:
+                logger().warning(f"--allow-missing {name}: nothing of this name is missing")
+        return configs

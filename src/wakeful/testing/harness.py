@@ -34,7 +34,8 @@ from wakeful.testing.clock import WALL_START_NS, VirtualClock
 from wakeful.testing.loop import VirtualLoop
 from wakeful.worker_node import WorkerRuntime
 from wakeful.workers.calls import Event, call, settled
-from wakeful.workers.config.wrangler import read_config
+from wakeful.workers.config.support import EVERYTHING
+from wakeful.workers.config.wrangler import WranglerConfig, read_config
 from wakeful.workers.objects.host_object import Instance
 from wakeful.workers.objects.ids import DurableObjectId
 from wakeful.workers.objects.namespace import DurableObjectNamespace
@@ -362,8 +363,8 @@ class StartWorker:
             raise ConfigError(NO_WORKER)
         harness = WorkerHarness(
             MemoryStore(),
-            read_config(self._root / named, environment, strict=strict),
-            others=[read_config(self._root / other, strict=strict) for other in others],
+            self._read(named, environment, strict=strict),
+            others=[self._read(other, None, strict=strict) for other in others],
             config=config,
             clock=_clock(now),
             random=Random(0),
@@ -371,6 +372,11 @@ class StartWorker:
             fetcher=_no_network if outgoing is None else _fetcher(outgoing),
         )
         return await self._stack.enter_async_context(harness)
+
+    def _read(self, named: str | Path, environment: str | None, *, strict: bool) -> WranglerConfig:
+        """A configuration; what it binds and wakeful does not provide raises when it is used."""
+        path = self._root / named
+        return read_config(path, environment, strict=strict, allow_missing=EVERYTHING)
 
 
 def _clock(now: datetime | None) -> VirtualClock:

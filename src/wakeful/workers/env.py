@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+from wakeful.workers.bindings.missing import MissingBinding
 from wakeful.workers.config.wrangler import WranglerConfig
 from wakeful.workers.proxies import JsDict
 
@@ -50,7 +51,8 @@ def make_env(config: WranglerConfig, namespaces: Mapping[str, object]) -> Env:
         namespaces: what each Durable Object binding stands for, by its name.
     """
     variables = {name: member(value) for name, value in config.vars.items()}
-    return Env({**variables, **config.secrets, **namespaces})
+    missing = {m.name: MissingBinding(m) for m in config.missing if m.is_bound}
+    return Env({**variables, **config.secrets, **missing, **namespaces})
 
 
 def member(value: Any) -> Any:

@@ -19,7 +19,6 @@ from wakeful.runtime.host import Host
 from wakeful.workers.bindings.services import Service
 from wakeful.workers.code.loader import loaded
 from wakeful.workers.code.renamed_modules import loaded_renamed
-from wakeful.workers.config.support import left_to_do, unsupported
 from wakeful.workers.config.wrangler import ServiceBinding, WranglerConfig
 from wakeful.workers.env import member
 from wakeful.workers.history.ledger import Ledger
@@ -41,7 +40,7 @@ class WorkerGroup:
         fetcher: sends the requests their code makes to the outside; by default over HTTP.
 
     Raises:
-        ConfigError: they ask for what is not provided, or not there; or their code cannot be used.
+        ConfigError: they ask for what is not there, or their code cannot be used.
     """
 
     def __init__(
@@ -176,10 +175,11 @@ def _place(config: WranglerConfig, service: ServiceBinding) -> str:
 
 
 def _by_name(configs: Sequence[WranglerConfig]) -> dict[str, WranglerConfig]:
-    if problems := [problem for config in configs for problem in unsupported(config)]:
-        raise ConfigError("\n".join(problems))
-    for remark in [remark for config in configs for remark in left_to_do(config)]:
-        logger().warning(remark)
+    for config in configs:
+        for warning in config.warnings:
+            logger().warning(warning)
+        for missing in config.missing:
+            logger().warning(f"{config.file}: {missing}: {missing.here}")
     found: dict[str, WranglerConfig] = {}
     for config in configs:
         other = found.setdefault(config.name, config)

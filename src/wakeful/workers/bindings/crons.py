@@ -156,16 +156,12 @@ def _weekday(text: str) -> str:
 
 
 def read_crons(triggers: Table) -> tuple[CronExpression, ...]:
-    """`triggers.crons` of a file; one that is there twice counts once.
-
-    Raises:
-        ConfigError: one of them is not understood.
-    """
+    """`triggers.crons` of a file; one that is there twice counts once."""
     triggers.only("crons")
     found = []
     for text in dict.fromkeys(triggers.texts("crons")):
         try:
             found.append(parse_cron(text))
         except ValueError as error:
-            triggers.refuse("crons", f"{text!r}: {error}. Correct it, or write it as two of them")
+            triggers.fault("crons", f"{text!r}: {error}. Correct it, or write it as two of them")
     return tuple(found)

@@ -86,6 +86,17 @@ class WorkerEntrypoint:
         self.env = env
 
 
+class WorkflowEntrypoint:
+    """Base of Workflows, which wakeful does not run: their classes are there, and never made."""
+
+    ctx: Any = _Given("ctx")
+    env: Any = _Given("env")
+
+    def __init__(self, ctx: Any, env: Any) -> None:
+        self.ctx = ctx
+        self.env = env
+
+
 BASES: Final = (DurableObject, WorkerEntrypoint, object)
 
 

@@ -77,16 +77,14 @@ class Classes(msgspec.Struct, frozen=True):
 
 
 def read_classes(table: Table) -> Classes:
-    """Read `migrations` or `exports`.
-
-    Raises:
-        ConfigError: they are malformed, contradict themselves, or both are there.
-    """
+    """Read `migrations` or `exports`."""
     if "exports" not in table.data:
+        faults = len(table.findings.faults)
         migrations = _migrations(table)
-        return Classes(migrations, _replayed(table, migrations))
+        is_sound = len(table.findings.faults) == faults
+        return Classes(migrations, _replayed(table, migrations) if is_sound else {})
     if "migrations" in table.data:
-        table.refuse(
+        table.fault(
             "exports", "cannot be mixed with migrations in one Worker. Remove one of the two"
         )
     return _exports(table.table("exports"))
@@ -97,8 +95,8 @@ def _exports(table: Table) -> Classes:
     renamed, deleted, transferred, given = [], [], [], []
     for name in table.data:
         export = table.table(name)
-        if export.text("type") != "durable-object":
-            export.refuse("type", f'{shown(export.text("type"))} is not "durable-object"')
+        if (kind := export.text("type")) not in ("", "durable-object"):
+            export.fault("type", f'{shown(kind)} is not "durable-object"')
         match export.optional_text("state") or "created":
             case "created":
                 export.only("type", "state", "storage")
@@ -117,7 +115,7 @@ def _exports(table: Table) -> Classes:
                 export.only("type", "state", "transferred_to")
                 given.append(Gift(name, export.text("transferred_to")))
             case state:
-                export.refuse("state", f"{shown(state)} is none of: {', '.join(STATES)}")
+                export.fault("state", f"{shown(state)} is none of: {', '.join(STATES)}")
     _check_targets(table, classes, renamed)
     step = Migration(
         "",
@@ -135,18 +133,18 @@ def _check_targets(
     targets: set[str] = set()
     for rename in renamed:
         place = table.table(rename.from_class)
-        if rename.to not in classes:
-            place.refuse("renamed_to", f"{shown(rename.to)} is not a created class in exports")
-        if rename.to in targets:
-            place.refuse("renamed_to", f"another class is renamed to {shown(rename.to)} too")
+        if rename.to and rename.to not in classes:
+            place.fault("renamed_to", f"{shown(rename.to)} is not a created class in exports")
+        elif rename.to in targets:
+            place.fault("renamed_to", f"another class is renamed to {shown(rename.to)} too")
         targets.add(rename.to)
 
 
 def _storage(export: Table) -> Storage:
     storage = export.optional_text("storage") or "sqlite"
     if storage not in STORAGES:
-        export.refuse("storage", f'{shown(storage)} is neither "sqlite" nor "legacy-kv"')
-    return STORAGES[storage]
+        export.fault("storage", f'{shown(storage)} is neither "sqlite" nor "legacy-kv"')
+    return STORAGES.get(storage, "sqlite")
 
 
 def _migrations(table: Table) -> tuple[Migration, ...]:
@@ -155,8 +153,8 @@ def _migrations(table: Table) -> tuple[Migration, ...]:
     for step in table.tables("migrations"):
         step.only("tag", *Migration.__struct_fields__[1:-1])
         tag = step.text("tag")
-        if tag in tags:
-            step.refuse("tag", f"{tag!r} is the tag of an earlier migration. Give it another")
+        if tag and tag in tags:
+            step.fault("tag", f"{tag!r} is the tag of an earlier migration. Give it another")
         tags.add(tag)
         found.append(
             Migration(
@@ -184,7 +182,7 @@ def _transfer(entry: Table) -> Transfer:
 def _replayed(table: Table, migrations: tuple[Migration, ...]) -> dict[str, Storage | None]:
     classes: dict[str, Storage | None] = {}
     for index, step in enumerate(migrations):
-        place = Table(table.file, table.place(f"migrations[{index}]"), {})
+        place = Table(table.file, table.place(f"migrations[{index}]"), {}, table.findings)
         for name in step.new_classes:
             _add(classes, name, "kv", (place, "new_classes"))
         for name in step.new_sqlite_classes:
@@ -205,8 +203,8 @@ def _add(
     storage: Storage | None,
     place: tuple[Table, str],
 ) -> None:
-    if name in classes:
-        place[0].refuse(
+    if name and name in classes:
+        place[0].fault(
             place[1],
             f"{name!r} exists already at this point. Each class is made once; a class that keeps "
             "its data in key-value storage cannot become a SQLite one",
@@ -217,10 +215,10 @@ def _add(
 def _take(
     classes: dict[str, Storage | None], name: str, place: tuple[Table, str]
 ) -> Storage | None:
-    if name not in classes:
+    if name and name not in classes:
         known = ", ".join(classes) or "none"
-        place[0].refuse(
+        place[0].fault(
             place[1],
             f"{name!r} does not exist at this point. The migrations before it make: {known}",
         )
-    return classes.pop(name)
+    return classes.pop(name, None)

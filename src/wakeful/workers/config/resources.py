@@ -1,6 +1,5 @@
 """What a configuration binds beside Durable Objects: KV, D1, R2, assets, rate limits, the version.
 
-Errors:  ConfigError names file, key, value and what to do.
 Source:  Cloudflare docs on Wrangler's configuration and on static assets.
 """
 
@@ -26,9 +25,6 @@ RULES_MAX: Final = 100
 RULE_CHARACTERS_MAX: Final = 100
 # Files with a meaning of their own in a directory of assets, none of which is applied here.
 META_FILES: Final = ("_headers", "_redirects", ".assetsignore", "_worker.js")
-READ: Final = (
-    *("kv_namespaces", "d1_databases", "r2_buckets", "assets", "ratelimits", "version_metadata"),
-)
 
 
 class KvBinding(msgspec.Struct, frozen=True):
@@ -147,11 +143,7 @@ class Resources(msgspec.Struct, frozen=True):
 
 
 def read_resources(table: Table) -> Resources:
-    """What a file says of them.
-
-    Raises:
-        ConfigError: something in it is wrong.
-    """
+    """What a file says of them."""
     version = table.table("version_metadata")
     version.only("binding")
     return Resources(
@@ -166,7 +158,7 @@ def read_resources(table: Table) -> Resources:
 
 def _kv(table: Table) -> KvBinding:
     table.only("binding", "id", "preview_id", "remote")
-    _refuse_remote(table)
+    warn_of_remote(table)
     name = table.text("binding")
     return KvBinding(name, _id(table, "id", name))
 
@@ -176,9 +168,9 @@ def _d1(table: Table) -> D1Binding:
         *("binding", "database_id", "database_name", "preview_database_id", "remote"),
         *("migrations_dir", "migrations_table", "migrations_pattern"),
     )
-    _refuse_remote(table)
+    warn_of_remote(table)
     if "migrations_pattern" in table.data:
-        table.refuse("migrations_pattern", "wakeful has no patterns. Use migrations_dir")
+        table.fault("migrations_pattern", "wakeful has no patterns. Use migrations_dir")
     name = table.text("binding")
     return D1Binding(
         name,
@@ -191,7 +183,7 @@ def _d1(table: Table) -> D1Binding:
 
 def _r2(table: Table) -> R2Binding:
     table.only("binding", "bucket_name", "preview_bucket_name", "jurisdiction", "remote")
-    _refuse_remote(table)
+    warn_of_remote(table)
     name, jurisdiction = table.text("binding"), table.optional_text("jurisdiction")
     bucket = _id(table, "bucket_name", name)
     # On Cloudflare, buckets of the same name in two jurisdictions are two buckets.
@@ -199,15 +191,18 @@ def _r2(table: Table) -> R2Binding:
 
 
 def _id(table: Table, key: str, otherwise: str) -> str:
+    text = table.optional_text(key) or otherwise
     try:
-        return check_name(table.optional_text(key) or otherwise)
+        return check_name(text) if text else text
     except WakefulError as error:
-        table.refuse(key, str(error))
+        table.fault(key, str(error))
+        return ""
 
 
-def _refuse_remote(table: Table) -> None:
-    if table.data.get("remote") not in (None, False):
-        table.refuse("remote", "wakeful keeps the data here, and reaches none on Cloudflare")
+def warn_of_remote(table: Table, here: str = "data of its own, kept here, is used") -> None:
+    """Warn of a binding that would be reached on Cloudflare."""
+    if table.flag("remote"):
+        table.warn("remote", f"wakeful reaches nothing on Cloudflare: {here}")
 
 
 def _ratelimit(table: Table) -> RateLimitBinding:
@@ -216,9 +211,11 @@ def _ratelimit(table: Table) -> RateLimitBinding:
     simple.only("limit", "period")
     limit, period = simple.data.get("limit"), simple.data.get("period")
     if type(limit) is not int or limit < 1:
-        simple.refuse("limit", f"expected a whole number of calls, at least 1, got {shown(limit)}")
+        simple.fault("limit", f"expected a whole number of calls, at least 1, got {shown(limit)}")
+        limit = 1
     if type(period) is not int or period not in PERIODS:
-        simple.refuse("period", f"expected 10 or 60 seconds, got {shown(period)}")
+        simple.fault("period", f"expected 10 or 60 seconds, got {shown(period)}")
+        period = PERIODS[0]
     return RateLimitBinding(table.text("name"), table.text("namespace_id"), limit, period)
 
 
@@ -238,18 +235,21 @@ def _assets(table: Table) -> Assets:
 
 
 def _directory(table: Table) -> Path:
-    path = table.path_to("directory", table.text("directory"))
+    text = table.text("directory")
+    path = table.path_to("directory", text)
+    if not text or "\0" in text:
+        return Path(os.devnull)
     if not os.path.isdir(path):
-        table.refuse("directory", f"there is no directory {path}. Make it, or correct the path")
+        table.fault("directory", f"there is no directory {path}. Make it, or correct the path")
     if table.file.resolve().is_relative_to(path):
-        table.refuse(
+        table.fault(
             "directory",
             f"{path} has the Worker's own files in it, which everybody could read then. Put the "
             "assets into a directory of their own",
         )
     for name in META_FILES:
         if os.path.exists(path / name):
-            table.refuse(
+            table.fault(
                 "directory", f"{path / name} would have no effect: wakeful does not apply {name}"
                 " files. Remove it, or run this Worker with wrangler",
             )  # fmt: skip
@@ -259,7 +259,7 @@ def _directory(table: Table) -> Path:
 def _one_of(table: Table, key: str, known: tuple[str, ...]) -> str:
     value = table.optional_text(key) or known[0]
     if value not in known:
-        table.refuse(key, f"{value!r} is none of {', '.join(known)}")
+        table.fault(key, f"{value!r} is none of {', '.join(known)}")
     return value
 
 
@@ -267,13 +267,13 @@ def _rules(table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
     key = "run_worker_first"
     rules = table.texts(key)
     if len(rules) > RULES_MAX:
-        table.refuse(key, f"there are {len(rules)} patterns; at most {RULES_MAX} are allowed")
+        table.fault(key, f"there are {len(rules)} patterns; at most {RULES_MAX} are allowed")
     for rule in rules:
         if not rule.removeprefix("!").startswith("/"):
-            table.refuse(key, f"{rule!r}: a pattern starts with / or !/")
+            table.fault(key, f"{rule!r}: a pattern starts with / or !/")
         if len(rule) > RULE_CHARACTERS_MAX:
-            table.refuse(key, f"{rule!r}: a pattern has at most {RULE_CHARACTERS_MAX} characters")
+            table.fault(key, f"{rule!r}: a pattern has at most {RULE_CHARACTERS_MAX} characters")
     to_worker = tuple(rule for rule in rules if not rule.startswith("!"))
-    if not to_worker:
-        table.refuse(key, "no pattern is for the Worker. Add one without !, or leave the key out")
+    if rules and not to_worker:
+        table.fault(key, "no pattern is for the Worker. Add one without !, or leave the key out")
     return to_worker, tuple(rule.removeprefix("!") for rule in rules if rule.startswith("!"))

@@ -1,117 +1,188 @@
 """What a Worker's configuration asks for that wakeful does not provide: never passed over silently.
 
-A key is one of: read (see wrangler), about deploying only, so that it means nothing here, or not
-provided. A key that is none of these is reported too: it may be new, or a slip of the pen.
+A key of the top level is one of: read (see wrangler), about deploying only, so that it means
+nothing here, or not provided. One that is none of these is a warning: it may be new, or a slip of
+the pen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Container, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
-from wakeful.workers.config.tables import meant
-from wakeful.workers.config.wrangler import READ, WranglerConfig
+import msgspec
 
-# What each section provides, and the key that names a binding in it.
-SECTIONS: Final[dict[str, tuple[str, str]]] = {
-    "queues.producers": ("queues", "binding"),
-    "queues.consumers": ("queues", "queue"),
-    "workflows": ("Workflows", "binding"),
-    "vectorize": ("Vectorize indexes", "binding"),
-    "hyperdrive": ("Hyperdrive", "binding"),
-    "analytics_engine_datasets": ("Analytics Engine", "binding"),
-    "dispatch_namespaces": ("dispatch namespaces", "binding"),
-    "mtls_certificates": ("mTLS certificates", "binding"),
-    "send_email": ("sending email", "name"),
-    "pipelines": ("pipelines", "binding"),
-    "secrets_store_secrets": ("the Secrets Store", "binding"),
-    "vpc_services": ("VPC services", "binding"),
-    "worker_loaders": ("worker loaders", "binding"),
-    "containers": ("containers", "class_name"),
-    "tail_consumers": ("tail Workers", "service"),
-    "streaming_tail_consumers": ("tail Workers", "service"),
-    "agent_memory": ("Agent Memory", "binding"),
-    "ai_search": ("AI Search", "binding"),
-    "ai_search_namespaces": ("AI Search", "binding"),
-    "analytics": ("Analytics SQL", "binding"),
-    "artifacts": ("Artifacts", "binding"),
-    "flagship": ("feature flags", "binding"),
-    "k2": ("K2 streams", "binding"),
-    "stream": ("Stream", "binding"),
-    "vpc_networks": ("VPC networks", "binding"),
-    "unsafe_hello_world": ("the hello-world binding", "binding"),
-    "connect": ("raw sockets", "port"),
-    "addresses": ("incoming email", ""),
-    "access": ("Cloudflare Access, which would ask who comes in", ""),
-    "pages_build_output_dir": ("Pages projects", ""),
-    "ai": ("Workers AI", "binding"),
-    "browser": ("browser rendering", "binding"),
-    "images": ("Images", "binding"),
-    "media": ("Media Transformations", "binding"),
-    "site": ("Workers Sites", "bucket"),
-    "wasm_modules": ("WASM modules", ""),
-    "text_blobs": ("text blobs", ""),
-    "data_blobs": ("data blobs", ""),
-    "unsafe": ("unsafe bindings", ""),
-    "define": ("defines", ""),
-    "alias": ("module aliases", ""),
+from wakeful.workers.config.keys import DEPLOYING, READ
+from wakeful.workers.config.tables import Table, meant, shown
+
+RAISES: Final = "env.{name} raises when it is used"
+NO_EFFECT: Final = "it has no effect"
+
+
+class Section(NamedTuple):
+    """A key of the top level that is not provided.
+
+    Attributes:
+        what: what that is.
+        kind: the same for a column of a table, one of it.
+        names: the key that names an entry of it; empty: it is one thing, named by its own key.
+        here: what becomes of an entry, by its name.
+    """
+
+    what: str
+    kind: str
+    names: str = "binding"
+    here: str = RAISES
+
+
+SECTIONS: Final[dict[str, Section]] = {
+    "ai": Section("Workers AI", "Workers AI"),
+    "queues.producers": Section("queues", "Queue"),
+    "queues.consumers": Section(
+        "queues", "Queue consumer", "queue", "queue() is never called for {name}"
+    ),
+    "workflows": Section("Workflows", "Workflow"),
+    "vectorize": Section("Vectorize indexes", "Vectorize index"),
+    "hyperdrive": Section("Hyperdrive", "Hyperdrive"),
+    "browser": Section("browser rendering", "Browser"),
+    "images": Section("Images", "Images"),
+    "media": Section("Media Transformations", "Media"),
+    "analytics_engine_datasets": Section("Analytics Engine", "Analytics Engine"),
+    "dispatch_namespaces": Section("dispatch namespaces", "Dispatch namespace"),
+    "mtls_certificates": Section("mTLS certificates", "mTLS certificate"),
+    "send_email": Section("sending email", "Email", "name"),
+    "pipelines": Section("pipelines", "Pipeline"),
+    "secrets_store_secrets": Section("the Secrets Store", "Secrets Store secret"),
+    "vpc_services": Section("VPC services", "VPC service"),
+    "vpc_networks": Section("VPC networks", "VPC network"),
+    "worker_loaders": Section("worker loaders", "Worker loader"),
+    "agent_memory": Section("Agent Memory", "Agent Memory"),
+    "ai_search": Section("AI Search", "AI Search"),
+    "ai_search_namespaces": Section("AI Search", "AI Search"),
+    "analytics": Section("Analytics SQL", "Analytics SQL"),
+    "artifacts": Section("Artifacts", "Artifacts"),
+    "flagship": Section("feature flags", "Feature flags"),
+    "k2": Section("K2 streams", "K2 stream"),
+    "stream": Section("Stream", "Stream"),
+    "unsafe_hello_world": Section("the hello-world binding", "Hello World"),
+    "unsafe.bindings": Section("unsafe bindings", "Unsafe binding", "name"),
+    "containers": Section("containers", "Container", "class_name", "no container of {name} starts"),
+    "tail_consumers": Section(
+        "tail Workers", "Tail Worker", "service", "{name} is told nothing of this Worker"
+    ),
+    "streaming_tail_consumers": Section(
+        "tail Workers", "Tail Worker", "service", "{name} is told nothing of this Worker"
+    ),
+    "connect": Section("raw sockets", "Raw sockets", "", "connect() is never called"),
+    "addresses": Section("incoming email", "Incoming email", "", "email() is never called"),
+    "access": Section("Cloudflare Access", "Access", "", "nobody is asked who they are"),
+    "pages_build_output_dir": Section("Pages projects", "Pages", "", NO_EFFECT),
+    "site": Section("Workers Sites", "Workers Sites", "", "its files are not served"),
+    "unsafe": Section("unsafe settings", "Unsafe settings", "", NO_EFFECT),
+    "define": Section("defines", "Defines", "", NO_EFFECT),
+    "alias": Section("module aliases", "Module aliases", "", NO_EFFECT),
 }
-
-# About deploying, the dashboard, or how wrangler itself works: nothing a local server would do.
-DEPLOYING: Final = frozenset(
-    {
-        *("$schema", "account_id", "workers_dev", "preview_urls", "route", "routes", "zone_id"),
-        *("usage_model", "limits", "placement", "observability", "logpush", "logfwdr"),
-        *("upload_source_maps", "minify", "no_bundle", "keep_vars", "keep_names", "send_metrics"),
-        *("base_dir", "find_additional_modules", "preserve_file_names", "rules", "tsconfig", "dev"),
-        *("first_party_worker", "compliance_region", "legacy_env", "jsx_factory", "jsx_fragment"),
-        *("build", "cache", "previews", "dependencies_instrumentation"),
-        *("cloudchamber", "python_modules", "topLevelName", "userConfigPath", "configPath"),
-    }
+# Tables in which each key is a name in `env`.
+BLOBS: Final[dict[str, Section]] = {
+    "wasm_modules": Section("WASM modules", "WASM module"),
+    "text_blobs": Section("text blobs", "Text blob"),
+    "data_blobs": Section("data blobs", "Data blob"),
+}
+TOP_LEVEL: Final = frozenset(
+    {*READ, *DEPLOYING, *BLOBS, *(key.partition(".")[0] for key in SECTIONS)}
 )
 
-ADVICE: Final = "Remove it, or run this Worker with wrangler"
 
+class Missing(msgspec.Struct, frozen=True):
+    """Something that a configuration asks for and wakeful does not provide.
 
-def unsupported(config: WranglerConfig) -> list[str]:
-    """One message for each thing that the Worker asks for and would not get; empty if all is well.
-
-    Each names the file, the key and the binding, and says what to do.
+    Attributes:
+        label: what it is in the file: `ai binding 'AI'`.
+        name: what it is called: the name in `env`, where it has one.
+        what: what wakeful does not provide.
+        kind: the same for a column of a table.
+        here: what becomes of it, if the Worker starts all the same.
+        is_bound: `env` has the name.
     """
-    return [f"{config.file}: {problem}" for problem in _problems(config)]
+
+    label: str
+    name: str
+    what: str
+    kind: str
+    here: str
+    is_bound: bool
+
+    def __str__(self) -> str:
+        return f"{self.label}: wakeful does not provide {self.what}"
 
 
-def left_to_do(config: WranglerConfig) -> list[str]:
-    """One message for each thing that wrangler would do before it starts the Worker."""
-    build = config.rest.get("build")
-    command = build.get("command") if isinstance(build, dict) else None
-    if not command:
-        return []
-    return [
-        f"{config.file}: build: wakeful does not run {command!r}. Run it yourself, before "
-        "you start, and whenever what it reads has changed"
-    ]
+class Everything:
+    """The names that a Worker may miss: all of them."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
 
 
-def _problems(config: WranglerConfig) -> Iterator[str]:
-    for key, value in config.rest.items():
-        if key not in DEPLOYING:
-            yield from _section(key, value)
+EVERYTHING: Final = Everything()
 
 
-def _section(key: str, value: Any) -> Iterator[str]:
-    if not value:
+def read_missing(table: Table) -> tuple[Missing, ...]:
+    """What the top level of a file asks for and would not get; an unknown key is a warning."""
+    return tuple(missing for key in table.data for missing in _missing(table, key))
+
+
+def refuse_missing(table: Table, found: Sequence[Missing], allowed: Container[str]) -> None:
+    """Note as faults what is missing and may not be."""
+    refused = [missing for missing in found if missing.name not in allowed]
+    table.findings.faults.extend(f"{table.file}: {missing}" for missing in refused)
+    if refused:
+        names = ",".join(dict.fromkeys(missing.name for missing in refused))
+        table.findings.faults.append(
+            f"{table.file}: to start without, and have what uses it raise: --allow-missing {names}"
+            " (`wakeful dev` does so by itself). Or remove it, or run this Worker with wrangler"
+        )
+
+
+def _missing(table: Table, key: str) -> Iterator[Missing]:
+    value = table.data[key]
+    if key in READ or key in DEPLOYING:
         return
-    if key == "queues" and isinstance(value, dict):
-        for part, entries in value.items():
-            yield from _section(f"queues.{part}", entries)
+    if key not in TOP_LEVEL:
+        near = meant(key, TOP_LEVEL)
+        table.warn(key, f"unknown key{near}; it has no effect. Correct it, or remove it")
+    elif not value:
         return
-    if key not in SECTIONS:
-        near = meant(key, [*READ, *SECTIONS, *DEPLOYING])
-        yield f"{key}: wakeful does not know this key{near}. Correct it, or remove it"
+    elif key in BLOBS:
+        for name in table.table(key).data:
+            yield _of(f"{key}.{name}", name, BLOBS[key])
+    elif key == "queues":
+        queues = table.table(key)
+        queues.only("producers", "consumers")
+        for part in ("producers", "consumers"):
+            yield from _entries(queues, part, f"{key}.{part}")
+    elif key == "unsafe" and isinstance(value, dict) and "bindings" in value:
+        yield from _entries(table.table(key), "bindings", "unsafe.bindings")
+    else:
+        yield from _entries(table, key, key)
+
+
+def _entries(table: Table, key: str, section: str) -> Iterator[Missing]:
+    found = SECTIONS[section]
+    if not found.names:
+        yield _of(section, section, found)
         return
-    what, names = SECTIONS[key]
-    for entry in value if isinstance(value, list) else [value]:
-        named = entry.get(names) if isinstance(entry, dict) else None
-        label = f"{key} binding {named!r}" if named and names == "binding" else f"{key} {named!r}"
-        yield f"{label if named else key}: wakeful does not provide {what}. {ADVICE}"
+    value = table.data.get(key, [])
+    if not isinstance(value, list | dict):
+        table.fault(key, f"expected a table, or a list of tables, got {shown(value)}")
+        return
+    for entry in [table.table(key)] if isinstance(value, dict) else table.tables(key):
+        if name := entry.text(found.names):
+            kind = "binding " if found.names == "binding" else ""
+            yield _of(f"{section} {kind}{name!r}", name, found, entry.data)
+
+
+def _of(label: str, name: str, section: Section, entry: dict[str, Any] | Any = None) -> Missing:
+    here = section.here.format(name=name)
+    if section.what == "Workflows" and isinstance(entry, dict) and "class_name" in entry:
+        here += f", and {entry['class_name']} never runs"
+    return Missing(label, name, section.what, section.kind, here, section.here == RAISES)

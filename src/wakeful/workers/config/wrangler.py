@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Container, Iterator, Mapping
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Final
@@ -21,28 +21,18 @@ import msgspec
 
 from wakeful.errors import ConfigError
 from wakeful.workers.bindings.crons import CronExpression, read_crons
-from wakeful.workers.config import jsonc, resources
+from wakeful.workers.config import jsonc
 from wakeful.workers.config.dotvars import read_secrets
+from wakeful.workers.config.keys import NEEDS_CODE, NOT_INHERITED, READ
 from wakeful.workers.config.migrations import Classes, Storage, read_classes
-from wakeful.workers.config.resources import Resources, read_resources
-from wakeful.workers.config.tables import Table, shown
+from wakeful.workers.config.resources import Resources, read_resources, warn_of_remote
+from wakeful.workers.config.support import TOP_LEVEL, Missing, read_missing, refuse_missing
+from wakeful.workers.config.tables import Findings, Table, shown
 from wakeful.workers.strict import Strict, strict_of
 
 FILES: Final = ("wrangler.json", "wrangler.jsonc", "wrangler.toml")  # the order wrangler looks in
 WORKER_NAME: Final = re.compile(r"[a-z0-9_][a-z0-9_-]*", re.ASCII)
 DATE: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-NOT_INHERITED: Final = frozenset(
-    {
-        *("durable_objects", "migrations", "exports", "vars", "services", "queues", "workflows"),
-        *("kv_namespaces", "d1_databases", "r2_buckets", "vectorize", "hyperdrive", "ai"),
-        *("browser", "images", "version_metadata", "analytics_engine_datasets", "send_email"),
-        *("mtls_certificates", "dispatch_namespaces", "pipelines", "secrets_store_secrets"),
-        *("unsafe", "ratelimits", "tail_consumers", "vpc_services", "worker_loaders", "secrets"),
-        *("define", "containers", "cloudchamber", "media", "stream", "artifacts", "flagship"),
-        *("connect", "ai_search", "ai_search_namespaces", "agent_memory", "analytics", "k2"),
-        *("streaming_tail_consumers", "vpc_networks", "unsafe_hello_world"),
-    }
-)
 
 
 class DurableObjectBinding(msgspec.Struct, frozen=True):
@@ -94,7 +84,9 @@ class WranglerConfig(msgspec.Struct, frozen=True):
             name.
         crons: `triggers.crons`.
         resources: what is bound beside Durable Objects, and assets.
+        missing: what it asks for and does not get, and starts without.
         rest: every other key of the file with its value.
+        warnings: what of the file has no effect; a line each.
         strict: it is held to the limits of Cloudflare's network; None: it is not.
     """
 
@@ -110,7 +102,9 @@ class WranglerConfig(msgspec.Struct, frozen=True):
     secrets: dict[str, str]
     crons: tuple[CronExpression, ...]
     resources: Resources
+    missing: tuple[Missing, ...]
     rest: dict[str, Any]
+    warnings: tuple[str, ...] = ()
     strict: Strict | None = None
 
     @property
@@ -166,7 +160,11 @@ def find_config(path: Path) -> Path | None:
 
 
 def read_config(
-    path: Path, environment: str | None = None, *, strict: bool = False
+    path: Path,
+    environment: str | None = None,
+    *,
+    strict: bool = False,
+    allow_missing: Container[str] = (),
 ) -> WranglerConfig:
     """Read a Worker's configuration.
 
@@ -174,16 +172,36 @@ def read_config(
         path: the file, or the directory it is in.
         environment: the `env.<name>` to use.
         strict: hold it to the limits of Cloudflare's network.
+        allow_missing: the names of bindings that wakeful does not provide and the Worker starts
+            without, all the same: what is in `env` for them raises when it is used.
 
     Raises:
-        ConfigError: there is none, or something in it is wrong.
+        ConfigError: there is none, or something in it is wrong: a line for each fault.
     """
     file = find_config(path)
     if file is None:
         raise ConfigError(f"{path} has no {', '.join(FILES[:-1])} or {FILES[-1]}: is it a Worker?")
-    table = _in_environment(Table(file, "", _parsed(file)), environment)
-    config = WranglerConfig(
-        file=file,
+    findings = Findings(TOP_LEVEL)
+    table = _in_environment(Table(file, "", _parsed(file), findings), environment)
+    missing = read_missing(table)
+    refuse_missing(table, missing, allow_missing)
+    config = _config(table, environment, missing)
+    _check_names(config, table)
+    limits = None
+    if strict:
+        with findings.hearing():
+            limits = strict_of(file, {**config.vars, **config.secrets}, config.rest)
+    findings.check()
+    _warn_of_build(table)
+    return msgspec.structs.replace(config, strict=limits, warnings=tuple(findings.warnings))
+
+
+def _config(table: Table, environment: str | None, missing: tuple[Missing, ...]) -> WranglerConfig:
+    secrets: dict[str, str] = {}
+    with table.findings.hearing():
+        secrets = read_secrets(table.file.parent, environment, _required_secrets(table))
+    return WranglerConfig(
+        file=table.file,
         name=_name(table),
         main=_main(table),
         compatibility_date=_date(table),
@@ -192,27 +210,24 @@ def read_config(
         services=tuple(_service(entry) for entry in table.tables("services")),
         classes=read_classes(table),
         vars=_plain(table.table("vars").data),
-        secrets=read_secrets(file.parent, environment, _required_secrets(table)),
+        secrets=secrets,
         crons=read_crons(table.table("triggers")),
         resources=read_resources(table),
+        missing=missing,
         rest={key: value for key, value in table.data.items() if key not in READ},
     )
-    _check_names(config, table)
-    if strict:
-        variables = {**config.vars, **config.secrets}
-        limits = strict_of(file, variables, config.rest)
-        return msgspec.structs.replace(config, strict=limits)
-    return config
 
 
-NEEDS_CODE: Final = ("durable_objects", "migrations", "exports", "triggers")
-READ: Final = frozenset(
-    {
-        *("name", "main", "compatibility_date", "compatibility_flags", "durable_objects"),
-        *("migrations", "exports", "vars", "triggers", "env", "services", "secrets"),
-        *resources.READ,
-    }
-)
+def _warn_of_build(table: Table) -> None:
+    """Tell of what wrangler would do before it starts the Worker."""
+    build = table.data.get("build")
+    command = build.get("command") if isinstance(build, dict) else None
+    if command:
+        table.warn(
+            "build",
+            f"wakeful does not run {command!r}. Run it yourself, before you start, and whenever "
+            "what it reads has changed",
+        )
 
 
 def _parsed(file: Path) -> dict[str, Any]:
@@ -238,17 +253,20 @@ def _in_environment(table: Table, environment: str | None) -> Table:
     environments = table.table("env")
     if environment not in environments.data:
         known = ", ".join(environments.data) or "none"
-        table.refuse(f"env.{environment}", f"there is no such environment; there are: {known}")
+        table.fault(f"env.{environment}", f"there is no such environment; there are: {known}")
+        return table
     chosen = environments.table(environment).data
     inherited = {key: value for key, value in table.data.items() if key not in NOT_INHERITED}
-    inherited["name"] = f"{table.text('name')}-{environment}"
-    return Table(table.file, "", {**inherited, **chosen})
+    if "name" not in chosen:
+        inherited["name"] = f"{table.text('name')}-{environment}"
+    origins = dict.fromkeys(chosen, f"env.{environment}.")
+    return Table(table.file, "", {**inherited, **chosen}, table.findings, origins=origins)
 
 
 def _name(table: Table) -> str:
     name = table.text("name")
-    if not WORKER_NAME.fullmatch(name):
-        table.refuse("name", f"{name!r}: a Worker's name has lower-case letters, digits, - and _")
+    if name and not WORKER_NAME.fullmatch(name):
+        table.fault("name", f"{name!r}: a Worker's name has lower-case letters, digits, - and _")
     return name
 
 
@@ -258,21 +276,21 @@ def _main(table: Table) -> Path | None:
         return None
     text = table.text("main")
     path = table.path_to("main", text)
-    if path.suffix != ".py":
-        table.refuse("main", f"{text!r} is not a Python file; wakeful runs Python Workers only")
-    if not os.path.isfile(path):
-        table.refuse("main", f"there is no file {path}. Correct the path; it starts at the file")
+    if text and path.suffix != ".py":
+        table.fault("main", f"{text!r} is not a Python file; wakeful runs Python Workers only")
+    elif text and "\0" not in text and not os.path.isfile(path):
+        table.fault("main", f"there is no file {path}. Correct the path; it starts at the file")
     return path
 
 
 def _check_only_assets(table: Table) -> None:
     for key in NEEDS_CODE:
         if table.data.get(key):
-            table.refuse("main", f'missing, and {key} needs code. Add main = "..."')
+            table.fault("main", f'missing, and {key} needs code. Add main = "..."')
     assets = table.table("assets")
     for key in ("binding", "run_worker_first"):
         if assets.data.get(key):
-            assets.refuse(key, "it is for a Worker with code, and there is no main. Remove it")
+            assets.fault(key, "it is for a Worker with code, and there is no main. Remove it")
 
 
 def _date(table: Table) -> str | None:
@@ -280,34 +298,36 @@ def _date(table: Table) -> str | None:
     if type(value) is date:
         return value.isoformat()  # TOML has dates of its own
     text = table.optional_text("compatibility_date")
-    if text is not None and not DATE.fullmatch(text):
-        table.refuse("compatibility_date", f'{text!r} is no date. Write it as "2026-03-01"')
+    if text and not DATE.fullmatch(text):
+        table.fault("compatibility_date", f'{text!r} is no date. Write it as "2026-03-01"')
     return text
 
 
 def _bindings(table: Table) -> tuple[DurableObjectBinding, ...]:
     objects = table.table("durable_objects")
     objects.only("bindings")
-    found = []
-    for entry in objects.tables("bindings"):
-        entry.only(*DurableObjectBinding.__struct_fields__)
-        class_name = entry.text("class_name")
-        if not class_name.isidentifier():
-            entry.refuse("class_name", f"{class_name!r} cannot be the name of a class")
-        binding = DurableObjectBinding(
-            entry.text("name"),
-            class_name,
-            entry.optional_text("script_name"),
-            entry.optional_text("environment"),
-        )
-        if binding.environment is not None and binding.script_name is None:
-            entry.refuse("environment", "it needs script_name beside it: whose environment is it?")
-        found.append(binding)
-    return tuple(found)
+    return tuple(_binding(entry) for entry in objects.tables("bindings"))
+
+
+def _binding(entry: Table) -> DurableObjectBinding:
+    entry.only(*DurableObjectBinding.__struct_fields__)
+    class_name = entry.text("class_name")
+    if class_name and not class_name.isidentifier():
+        entry.fault("class_name", f"{class_name!r} cannot be the name of a class")
+    binding = DurableObjectBinding(
+        entry.text("name"),
+        class_name,
+        entry.optional_text("script_name"),
+        entry.optional_text("environment"),
+    )
+    if binding.environment is not None and binding.script_name is None:
+        entry.fault("environment", "it needs script_name beside it: whose environment is it?")
+    return binding
 
 
 def _service(entry: Table) -> ServiceBinding:
-    entry.only("binding", "service", "environment", "entrypoint", "props")
+    entry.only("binding", "service", "environment", "entrypoint", "props", "remote")
+    warn_of_remote(entry, "the Worker that the command names is called")
     service, environment = entry.text("service"), entry.optional_text("environment")
     return ServiceBinding(
         entry.text("binding"),
@@ -336,18 +356,22 @@ def _plain(value: Any) -> Any:
 
 def _check_names(config: WranglerConfig, table: Table) -> None:
     seen = dict.fromkeys(config.vars, "vars")
-    for binding in config.bindings:
-        if binding.name in seen:
-            table.refuse(
-                "durable_objects.bindings",
-                f"{binding.name!r} is also in {seen[binding.name]}. A name in env is given once",
-            )
-        seen[binding.name] = "durable_objects.bindings"
-    services = [(service.name, "services") for service in config.services]
-    for name, key in [*services, *config.resources.names()]:
-        if name in seen:
-            table.refuse(key, f"{name!r} is also in {seen[name]}. A name in env is given once")
+    for name, key in _names(config):
+        if name and name in seen:
+            table.fault(key, f"{name!r} is also in {seen[name]}. A name in env is given once")
         seen[name] = key
     assets = config.resources.assets
     if assets is not None and config.main and config.main.is_relative_to(assets.directory):
-        table.refuse("assets.directory", f"{config.main} is in it: everybody could read it")
+        table.fault("assets.directory", f"{config.main} is in it: everybody could read it")
+
+
+def _names(config: WranglerConfig) -> Iterator[tuple[str, str]]:
+    """The names in `env` that are no variables, each with the key it comes from."""
+    for binding in config.bindings:
+        yield binding.name, "durable_objects.bindings"
+    for service in config.services:
+        yield service.name, "services"
+    yield from config.resources.names()
+    for missing in config.missing:
+        if missing.is_bound:
+            yield missing.name, missing.label.partition(" ")[0]

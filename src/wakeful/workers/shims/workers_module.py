@@ -29,7 +29,6 @@ MARK: Final = "__wakeful_worker__"  # on each module that is here for one Worker
 
 # Names that `workers` has on Cloudflare and not here, and why an import of them fails.
 NOT_PROVIDED: Final = {
-    "WorkflowEntrypoint": "wakeful does not run Workflows",
     "htmlrewriter.HTMLRewriter": "wakeful does not provide it. Change HTML with a Python library",
 }
 
@@ -84,6 +83,7 @@ def shim_modules(environment: Environment) -> dict[str, ModuleType]:
         DurableObjectAbort=entrypoints.DurableObjectAbort,
         DurableObjectContext=DurableObjectState,
         WorkerEntrypoint=entrypoints.WorkerEntrypoint,
+        WorkflowEntrypoint=entrypoints.WorkflowEntrypoint,
         handler=entrypoints.handler,
     )
     rewriter = _module("workers.htmlrewriter")
@@ -132,6 +132,7 @@ def _workers(environment: Environment) -> ModuleType:
             waitUntil=environment.wait_until,
             DurableObject=entrypoints.DurableObject,
             WorkerEntrypoint=entrypoints.WorkerEntrypoint,
+            WorkflowEntrypoint=entrypoints.WorkflowEntrypoint,
         )
 
     module = _module(
@@ -153,6 +154,7 @@ def _workers(environment: Environment) -> ModuleType:
         RequestInitCfProperties=RequestInitCfProperties,
         Response=Response,
         WorkerEntrypoint=entrypoints.WorkerEntrypoint,
+        WorkflowEntrypoint=entrypoints.WorkflowEntrypoint,
         env=environment.env,
         fetch=make_fetch(environment.fetch),
         handler=entrypoints.handler,

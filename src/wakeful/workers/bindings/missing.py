@@ -1,0 +1,47 @@
+"""What stands in `env` for a binding that wakeful does not provide: using it raises, in words.
+
+A Worker that has such a binding starts, and the paths of it that do without work.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+from wakeful.workers.config.support import Missing
+from wakeful.workers.proxies import JsException, JsProxy
+
+
+class MissingBinding(JsProxy):
+    """`env.AI`, say: to ask for a member of it, or to call it, raises.
+
+    It is true, and its own members (`constructor`, `repr`) are there: code may look at it.
+    """
+
+    def __init__(self, missing: Missing) -> None:
+        self._missing = missing
+
+    def __call__(self, *_: object, **__: object) -> NoReturn:
+        """Raise.
+
+        Raises:
+            JsException: says what is not provided.
+        """
+        self._refuse("")
+
+    def __getitem__(self, key: object) -> NoReturn:
+        self._refuse(f"[{key!r}]")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # Python itself asks, whether it can copy it, say
+            raise AttributeError(name)
+        self._refuse(f".{name}")
+
+    def __repr__(self) -> str:
+        return f"<{self._missing.name}: wakeful does not provide {self._missing.what}>"
+
+    def _refuse(self, member: str) -> NoReturn:
+        missing = vars(self)["_missing"]
+        raise JsException(
+            f"env.{missing.name}{member}: wakeful does not provide {missing.what}, so this binding "
+            "cannot be used here. The configuration asks for it, and the Worker was started without"
+        )
