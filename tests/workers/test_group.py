@@ -382,7 +382,6 @@ async def test_two_that_bind_each_other(tmp_path: Path) -> None:
             r"services: 'X' is also in vars",
         ),
         ('[[services]]\nservice = "b"\n', r"services\[0\].binding: missing"),
-        ('[[services]]\nbinding = "X"\nservice = "b"\nremote = true\n', r"remote: unknown key"),
     ],
 )
 @virtual
