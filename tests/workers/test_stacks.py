@@ -1,14 +1,17 @@
 """`run_sync`: code that is not async waits on a stack of its own, and others run meanwhile."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
 from tests.workers.running import methods, running, virtual
 
+from wakeful.workers.code.run_sync_use import mentions_run_sync
 from wakeful.workers.code.stacks import Stacks
 
 seen: ContextVar[int] = ContextVar("seen", default=0)
@@ -150,14 +153,15 @@ async def test_handlers_and_methods_of_a_worker(tmp_path: Path) -> None:
 
 @virtual
 async def test_a_worker_that_does_not_ask_for_it_has_none(tmp_path: Path) -> None:
+    """It might ask at the first request by a package that is installed: a later one can wait."""
     default = """
 class Default(WorkerEntrypoint):
     def fetch(self, request):
-        from pyodide.ffi import can_run_sync
+        import pyodide.ffi
         if request.method == "GET":
-            return Response(str(can_run_sync()))
-        from pyodide.ffi import run_sync
-        return run_sync(asyncio.ensure_future(asyncio.sleep(0, Response("done"))))
+            return Response(str(getattr(pyodide.ffi, "can_run" + "_sync")()))
+        wait = getattr(pyodide.ffi, "run" + "_sync")
+        return wait(asyncio.ensure_future(asyncio.sleep(0, Response("done"))))
 """
     async with running(tmp_path, methods("x = 1"), default=default) as worker:
         assert await worker.fetch("/") == (200, "False")
@@ -165,3 +169,46 @@ class Default(WorkerEntrypoint):
             await worker.fetch("/", method="POST")
         assert await worker.fetch("/") == (200, "True")
         assert await worker.fetch("/", method="POST") == (200, "done")
+
+
+@virtual
+async def test_it_may_be_imported_at_the_first_request(tmp_path: Path) -> None:
+    """In a function of the main module, or by a module that is imported there."""
+    default = """
+class Default(WorkerEntrypoint):
+    def fetch(self, request):
+        from deep.waiting import done
+        return done(Response)
+"""
+    deep = tmp_path / "worker" / "src" / "deep"
+    deep.mkdir(parents=True)
+    (deep / "__init__.py").write_text("")
+    source = """
+        def done(make):
+            from pyodide.ffi import run_sync
+            import asyncio
+            return make(run_sync(asyncio.sleep(1, "done")))
+    """
+    (deep / "waiting.py").write_text(dedent(source))
+    async with running(tmp_path, methods("x = 1"), default=default) as worker:
+        assert await worker.fetch("/") == (200, "done")
+
+
+def test_what_mentions_it(tmp_path: Path) -> None:
+    def write(name: str, text: str) -> None:
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    use = "from pyodide.ffi import run_sync"
+    write("entry.py", "from anyio.to_thread import run_sync")
+    write("README.md", use)
+    write(".venv/lib/x.py", use)
+    write("env/pyvenv.cfg", "")
+    write("env/lib/x.py", use)
+    write("node_modules/x.py", use)
+    write("python_modules/y.py", "import pyodide")
+    os.symlink(tmp_path / "nowhere", tmp_path / "dangling.py")
+    assert not mentions_run_sync([tmp_path])
+    write("python_modules/x.py", use)
+    assert mentions_run_sync([tmp_path])

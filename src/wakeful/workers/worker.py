@@ -27,7 +27,8 @@ from wakeful.workers.bindings.bindings import Bindings
 from wakeful.workers.bindings.schedule import Schedule, ScheduledController
 from wakeful.workers.calls import awaits
 from wakeful.workers.code.entrypoints import Exported, arguments_taken
-from wakeful.workers.code.loader import LoadedWorker
+from wakeful.workers.code.loader import LoadedWorker, own_directories
+from wakeful.workers.code.run_sync_use import mentions_run_sync
 from wakeful.workers.code.stacks import Stacks
 from wakeful.workers.config.wrangler import WranglerConfig
 from wakeful.workers.env import make_env
@@ -135,6 +136,8 @@ class Worker:
             self._worker = self._closing.enter_context(
                 around.load(config, shim_modules(environment), around.asked)
             )
+            if not self._stacks.wanted:
+                self._stacks.wanted = mentions_run_sync(own_directories(config))
         self._namespaces.classes = {
             name: self._object_class(name, exported)
             for name, exported in (self._worker.classes if self._worker else {}).items()

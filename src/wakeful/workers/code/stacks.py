@@ -4,7 +4,8 @@ A coroutine is driven in a greenlet. `run_sync` leaves it in the middle of whate
 it, what it waits for goes to the event loop as if the coroutine had awaited it, and later the
 greenlet goes on where it was. Other events run meanwhile, as at an await.
 
-A switch costs some microseconds, so only a Worker that has asked for `run_sync` gets stacks.
+A switch costs some microseconds, so only a Worker gets stacks that has asked for `run_sync`, or
+whose files mention it.
 
 Invariants: whoever drives a coroutine is the parent of its greenlet while it runs; both see one
             context, that of the driver.
@@ -25,15 +26,16 @@ Given = tuple[Any, BaseException | None]  # what is sent in, or what is raised t
 NO_STACK: Final = (
     "run_sync: this code cannot wait. It can below handlers and methods of a Worker and its "
     "objects; not in another thread, nor while the Worker is imported or an object is made, nor in "
-    "an event that had begun before anybody imported run_sync: import it at the top of a module"
+    "an event that had begun before an installed package imported run_sync: import it at the top "
+    "of a module"
 )
 
 
 class Stacks:
-    """Gives stacks to the coroutines of one Worker, once it has asked for them.
+    """Gives stacks to the coroutines of one Worker, once it wants them.
 
     Attributes:
-        wanted: it has.
+        wanted: it does.
     """
 
     __slots__ = ("wanted",)
