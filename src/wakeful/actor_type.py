@@ -14,7 +14,14 @@ from typing import ClassVar, Final
 
 from wakeful import codec
 from wakeful.actor import HOOKS, Actor, AlarmInfo
-from wakeful.errors import ConfigError, InvalidArguments, StateInvalid, UnknownMethod
+from wakeful.codec import JSON_ERRORS, json_bytes, not_json
+from wakeful.errors import (
+    ConfigError,
+    InvalidArguments,
+    InvalidResult,
+    StateInvalid,
+    UnknownMethod,
+)
 from wakeful.facet import Chain, Facet, Lifetime, Method, Persistence
 from wakeful.state import StateSchema
 
@@ -61,6 +68,7 @@ class MethodPlan:
     """
 
     __slots__ = (
+        "_as_json",
         "_fresh",
         "_raw",
         "_type_name",
@@ -85,6 +93,7 @@ class MethodPlan:
         self._raw = raw
         self._type_name = cls.__name__
         self.name = name
+        self._as_json: JsonPlan | None = None
         self.calls = 0
         self.function = raw
         self.straight = not _may_suspend(raw)
@@ -104,6 +113,24 @@ class MethodPlan:
         """Put the hooks of a chain around the method; the plan itself stays, refs hold it."""
         self.function = chain.wrap(self._raw, self.name, self._type_name)
         self.straight = not _may_suspend(self._raw) and not chain.may_suspend
+        if self._as_json is not None:
+            self._as_json.follow(self)
+
+    def never_straight(self) -> None:
+        """From now on no call takes the straight path."""
+        self.straight = False
+        if self._as_json is not None:
+            self._as_json.follow(self)
+
+    def as_json(self) -> JsonPlan:
+        """The same method, for callers who want its result as JSON."""
+        if self._as_json is None:
+            self._as_json = JsonPlan(self)
+        return self._as_json
+
+    def calls_made(self) -> int:
+        """How often the method was called, whatever its result was wanted as."""
+        return self.calls + (self._as_json.calls if self._as_json is not None else 0)
 
     def copy_arguments(
         self, args: tuple[object, ...], kwargs: Mapping[str, object]
@@ -119,12 +146,15 @@ class MethodPlan:
         """What a turn returns, by value.
 
         Raises:
-            StateInvalid: it is not what the signature says, or nothing that can be sent.
+            InvalidResult: it is not what the signature says, or nothing that can be sent.
         """
         try:
             return self.returns.copy(result)
         except StateInvalid as error:
-            raise StateInvalid(f"{self._type_name}.{self.name} returned a value: {error}") from None
+            raise self._wrong_result(str(error)) from None
+
+    def _wrong_result(self, why: str) -> InvalidResult:
+        return InvalidResult(f"{self._type_name}.{self.name} returned a value: {why}")
 
     def from_json(
         self, args: list[object], kwargs: Mapping[str, object]
@@ -186,6 +216,41 @@ class MethodPlan:
                 raise InvalidArguments(
                     f"{self.name}() is missing {parameter.name!r}", field=parameter.name
                 )
+
+
+class JsonPlan(MethodPlan):
+    """A method whose turns end with their result as JSON.
+
+    It is encoded where others copy it, before the turn is committed: what has no JSON form is not
+    found out when nothing can be undone any more.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, plan: MethodPlan) -> None:
+        for slot in MethodPlan.__slots__:
+            setattr(self, slot, getattr(plan, slot))
+        self.calls = 0
+        self._as_json = self
+        self.result_types = frozenset()  # all of them are encoded
+
+    def follow(self, plan: MethodPlan) -> None:
+        """The facets of the method, or how it may run, have changed."""
+        self.function, self.straight = plan.function, plan.straight
+
+    def copy_result(self, result: object) -> bytes:
+        """What a turn returns, as JSON.
+
+        Raises:
+            InvalidResult: it is not what the signature says, or has no JSON form.
+        """
+        returns = self.returns
+        if type(result) not in returns.types and (fault := returns.fault(result)):
+            raise self._wrong_result(str(fault))
+        try:
+            return json_bytes(result)
+        except JSON_ERRORS as error:
+            raise self._wrong_result(not_json(result, error)) from error
 
 
 class SocketPlan(MethodPlan):
@@ -276,7 +341,7 @@ class ActorType:
     def never_straight(self) -> None:
         """From now on no call takes the straight path, which asks for nothing."""
         for method in (*self.methods.values(), *self.socket_methods.values()):
-            method.straight = False
+            method.never_straight()
 
     def method(self, name: str) -> MethodPlan:
         """The method of a name.

@@ -40,7 +40,17 @@ from wakeful.packing import (
 )
 from wakeful.shapes import Shape, compile_shape
 
-__all__ = ["Fault", "Typed", "decode", "encode", "to_json", "typed"]
+__all__ = [
+    "JSON_ERRORS",
+    "Fault",
+    "Typed",
+    "decode",
+    "encode",
+    "json_bytes",
+    "not_json",
+    "to_json",
+    "typed",
+]
 
 T = TypeVar("T")
 Packed = bytes | memoryview | msgspec.Raw
@@ -300,7 +310,9 @@ def typed(annotation: object) -> Typed[Any]:
     return _compiled(annotation, repr(annotation))
 
 
-_json: Final = msgspec.json.Encoder(enc_hook=models.dump).encode
+# `to_json` without its words for what fails
+json_bytes: Final = msgspec.json.Encoder(enc_hook=models.dump).encode
+JSON_ERRORS: Final = (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError)
 
 
 def to_json(value: object) -> bytes:
@@ -314,6 +326,11 @@ def to_json(value: object) -> bytes:
         StateInvalid: something in it has no JSON form.
     """
     try:
-        return _json(value)
-    except (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError) as error:
-        raise StateInvalid(f"a {type_name(type(value))} cannot be sent as JSON: {error}") from error
+        return json_bytes(value)
+    except JSON_ERRORS as error:
+        raise StateInvalid(not_json(value, error)) from error
+
+
+def not_json(value: object, error: Exception) -> str:
+    """Why a value has no JSON form, from what its encoder raised."""
+    return f"a {type_name(type(value))} cannot be sent as JSON: {error}"

@@ -15,6 +15,7 @@
     │  └─ CallCycle             508  waiting would never end
     ├─ ActorError               the actor answered with a failure
     │  ├─ ActorRaised           500  user code raised (remote type, message)
+    │  ├─ InvalidResult         500  what a method returned does not fit, or cannot be sent
     │  ├─ ActorAborted          500  ctx.abort() threw the activation away
     │  ├─ SocketClosed          500  a WebSocket that has ended
     │  ├─ ActivationFailed      500  it could not wake
@@ -221,6 +222,15 @@ class ActorRaised(ActorError):
         self.message = message
 
 
+class InvalidResult(ActorError):
+    """A method returned what its annotation does not say, or what cannot be sent.
+
+    The turn is undone: what is answered is worked out before anything is committed.
+    """
+
+    code = "invalid_result"
+
+
 class ActorAborted(ActorError):
     """`ctx.abort()` threw the activation away; the next call starts from the last durable state."""
 
@@ -281,7 +291,7 @@ class StateError(WakefulError):
 
 
 class StateInvalid(StateError):
-    """A durable attribute, a stored value or a result does not fit; the turn is undone."""
+    """A durable attribute or a stored value does not fit; the turn is undone."""
 
     code = "state_invalid"
 

@@ -99,8 +99,36 @@ class Probe(DurableObject):
     async def cancel(self) -> None:
         raise asyncio.CancelledError
 
-    async def unsayable(self) -> object:
-        return {1j}
+    async def unsayable(self, kind: str, wait: bool = False) -> object:
+        """Write something, and return what has no JSON form."""
+        self.seen += 1
+        if wait:
+            await asyncio.sleep(0)
+        found: dict[str, object] = {
+            "complex": {1j},
+            "digits": 10**5000,
+            "surrogate": "\ud800",
+            "nested": {"deep": ["\ud800"]},
+            "keys": {(1, 2): "tuple"},
+            "object": object(),
+        }
+        return found[kind]
+
+    async def digits(self) -> int:
+        self.seen += 1
+        return 10**5000
+
+    async def surrogate(self) -> str:
+        self.seen += 1
+        return "\ud800"
+
+    async def wrong(self) -> int:
+        self.seen += 1
+        return "text"  # type: ignore[return-value]
+
+    @readonly
+    async def count(self) -> int:
+        return self.seen
 
     async def abort(self) -> None:
         self.ctx.abort("enough")

@@ -178,7 +178,7 @@ async def test_any_name_can_be_called(http: httpx2.AsyncClient, name: str) -> No
         ("POST", "/actors/Probe/p/leave", None, 500, "actor_raised", None),
         ("POST", "/actors/Probe/p/cancel", None, 500, "actor_raised", None),
         ("POST", "/actors/Probe/p/abort", None, 500, "actor_aborted", None),
-        ("POST", "/actors/Probe/p/unsayable", None, 500, "state_invalid", None),
+        ("POST", "/actors/Probe/p/unsayable", b'["complex"]', 500, "invalid_result", None),
         ("POST", f"/actors/Counter/{'x' * 1025}/increment", None, 413, "payload_too_large", None),
         ("POST", "/actors/Counter/%FF/increment", None, 400, "malformed_request", None),
         ("POST", "/actors/Counter/%C3%28/increment", None, 400, "malformed_request", None),
@@ -202,6 +202,28 @@ async def test_what_is_wrong_is_said(
     assert "Traceback" not in answer.text
     page = await http.get(problem["type"])
     assert page.text.startswith(f"{code}: HTTP ")
+
+
+@pytest.mark.parametrize(
+    ("method", "body"),
+    [
+        *(
+            ("unsayable", {"kind": kind, "wait": wait})
+            for kind in ("complex", "digits", "surrogate", "nested", "keys", "object")
+            for wait in (False, True)
+        ),
+        ("digits", {}),
+        ("surrogate", {}),
+        ("wrong", {}),
+    ],
+)
+async def test_a_result_that_json_has_not_undoes_its_turn(
+    http: httpx2.AsyncClient, method: str, body: dict[str, object]
+) -> None:
+    answer = await http.post(f"/actors/Probe/p/{method}", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (500, "invalid_result")
+    assert answer.json()["detail"].startswith(f"Probe.{method} returned a value: ")
+    assert (await http.get("/actors/Probe/p/count")).json() == 0
 
 
 async def test_what_the_actor_raised_is_told_by_type_and_message(http: httpx2.AsyncClient) -> None:

@@ -79,4 +79,4 @@ def test_no_request_makes_an_answer_that_is_not_documented(url: str, mode: Gener
 # 413 is a refusal too.
 BEYOND_SCHEMA = (b"expected int, got float", b"Invalid ", b"payload_too_large", b"not on Sundays")
 # What Probe does on purpose.
-OF_THE_ACTOR = ("actor_raised", "actor_aborted", "state_invalid")
+OF_THE_ACTOR = ("actor_raised", "actor_aborted", "invalid_result")

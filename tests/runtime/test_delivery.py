@@ -15,6 +15,7 @@ from wakeful import (
     DeadlineExceeded,
     DurableObject,
     InvalidArguments,
+    InvalidResult,
     Overloaded,
     ShuttingDown,
     StateInvalid,
@@ -559,7 +560,7 @@ async def test_bytearrays_are_passed_by_value() -> None:
 @virtual
 async def test_result_that_does_not_fit_its_annotation_is_an_error_that_names_the_method() -> None:
     async with runtime(Signature) as rt:
-        with pytest.raises(StateInvalid, match=r"Signature\.wrong_result returned .*int, got str"):
+        with pytest.raises(InvalidResult, match=r"Signature\.wrong_result returned .*int, got str"):
             await rt.spawn(Signature).wrong_result()
 
 

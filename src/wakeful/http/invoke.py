@@ -11,13 +11,12 @@ from __future__ import annotations
 import asyncio
 from asyncio import CancelledError
 from collections.abc import Coroutine, Mapping
-from typing import Final
+from typing import Final, cast
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from wakeful.actor_type import EMPTY, ActorType, MethodPlan, Parameter
-from wakeful.codec import to_json
 from wakeful.errors import (
     DeadlineExceeded,
     InvalidArguments,
@@ -66,7 +65,7 @@ class Endpoint:
         self.plan = plan
         self.readonly = plan.readonly
         self.needs_arguments = any(parameter.default is EMPTY for parameter in plan.parameters)
-        self.ask = host.delivery.asking(plan)
+        self.ask = host.delivery.asking(plan.as_json())
 
 
 class Address:
@@ -151,7 +150,7 @@ class Calls:
             raise
         except BaseException as error:
             raise of_the_actor(error) from error
-        return 200, JSON_HEADERS, to_json(result)
+        return 200, JSON_HEADERS, cast("bytes", result)
 
     def _find(self, path: str) -> tuple[Endpoint, ActorId]:
         type_name, name, method = actor_call(path)

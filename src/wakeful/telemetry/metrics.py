@@ -76,7 +76,7 @@ class _Figures(Collector):
         )
         for name, actor_type in self._host.types.items():
             for plan in actor_type.methods.values():
-                calls.add_metric((name, plan.name), plan.calls)
+                calls.add_metric((name, plan.name), plan.calls_made())
         yield calls
         yield _count("wakeful_call_failures", "Calls whose method raised.", delivery.failures)
         yield _count("wakeful_calls_shed", "Calls refused: too many waited.", delivery.shed)
