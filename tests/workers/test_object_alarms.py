@@ -327,3 +327,33 @@ async def test_a_long_name_and_no_name_are_not_kept(tmp_path: Path) -> None:
         await worker.env.OBJECT.get(worker.env.OBJECT.newUniqueId()).set(START_MS + 60_000)
         kept = {key for batch in store.batches[1:] for record in batch for key in record.puts}
         assert kept == {"a"}
+
+
+@virtual
+async def test_an_alarm_that_a_critical_section_takes_back_is_not_called(tmp_path: Path) -> None:
+    """However closely the section opens before the handler would begin."""
+
+    async def take_back(self: Any) -> None:
+        async def work() -> None:
+            await asyncio.sleep(0.1)
+            await self.ctx.storage.deleteAlarm()
+            await self.ctx.storage.put("set", False)
+
+        await self.ctx.storage.put("set", True)
+        now_ms = START_MS + round(asyncio.get_running_loop().time() * 1000)
+        await self.ctx.storage.setAlarm(now_ms + 1_000)
+        await asyncio.sleep(1)
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await self.ctx.blockConcurrencyWhile(work)
+
+    async def handle(self: Any) -> None:
+        worker.log.append(await self.ctx.storage.get("set"))
+
+    async with running(tmp_path, THING) as worker:
+        worker.module.workers.probe = take_back
+        worker.module.workers.handle = handle
+        for steps in range(12):
+            await worker.stub().do()
+            await asyncio.sleep(1)
+        assert all(was_set for was_set in worker.log if isinstance(was_set, bool)), worker.log

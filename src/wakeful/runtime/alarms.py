@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import AbstractEventLoop, Task, TimerHandle
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Final, cast
@@ -30,7 +30,7 @@ from wakeful.errors import (
 )
 from wakeful.ids import ActorId
 from wakeful.log import logger
-from wakeful.ports import ALARM_KEY, Clock, Store
+from wakeful.ports import ALARM_KEY, Alarm, Clock, Store
 
 if TYPE_CHECKING:
     from wakeful.actor import Actor
@@ -110,6 +110,11 @@ class AlarmFace:
         shown = run.shown(cell) if run is not None else cell
         return None if shown is None else AlarmCell.unpack(shown).due_ns
 
+    def runs(self) -> bool:
+        """Whether the alarm that a handler was to be called for is still the one that is set."""
+        run = self._activation.alarm
+        return run is not None and run.leaves(_cell(self._activation))
+
     def delete(self) -> None:
         """Take the alarm back; a handler that runs goes on, and is not retried."""
         self._activation.check_here()
@@ -149,6 +154,8 @@ class Alarms:
         self._waiting: dict[ActorId, ActorType] = {}  # due, and not yet run
         self._more = False  # there may be others due
         self._passed_over: set[ActorId] = set()
+        self._looking: Task[None] | None = None
+        self._stale = False  # what a look will find may be old
         self._timer: TimerHandle | None = None
         self._due_ns = EVER_NS
         self._closed = False
@@ -163,8 +170,8 @@ class Alarms:
 
     def start(self) -> None:
         """Look after alarms, also those that fell due meanwhile."""
-        self._tell_of_strangers()
-        self.check()
+        self._more = True
+        self._looking = self._loop.create_task(self._first_look())
 
     def note(self, due_ns: int) -> None:
         """An alarm has become durable."""
@@ -180,9 +187,12 @@ class Alarms:
         if self._closed:
             return
         self._more = True
-        if len(self._waiting) < WAITING_MAX:
-            self._look()
-        self._start()
+        if len(self._waiting) >= WAITING_MAX:
+            self._start()
+        elif self._looking is None:
+            self._looking = self._loop.create_task(self._look())
+        else:
+            self._stale = True
 
     async def run_early(self, actor_type: ActorType, actor: ActorId) -> bool:
         """Run an actor's alarm now, due or not: was there one that did not run already?
@@ -199,11 +209,14 @@ class Alarms:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
 
     async def finished(self) -> None:
         """Return when what had been fired is done with."""
-        if self._running:
-            await asyncio.wait(self._running.values())
+        left = [*self._running.values(), *([self._looking] if self._looking is not None else [])]
+        if left:
+            await asyncio.wait(left)
 
     def _arm(self, due_ns: int) -> None:
         if self._closed:
@@ -215,21 +228,38 @@ class Alarms:
         delay_s = min(max(SLEEP_SECONDS_MIN, delay_s), SLEEP_SECONDS_MAX)
         self._timer = self._loop.call_later(delay_s, self.check)
 
-    def _look(self) -> None:
-        """Take over what is due, and set the timer for what is next, if that is in sight."""
+    async def _first_look(self) -> None:
+        await self._tell_of_strangers()
+        await self._look()
+
+    async def _look(self) -> None:
+        """Ask the store who is due, start those, and set the timer for who is next."""
         limit = len(self._running) + len(self._waiting) + len(self._passed_over) + WAITING_MAX
-        now_ns = self._clock.now_ns()
         try:
-            found = self._store.alarms(EVER_NS, limit, self._served())
+            found = await self._store.alarms(EVER_NS, limit, self._served())
         except StorageError as error:
             self._log("looking for alarms failed", error)
-            self._arm(now_ns + round(LOOK_AGAIN_SECONDS * 1e9))
-            return
+            self.note(self._clock.now_ns() + round(LOOK_AGAIN_SECONDS * 1e9))
+        else:
+            self._take(found, limit)
+        finally:
+            self._looking = None
+        if self._stale:
+            self._stale = False
+            self.check()
+        self._start()
+
+    def _take(self, found: Sequence[Alarm], limit: int) -> None:
+        """Keep what is due, and set the timer for what is next, if that is in sight.
+
+        It may be old: one that runs or has run meanwhile finds that it is not due.
+        """
+        now_ns = self._clock.now_ns()
         self._more = len(found) == limit
         for due_ns, actor in found:
             if due_ns > now_ns:
                 self._more = False
-                self._arm(due_ns)
+                self.note(due_ns)
                 return
             if actor not in self._running and actor not in self._passed_over:
                 self._waiting[actor] = self._types[actor.type]
@@ -237,18 +267,18 @@ class Alarms:
     def _served(self) -> set[str]:
         return {name for name, actor_type in self._types.items() if can_have_alarm(actor_type)}
 
-    def _tell_of_strangers(self) -> None:
+    async def _tell_of_strangers(self) -> None:
         """Log which types have alarms that nobody here handles."""
         try:
-            for name in set(self._store.types()) - self._served():
-                for alarm in self._store.alarms(EVER_NS, 1, (name,)):
+            for name in set(await self._store.types()) - self._served():
+                for alarm in await self._store.alarms(EVER_NS, 1, (name,)):
                     self._log("nobody here handles the alarms of this type", None, alarm.actor)
         except StorageError as error:
             self._log("looking for alarms failed", error)
 
     def _start(self) -> None:
         """Run as many as may run at once, the earliest first."""
-        while self._waiting and len(self._running) < RUNNING_MAX:
+        while self._waiting and len(self._running) < RUNNING_MAX and not self._closed:
             actor = next(iter(self._waiting))
             actor_type = self._waiting.pop(actor)
             self._running[actor] = self._loop.create_task(self._run(actor_type, actor))

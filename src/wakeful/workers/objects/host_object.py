@@ -188,7 +188,9 @@ class Instance:
         return answer
 
     async def alarm(self, info: AlarmInfo) -> None:
-        """Let it handle its alarm."""
+        """Let it handle its alarm, unless a critical section that was first has taken it back."""
+        if not self.gated.alarm.runs():
+            return
         handler = self._class.exported.handler(self.target, "alarm")
         assert handler is not None, "only objects with a handler have alarms"
         about = JsDict(
