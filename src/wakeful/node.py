@@ -105,7 +105,7 @@ class Runtime:
         if self._started:
             raise ConfigError("a runtime runs once: make a new one")
         loop = asyncio.get_running_loop()
-        info = self._store.open()
+        info = await self._store.open()
         self._started = True
         try:
             await self._prepare(info)
@@ -193,7 +193,7 @@ class Runtime:
         ref = host.ref(host.type_of(actor), check_name(name))
         await host.activator.delete(ref._type, ref._id)
 
-    def list(
+    async def list(
         self,
         actor: type[Actor],
         prefix: str = "",
@@ -202,7 +202,7 @@ class Runtime:
     ) -> Page:
         """Stored actors of a type, by name, a page at a time; pass `page.cursor` to go on."""
         host = self.host
-        return host.store.list(host.type_of(actor).name, prefix, cursor, limit)
+        return await host.store.actors(host.type_of(actor).name, prefix, cursor, limit)
 
     def serve(
         self, host: str = "127.0.0.1", port: int = 8787, settings: HttpSettings | None = None

@@ -39,7 +39,6 @@ NO_PAGES: Final[dict[int, bytes | None]] = {}  # shared by records without any: 
 
 SqlValue = None | int | float | str | bytes
 SqlRow = tuple[SqlValue, ...]
-Names = list[str]
 Done = Callable[[StorageError | None], None]
 
 
@@ -122,11 +121,11 @@ def due_of(cell: bytes) -> int:
 class Store(Protocol):
     """Durable cells and pages of actors, written by one owner at a time.
 
-    `load`, `page`, `list` and `alarms` are called in the loop's thread. They see every batch whose
-    `done(None)` has been called, and never part of a batch.
+    All of it is called in the loop's thread. What reads sees every batch whose `done(None)` has
+    been called before the call, and never part of a batch.
     """
 
-    def open(self) -> StoreInfo:
+    async def open(self) -> StoreInfo:
         """Take ownership: lock, migrate, check, bump the epoch.
 
         Raises:
@@ -157,15 +156,15 @@ class Store(Protocol):
         StorageClosed mean nothing was written; UnknownOutcome means it may have been.
         """
 
-    def list(
+    async def actors(
         self, type: str, prefix: str = "", cursor: str | None = None, limit: int = 100
     ) -> Page:
         """Actors of a type that have cells or pages, by the UTF-8 bytes of their names."""
 
-    def types(self) -> Names:
+    async def types(self) -> list[str]:
         """The actor types that have cells or pages, in order."""
 
-    def alarms(
+    async def alarms(
         self, until_ns: int, limit: int, types: Collection[str] | None = None
     ) -> Sequence[Alarm]:
         """The first `limit` alarms due at or before a time, earliest first.

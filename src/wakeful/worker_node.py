@@ -36,7 +36,7 @@ from wakeful.ports import Clock, Store, StoreInfo
 from wakeful.workers.bindings.schedule import ScheduledController
 from wakeful.workers.config.wrangler import WranglerConfig
 from wakeful.workers.group import WorkerGroup
-from wakeful.workers.history.migrate import check, migrate
+from wakeful.workers.history.migrate import Stored, check, migrate, stored
 from wakeful.workers.js_errors import cause_of
 from wakeful.workers.proxies import JsException
 from wakeful.workers.strict import URL_BYTES_MAX
@@ -125,13 +125,24 @@ class WorkerRuntime(Runtime):
         if development:
             self._pages[SCHEDULED] = self._scheduled
 
-    def check(self, running: Self) -> None:
-        """Refuse what would keep it from taking over from one that runs, on the same directory.
+    async def stored(self) -> Stored:
+        """What its data directory has of Workers.
 
         Raises:
-            ConfigError: its classes do not fit to what the data directory has.
+            StorageError: it cannot be read.
         """
-        check(running._store, self.workers.claims(), self.workers.keep_in)
+        return await stored(self._store)
+
+    def check(self, before: Stored) -> None:
+        """Refuse what would keep it from taking over from one that runs, on the same directory.
+
+        Args:
+            before: what the directory has.
+
+        Raises:
+            ConfigError: its classes do not fit to that.
+        """
+        check(before, self.workers.claims(), self.workers.keep_in)
 
     async def __aenter__(self) -> Self:
         """Start: take the data directory and serve the Worker's objects.

@@ -163,14 +163,14 @@ class CountingStore(MemoryStore):
     looks = 0
     failures = 0
 
-    def alarms(
+    async def alarms(
         self, until_ns: int, limit: int, types: Collection[str] | None = None
     ) -> list[Alarm]:
         self.looks += 1
         if self.failures:
             self.failures -= 1
             raise StorageError("it cannot be read just now")
-        return super().alarms(until_ns, limit, types)
+        return await super().alarms(until_ns, limit, types)
 
 
 def run(*works: Work, disk: MemoryDisk | None = None, idle: float = 1.0) -> None:
@@ -400,7 +400,7 @@ def test_an_actor_deleted_while_its_alarm_is_handled_does_not_wake_again() -> No
         woken = rt.host.activator.activations
         await rt.delete(Waker, "w")
         await asyncio.sleep(10)
-        assert rt.list(Waker).actors == ()
+        assert (await rt.list(Waker)).actors == ()
         assert rt.host.activator.activations == woken
 
     run(work)

@@ -146,7 +146,7 @@ async def test_fenced_runtime_refuses_everything_after() -> None:
         waiting = asyncio.create_task(outcome(rt.get(Counter, "slow").add_slowly(3600)))
         await settle()
         usurper = MemoryStore(disk)
-        usurper.open()
+        await usurper.open()
         assert isinstance(await outcome(writer.add()), Fenced)
         for call in (reader.get(), writer.get(), rt.get(Counter, "new").get(), plain.hello()):
             assert isinstance(await outcome(call), Fenced)

@@ -179,16 +179,16 @@ async def test_stored_actors_are_listed_by_type_and_prefix_a_page_at_a_time() ->
         seen: list[str] = []
         cursor = None
         while True:
-            page = rt.list(Counter, "a", cursor, limit=10)
+            page = await rt.list(Counter, "a", cursor, limit=10)
             assert len(page.actors) <= 10
             seen += [actor.name for actor in page.actors]
             cursor = page.cursor
             if cursor is None:
                 break
         assert seen == names[:25]
-        assert rt.list(Counter, "ä").actors == (ActorId("Counter", "ä"),)
-        assert rt.list(Other).actors == (ActorId("Other", "a99"),)
-        assert rt.list(Counter, "nothing").actors == ()
+        assert (await rt.list(Counter, "ä")).actors == (ActorId("Counter", "ä"),)
+        assert (await rt.list(Other)).actors == (ActorId("Other", "a99"),)
+        assert (await rt.list(Counter, "nothing")).actors == ()
 
 
 @virtual

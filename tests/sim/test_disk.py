@@ -60,7 +60,7 @@ def committed(disk: SimDisk, *, crash: bool = False) -> StorageError | None:
 
     async def main() -> StorageError | None:
         store = SimStore(disk)
-        store.open()
+        await store.open()
         done: asyncio.Future[StorageError | None] = asyncio.get_running_loop().create_future()
         store.commit([record(store, 1, b"1")], done.set_result)
         if crash:

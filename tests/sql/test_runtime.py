@@ -187,9 +187,9 @@ async def test_an_aborted_turn_leaves_nothing_and_runs_no_sql() -> None:
 async def test_a_deleted_actor_has_no_pages(tmp_path: Path) -> None:
     async with Runtime(tmp_path, actors=[Notes]) as rt:
         await rt.get(Notes, "a").add("x")
-        assert [actor.name for actor in rt.list(Notes).actors] == ["a"]
+        assert [actor.name for actor in (await rt.list(Notes)).actors] == ["a"]
         await rt.delete(Notes, "a")
-        assert rt.list(Notes).actors == ()
+        assert (await rt.list(Notes)).actors == ()
         assert await rt.get(Notes, "a").values() == []
 
 

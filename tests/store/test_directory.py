@@ -15,6 +15,7 @@ import pytest
 
 from wakeful.errors import (
     DirectoryInUse,
+    Fenced,
     FormatTooNew,
     StorageClosed,
     StorageCorrupt,
@@ -25,6 +26,7 @@ from wakeful.ports import CommitRecord
 from wakeful.store.limits import Limits
 from wakeful.store.reader import _ALARMS
 from wakeful.store.sqlite import SQLiteStore
+from wakeful.store.stopped import StoppedStore
 from wakeful.store.writer import Writer
 from wakeful.testing.store_suite import Owner
 
@@ -152,7 +154,7 @@ def test_the_number_of_shards_is_that_of_the_directory(tmp_path: Path) -> None:
 
     async def shards(number: int) -> int:
         store = SQLiteStore(tmp_path, shards=number)
-        info = store.open()
+        info = await store.open()
         await store.close()
         return info.shards
 
@@ -262,60 +264,66 @@ def test_an_unclean_stop_costs_a_replay(directory: Directory) -> None:
     connection.close()
 
 
-# --- without a loop ------------------------------------------------------------------------------
+# --- without a server ----------------------------------------------------------------------------
 
 
 @pytest.fixture
-def offline(directory: Directory) -> Iterator[SQLiteStore]:
+def stopped(directory: Directory) -> Iterator[StoppedStore]:
     with Owner(directory) as owner:
         owner.put("a", {"s": b"1"})
         owner.put("b", {"s": b"1"})
-    store = SQLiteStore(directory.path)
+    store = StoppedStore(directory.path)
     store.open()
     yield store
-    asyncio.run(store.close())
+    store.close()
 
 
-def test_a_stopped_directory_is_read_without_a_loop(offline: SQLiteStore) -> None:
-    assert offline.load(ActorId("Counter", "a")) == {"s": b"1"}
-    assert [actor.name for actor in offline.list("Counter").actors] == ["a", "b"]
-    assert offline.types() == ["Counter"]
+def test_a_stopped_directory_is_read(stopped: StoppedStore) -> None:
+    assert stopped.load(ActorId("Counter", "a")) == {"s": b"1"}
+    assert [actor.name for actor in stopped.actors("Counter").actors] == ["a", "b"]
+    assert stopped.types() == ["Counter"]
+    stopped.integrity_check()
 
 
-def test_a_stopped_directory_is_changed_without_a_loop(
-    offline: SQLiteStore, directory: Directory
-) -> None:
+def test_a_stopped_directory_is_changed(stopped: StoppedStore, directory: Directory) -> None:
     epoch = 2
     wipe = CommitRecord("Counter", "a", 0, epoch, 1, True, {})
-    offline.commit_now([wipe])
-    assert offline.load(ActorId("Counter", "a")) == {}
-    asyncio.run(offline.close())
+    stopped.commit([wipe])
+    assert stopped.load(ActorId("Counter", "a")) == {}
+    stopped.close()
     with pytest.raises(StorageClosed):
-        offline.load(ActorId("Counter", "b"))
+        stopped.load(ActorId("Counter", "b"))
     with Owner(directory) as owner:
         assert owner.names() == ["b"]
 
 
-def test_many_changes_without_a_loop_are_folded_on_the_way(tmp_path: Path) -> None:
-    store = SQLiteStore(tmp_path, limits=Limits(fold_actors=10))
+def test_a_stopped_directory_is_one_owners(stopped: StoppedStore, directory: Directory) -> None:
+    with pytest.raises(DirectoryInUse):
+        Owner(directory)
+    with pytest.raises(Fenced):
+        stopped.commit([CommitRecord("Counter", "a", 0, 1, 1, True, {})])
+
+
+def test_many_changes_without_a_server_are_folded_on_the_way(tmp_path: Path) -> None:
+    store = StoppedStore(tmp_path, limits=Limits(fold_actors=10))
     info = store.open()
     for number in range(100):
-        store.commit_now([CommitRecord("A", str(number), 0, info.epoch, 1, False, {"s": b""})])
-        assert store.statistics().unfolded_actors <= 10
-    assert len(store.list("A", limit=200).actors) == 100
-    asyncio.run(store.close())
+        store.commit([CommitRecord("A", str(number), 0, info.epoch, 1, False, {"s": b""})])
+        assert store._partition.fullness() < 1
+    assert len(store.actors("A", limit=200).actors) == 100
+    store.close()
 
 
-def test_the_log_of_many_changes_without_a_loop_begins_anew_on_the_way(tmp_path: Path) -> None:
+def test_the_log_of_many_changes_without_a_server_begins_anew_on_the_way(tmp_path: Path) -> None:
     """An import would take its size three times otherwise."""
     limits = Limits(fold_actors=10, wal_bytes=200_000)
-    store = SQLiteStore(tmp_path, limits=limits)
+    store = StoppedStore(tmp_path, limits=limits)
     info = store.open()
     for number in range(200):
         cells: dict[str, bytes | None] = {"s": bytes(10_000)}
-        store.commit_now([CommitRecord("A", str(number), 0, info.epoch, 1, False, cells)])
+        store.commit([CommitRecord("A", str(number), 0, info.epoch, 1, False, cells)])
     size_bytes = (tmp_path / "partition-0000.db-wal").stat().st_size
-    asyncio.run(store.close())
+    store.close()
     assert size_bytes < 4 * limits.wal_bytes
 
 

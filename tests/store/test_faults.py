@@ -25,6 +25,7 @@ from wakeful.errors import (
 from wakeful.ports import CommitRecord
 from wakeful.store.limits import Limits
 from wakeful.store.sqlite import SQLiteStore
+from wakeful.store.stopped import StoppedStore
 from wakeful.testing.store_suite import Owner
 
 # Folds all the time; the second one copies the log all the time too, in its own thread.
@@ -73,14 +74,14 @@ Found = dict[str, dict[str | int, bytes]]
 
 def reread(directory: Path) -> Found:
     """What a later owner finds, on a sound disk, after checking the file: cells, and pages."""
-    store = SQLiteStore(directory)
+    store = StoppedStore(directory)
     store.open()
     try:
         store.integrity_check()
         found: Found = {}
         cursor: str | None = None
         while True:
-            page = store.list("Counter", cursor=cursor)
+            page = store.actors("Counter", cursor=cursor)
             for actor in page.actors:
                 pages = {number: store.page(actor, number) for number in (1, 2)}
                 kept = {number: data for number, data in pages.items() if data is not None}
@@ -88,7 +89,7 @@ def reread(directory: Path) -> Found:
             if (cursor := page.cursor) is None:
                 return found
     finally:
-        asyncio.run(store.close())
+        store.close()
 
 
 # --- one fsync -----------------------------------------------------------------------------------
@@ -383,7 +384,7 @@ def test_a_close_that_is_cancelled_still_closes(tmp_path: Path, disk: Disk) -> N
 
     async def main() -> None:
         store = place.store()
-        info = store.open()
+        info = await store.open()
         disk.fault = hold
         store.commit([CommitRecord("A", "a", 0, info.epoch, 1, False, {"s": b"1"})], said.append)
         closing = asyncio.create_task(store.close())

@@ -253,10 +253,10 @@ async def test_actors_are_listed_whether_stored_or_awake(runtime: StartRuntime) 
     await rt.evict_all()
     await rt.get(Lamp, "awake").seen()
 
-    found = [name for _, name in rt.ids(Lamp)]
+    found = [name for _, name in await rt.ids(Lamp)]
     assert found == [*(f"{number:03}" for number in range(150)), "awake"]
     with pytest.raises(UnknownActorType):
-        rt.ids(Heater)
+        await rt.ids(Heater)
 
 
 async def test_spawned_actors_can_be_tested_too(runtime: StartRuntime) -> None:
@@ -318,7 +318,7 @@ async def test_each_test_begins_with_empty_storage(
     worker: StartWorker, app: Path, number: int
 ) -> None:
     served = await worker(app)
-    assert served.list_durable_object_ids(served.env.OBJECT) == []
+    assert await served.list_durable_object_ids(served.env.OBJECT) == []
     assert await served.env.OBJECT.getByName("a").add() == 1
 
 
@@ -392,9 +392,9 @@ async def test_objects_are_listed(worker: StartWorker, app: Path) -> None:
     ids = {served.env.OBJECT.idFromName(name) for name in "ab"} | {served.env.OBJECT.newUniqueId()}
     for id in ids:
         await served.env.OBJECT.get(id).add()
-    assert set(served.list_durable_object_ids(served.env.OBJECT)) == ids
+    assert set(await served.list_durable_object_ids(served.env.OBJECT)) == ids
     with pytest.raises(TypeError, match="a namespace is wanted"):
-        served.list_durable_object_ids("OBJECT")  # type: ignore[arg-type]
+        await served.list_durable_object_ids("OBJECT")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="a stub is wanted"):
         await served.evict(served.env.OBJECT)
 
@@ -441,7 +441,7 @@ async def test_workers_that_it_binds(worker: StartWorker, app: Path, tmp_path: P
     stub = served.env.THEIRS.getByName("a")
     assert await stub.add() == 1
     assert await served.run_in_durable_object(stub, lambda instance, ctx: instance.seen) == 1
-    assert served.list_durable_object_ids(served.env.THEIRS) == [stub.id]
+    assert await served.list_durable_object_ids(served.env.THEIRS) == [stub.id]
     assert await served.evict(stub)
 
 

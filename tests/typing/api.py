@@ -85,7 +85,7 @@ async def main() -> None:
         assert_type(worker, Worker)
         assert_type(await worker.work(), bytes)
         assert_type(await rt.spawn(Echo).ask(b"x"), bytes | None)
-        assert_type(rt.list(Counter, "prefix"), Page)
-        rt.list(int)  # type: ignore[arg-type]
+        assert_type(await rt.list(Counter, "prefix"), Page)
+        await rt.list(int)  # type: ignore[arg-type]
         await rt.delete(Counter, "c")
         await rt.stop(worker)

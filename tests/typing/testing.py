@@ -38,7 +38,7 @@ async def test_actors(runtime: StartRuntime) -> None:
     assert_type(await rt.run_in(counter, lambda counter, _: counter.count), int)
     assert_type(await rt.run_alarm(counter), bool)
     assert_type(await rt.evict(counter), bool)
-    assert_type(rt.ids(Counter), list[ActorId])
+    assert_type(await rt.ids(Counter), list[ActorId])
     await rt.advance("a day")  # type: ignore[arg-type]
     await runtime("Counter")  # type: ignore[arg-type]
 

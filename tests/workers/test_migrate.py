@@ -187,7 +187,7 @@ def claims(tmp_path: Path, steps: int) -> list[Claim]:
 async def cut_short(disk: SimDisk, what: list[Claim], commits: int) -> None:
     """Start; the node is gone once so many batches have been sent, if it comes so far."""
     store = SimStore(disk)
-    work = asyncio.ensure_future(migrate.migrate(store, store.open(), what))
+    work = asyncio.ensure_future(migrate.migrate(store, await store.open(), what))
     for _ in range(commits):
         sent = asyncio.ensure_future(store.sent())
         await asyncio.wait({work, sent}, return_when=asyncio.FIRST_COMPLETED)
@@ -201,7 +201,7 @@ async def started(disk: SimDisk, what: list[Claim]) -> ledger.Ledger:
     """A start in peace."""
     disk.plan.stop()
     store = SimStore(disk)
-    done = await migrate.migrate(store, store.open(), what)
+    done = await migrate.migrate(store, await store.open(), what)
     await store.close()
     return done
 

@@ -49,12 +49,12 @@ async def test_hits_are_kept_while_the_object_sleeps(app: WorkerHarness) -> None
 
 async def test_a_client_that_stays_away_leaves_nothing(app: WorkerHarness) -> None:
     await hit(app, "ada")
-    assert len(app.list_durable_object_ids(app.env.LIMITER)) == 1
+    assert len(await app.list_durable_object_ids(app.env.LIMITER)) == 1
     await app.advance(61)
     assert await hit(app, "ada") == (200, {"left": 4})  # also while it is still awake
     await app.advance(61)
     await app.evict_all()
-    assert app.list_durable_object_ids(app.env.LIMITER) == []
+    assert await app.list_durable_object_ids(app.env.LIMITER) == []
 
 
 async def test_nobody_in_particular(app: WorkerHarness) -> None:

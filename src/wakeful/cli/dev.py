@@ -196,7 +196,7 @@ class Development:
             return
         started = perf_counter()
         try:
-            runtime = self._source.again(self.runtime)
+            runtime = await self._source.again(self.runtime)
         except (Failure, ConfigError) as error:
             self._broken = True
             self._complain(error)

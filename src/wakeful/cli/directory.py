@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from wakeful.cli.exit_codes import DataFailure
 from wakeful.errors import StorageError
 from wakeful.ports import StoreInfo
-from wakeful.store.sqlite import SQLiteStore
+from wakeful.store.stopped import StoppedStore
 
 
 def is_there(data: Path) -> bool:
@@ -19,13 +18,13 @@ def is_there(data: Path) -> bool:
 
 
 @contextmanager
-def owned(data: Path) -> Iterator[tuple[SQLiteStore, StoreInfo]]:
+def owned(data: Path) -> Iterator[tuple[StoppedStore, StoreInfo]]:
     """Its store; a directory that does not exist is made.
 
     Raises:
         DataFailure: it is in use, or cannot be used.
     """
-    store = SQLiteStore(data)
+    store = StoppedStore(data)
     try:
         info = store.open()
     except StorageError as error:
@@ -33,4 +32,4 @@ def owned(data: Path) -> Iterator[tuple[SQLiteStore, StoreInfo]]:
     try:
         yield store, info
     finally:
-        asyncio.run(store.close())
+        store.close()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import apsw
 
     from wakeful.ids import ActorId
-    from wakeful.store.sqlite import SQLiteStore
+    from wakeful.store.stopped import StoppedStore
 
 PAGE_BYTES: Final = 4096
 PAGE_COUNT_AT: Final = slice(28, 32)  # https://sqlite.org/fileformat2.html
@@ -81,7 +81,7 @@ def command(
 Fill = Callable[["apsw.Connection", "ActorId", Cells], None]
 
 
-def _export(store: SQLiteStore, actor: ActorId, file: Path, fill: Fill) -> None:
+def _export(store: StoppedStore, actor: ActorId, file: Path, fill: Fill) -> None:
     import apsw
 
     cells, first = store.load(actor), store.page(actor, 1)
@@ -113,7 +113,7 @@ def _whole(file: Path) -> Iterator[Path]:
             Path(f"{new}{part}").unlink(missing_ok=True)
 
 
-def _pages(store: SQLiteStore, actor: ActorId, first: bytes | None) -> Iterator[bytes]:
+def _pages(store: StoppedStore, actor: ActorId, first: bytes | None) -> Iterator[bytes]:
     if first is None:
         return
     yield first

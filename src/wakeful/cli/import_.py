@@ -17,7 +17,7 @@ from wakeful.cli.exit_codes import EXIT_CODES, Failure
 if TYPE_CHECKING:
     from wakeful.ids import ActorId
     from wakeful.ports import CommitRecord, StoreInfo
-    from wakeful.store.sqlite import SQLiteStore
+    from wakeful.store.stopped import StoppedStore
     from wakeful.workers.workerd_files.importer import Found, Imported, Importer, Source
 
 SHOWN_MAX: Final = 20  # problems, and names of objects
@@ -96,7 +96,7 @@ class Row:
 class Target:
     """The data directory, owned by this process."""
 
-    def __init__(self, store: SQLiteStore, info: StoreInfo) -> None:
+    def __init__(self, store: StoppedStore, info: StoreInfo) -> None:
         self.info = info
         self._store = store
 
@@ -137,12 +137,12 @@ class Target:
         try:
             for record in records:
                 if size >= BATCH_BYTES or len(batch) >= BATCH_OBJECTS or not record.wipe:
-                    self._store.commit_now(batch)
+                    self._store.commit(batch)
                     batch, size = [], 0
                 batch.append(record)
                 size += _size(record)
             if batch:
-                self._store.commit_now(batch)
+                self._store.commit(batch)
         except StorageError as error:
             raise Failure(f"{error}; run it again with --force for the rest") from error
 

@@ -48,7 +48,7 @@ class Source(Protocol):
     def first(self) -> Runtime:
         """A runtime of the code."""
 
-    def again(self, running: Runtime) -> Runtime:
+    async def again(self, running: Runtime) -> Runtime:
         """A runtime of the code as it is now, while another one of it still runs."""
 
     def concerns(self, paths: Iterable[str]) -> bool:
@@ -104,7 +104,7 @@ class ActorSource:
         """A runtime of the actors."""
         return self._build(self._target.load(traceback=self._chosen.traceback))
 
-    def again(self, running: Runtime) -> Runtime:
+    async def again(self, running: Runtime) -> Runtime:
         """A runtime of the actors, imported anew."""
         return reload.load_again(self._target, self._build)
 
@@ -164,14 +164,14 @@ class WorkerSource:
                 raise TargetFailure(str(error), full(error.__cause__)) from error
             raise
 
-    def again(self, running: Runtime) -> Runtime:
+    async def again(self, running: Runtime) -> Runtime:
         """A runtime of the Workers as they are now; the code of the other one is put aside."""
         assert isinstance(running, WorkerRuntime)
-        before = self._configs
+        before, stored = self._configs, await running.stored()
         with running.workers.aside():
             runtime = self._build()
             try:
-                runtime.check(running)
+                runtime.check(stored)
             except BaseException:
                 self._configs = before
                 runtime.workers.unload()

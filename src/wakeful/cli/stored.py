@@ -5,7 +5,6 @@ Errors: Failure, in one line.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +22,7 @@ from wakeful.ids import ActorId, shard_of
 from wakeful.packing import decode
 from wakeful.ports import KV_PREFIX, STATE_KEY, CommitRecord, Page, StoreInfo
 from wakeful.state import describe, stored_version
-from wakeful.store.sqlite import SQLiteStore
+from wakeful.store.stopped import StoppedStore
 
 T = TypeVar("T")
 
@@ -76,7 +75,7 @@ def open_source(data: Path) -> Iterator[Source]:
         what = "holds no actors" if data.is_dir() else "does not exist"
         message = f"{data} {what}: name the data directory with --data"
         raise DataFailure(message)
-    store = SQLiteStore(data)
+    store = StoppedStore(data)
     try:
         info = store.open()
     except DirectoryInUse as error:
@@ -90,7 +89,7 @@ def open_source(data: Path) -> Iterator[Source]:
     except WakefulError as error:
         raise Failure(str(error)) from error
     finally:
-        asyncio.run(store.close())
+        store.close()
 
 
 def count(source: Source, type: str) -> int:
@@ -108,7 +107,7 @@ def count(source: Source, type: str) -> int:
 class Stopped:
     """A directory that no process owns: opened here, for a moment."""
 
-    def __init__(self, store: SQLiteStore, info: StoreInfo) -> None:
+    def __init__(self, store: StoppedStore, info: StoreInfo) -> None:
         self._store = store
         self._info = info
 
@@ -140,11 +139,11 @@ class Stopped:
         info = self._info
         shard = shard_of(actor, info.shards)
         record = CommitRecord(actor.type, actor.name, shard, info.epoch, 1, True, {})
-        self._store.commit_now([record])
+        self._store.commit([record])
 
     def list(self, type: str, prefix: str, cursor: str | None, limit: int) -> Page:
         """A page of names."""
-        return self._store.list(type, prefix, cursor, limit)
+        return self._store.actors(type, prefix, cursor, limit)
 
 
 class Running:

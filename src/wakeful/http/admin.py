@@ -48,7 +48,7 @@ class Admin:
         if not type_name:
             if verb not in ("GET", "HEAD"):
                 raise NotAllowedHere("the list of actors is read with GET", "GET, HEAD")
-            return self._list(request)
+            return await self._deadlines.watch(self._list(request), _late)
         actor = ActorId(type_name, actor_name(name))
         if verb == "DELETE":
             await self._deadlines.watch(self._delete(actor), _late)
@@ -57,15 +57,16 @@ class Admin:
             raise NotAllowedHere("a stored actor is read or deleted", "GET, HEAD, DELETE")
         return json_answer(await self._deadlines.watch(self._stored(actor), _late))
 
-    def _list(self, request: Request) -> Answer:
+    async def _list(self, request: Request) -> Answer:
         query = _query(request.query)
         store = self._host.store
         limit = query.get("limit", str(LIMIT))
         if not (limit.isascii() and limit.isdecimal() and 1 <= int(limit[:9]) <= LIMIT_MAX):
             raise InvalidArguments(f"limit is a number from 1 to {LIMIT_MAX}", field="limit")
         if "type" not in query:
-            return json_answer({"types": store.types()})
-        page = store.list(query["type"], query.get("prefix", ""), query.get("cursor"), int(limit))
+            return json_answer({"types": await store.types()})
+        prefix, cursor = query.get("prefix", ""), query.get("cursor")
+        page = await store.actors(query["type"], prefix, cursor, int(limit))
         actors = [{"type": actor.type, "name": actor.name} for actor in page.actors]
         return json_answer({"actors": actors, "cursor": page.cursor})
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 from wakeful.errors import Fenced, StorageClosed, StorageError
 from wakeful.ids import ActorId
@@ -17,8 +17,6 @@ from wakeful.ports import ALARM_KEY, Alarm, Cells, CommitRecord, Done, Page, Sto
 K = TypeVar("K", str, int)
 
 SHARDS: Final = 4096
-Alarms: TypeAlias = list[Alarm]
-Names: TypeAlias = list[str]  # inside the class, `list` is the port's method
 
 
 class MemoryDisk:
@@ -41,7 +39,7 @@ class MemoryStore:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    def open(self) -> StoreInfo:
+    async def open(self) -> StoreInfo:
         """Take the disk over from whoever had it."""
         self._disk.epoch += 1
         self._epoch = self._disk.epoch
@@ -63,7 +61,7 @@ class MemoryStore:
         self._idle.clear()
         asyncio.get_running_loop().call_soon(self._finish, records, done, self._epoch)
 
-    def list(
+    async def actors(
         self, type: str, prefix: str = "", cursor: str | None = None, limit: int = 100
     ) -> Page:
         """Actors of a type that have cells."""
@@ -78,12 +76,14 @@ class MemoryStore:
             cursor=names[limit - 1] if len(names) > limit else None,
         )
 
-    def types(self) -> Names:
+    async def types(self) -> list[str]:
         """The actor types that have cells."""
         self._check_open()
         return sorted({kind for kind, _ in self._disk.cells.keys() | self._disk.pages.keys()})
 
-    def alarms(self, until_ns: int, limit: int, types: Collection[str] | None = None) -> Alarms:
+    async def alarms(
+        self, until_ns: int, limit: int, types: Collection[str] | None = None
+    ) -> list[Alarm]:
         """The first alarms due at or before a time."""
         self._check_open()
         found = [

@@ -17,7 +17,7 @@ from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextvars import Context, copy_context
 from random import Random
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 from wakeful.errors import (
     Fenced,
@@ -37,8 +37,6 @@ from wakeful.testing.faults import FaultPlan
 K = TypeVar("K", str, int)
 
 SHARDS: Final = 16
-Alarms: TypeAlias = list[Alarm]
-Names: TypeAlias = list[str]  # inside the class, `list` is the port's method
 Landed = Callable[[Sequence[CommitRecord], int], None]
 
 
@@ -150,7 +148,7 @@ class SimStore:
         """The epoch it writes with; 0 before it is opened."""
         return self._epoch
 
-    def open(self) -> StoreInfo:
+    async def open(self) -> StoreInfo:
         """Take the disk over from whoever had it."""
         self._epoch = self._disk.acquire()
         self._closing = False
@@ -200,7 +198,7 @@ class SimStore:
         if self._sent is not None and not self._sent.done():
             self._sent.set_result(None)
 
-    def list(
+    async def actors(
         self, type: str, prefix: str = "", cursor: str | None = None, limit: int = 100
     ) -> Page:
         """Actors of a type that have cells."""
@@ -217,12 +215,14 @@ class SimStore:
             cursor=page[-1] if len(rest) > limit else None,
         )
 
-    def types(self) -> Names:
+    async def types(self) -> list[str]:
         """The actor types that have cells."""
         self._check_open()
         return sorted({actor.type for actor in self._disk.actors})
 
-    def alarms(self, until_ns: int, limit: int, types: Collection[str] | None = None) -> Alarms:
+    async def alarms(
+        self, until_ns: int, limit: int, types: Collection[str] | None = None
+    ) -> list[Alarm]:
         """The first alarms due at or before a time."""
         self._check_open()
         found = [

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import CancelledError
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -133,19 +133,17 @@ class Inside(Runtime):
     def _place(self, target: object) -> tuple[ActorType, ActorId]:
         raise NotImplementedError
 
-    def _names(self, actor_type: str) -> list[str]:
+    async def _names(self, actor_type: str) -> list[str]:
         """Those that are stored or in memory."""
         found = {
             actor.name for actor in self.host.activator.catalog.actors if actor.type == actor_type
         }
-        return sorted(found.union(self._stored(actor_type)))
-
-    def _stored(self, actor_type: str) -> Iterator[str]:
         cursor: str | None = ""
         while cursor is not None:
-            page = self.host.store.list(actor_type, "", cursor or None)
-            yield from (actor.name for actor in page.actors)
+            page = await self.host.store.actors(actor_type, "", cursor or None)
+            found.update(actor.name for actor in page.actors)
             cursor = page.cursor
+        return sorted(found)
 
 
 class RuntimeHarness(Inside):
@@ -180,10 +178,10 @@ class RuntimeHarness(Inside):
         await self.host.delivery.asking(plan)(ref)
         return returned[0]
 
-    def ids(self, actor: type[Actor]) -> list[ActorId]:
+    async def ids(self, actor: type[Actor]) -> list[ActorId]:
         """The actors of a class that have stored something or are in memory, by name."""
         kind = self.host.type_of(actor).name
-        return [ActorId(kind, name) for name in self._names(kind)]
+        return [ActorId(kind, name) for name in await self._names(kind)]
 
     def _place(self, target: object) -> tuple[ActorType, ActorId]:
         if not isinstance(target, Ref):
@@ -272,11 +270,11 @@ class WorkerHarness(Inside, WorkerRuntime):
         except JsException as error:
             raise error.__cause__ or error from None
 
-    def ids(self, namespace: DurableObjectNamespace[Any]) -> list[DurableObjectId]:
+    async def ids(self, namespace: DurableObjectNamespace[Any]) -> list[DurableObjectId]:
         """The objects of a namespace that have stored something or are in memory."""
         if not isinstance(namespace, DurableObjectNamespace):
             raise TypeError(f"a namespace is wanted, such as app.env.COUNTER, not {namespace!r}")
-        names = self._names(namespace._ids.unique_key)
+        names = await self._names(namespace._ids.unique_key)
         return [namespace.idFromString(name) for name in names]
 
     def _place(self, target: object) -> tuple[ActorType, ActorId]:

@@ -160,7 +160,7 @@ class StoreMachine(RuleBasedStateMachine):
             and due_of(cells[ALARM_KEY]) <= until_ns
             and (types is None or actor[0] in types)
         )
-        found = self.owner.read(lambda: self.owner.store.alarms(until_ns, limit, types))
+        found = self.owner.run(lambda: self.owner.store.alarms(until_ns, limit, types))
         assert [alarm.due_ns for alarm in found] == [due for due, _ in expected[:limit]]
         assert {(due, tuple(actor)) for due, actor in found} <= set(expected)
 

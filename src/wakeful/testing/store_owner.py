@@ -36,7 +36,7 @@ class Owner:
         self._runner = asyncio.Runner()
         try:
             self.store = place.store()
-            self.info = self.read(self.store.open)
+            self.info = self.run(self.store.open)
         except BaseException:
             self._runner.close()
             raise
@@ -75,7 +75,7 @@ class Owner:
         self, until_ns: int, limit: int = 100, types: Collection[str] | None = None
     ) -> list[tuple[int, str]]:
         """The alarms due by a time."""
-        alarms = self.read(lambda: self.store.alarms(until_ns, limit, types))
+        alarms = self.run(lambda: self.store.alarms(until_ns, limit, types))
         return [(alarm.due_ns, alarm.actor.name) for alarm in alarms]
 
     def commit(self, *records: CommitRecord) -> None:
@@ -131,8 +131,8 @@ class Owner:
         found: list[str] = []
         cursor: str | None = None
         while True:
-            page = self.read(
-                lambda: self.store.list(type, prefix=prefix, cursor=cursor, limit=limit)  # noqa: B023
+            page = self.run(
+                lambda: self.store.actors(type, prefix=prefix, cursor=cursor, limit=limit)  # noqa: B023
             )
             assert len(page.actors) <= limit
             assert {actor.type for actor in page.actors} <= {type}
@@ -143,7 +143,7 @@ class Owner:
 
     def types(self) -> list[str]:
         """The types that have cells."""
-        return self.read(self.store.types)
+        return self.run(self.store.types)
 
     def close(self) -> None:
         """Close the store and its loop; harmless when done before."""

@@ -166,9 +166,9 @@ class ListingCases(Suite):
         """A listing goes on where it was, whatever has gone meanwhile."""
         for name in "abc":
             owner.put(name, {"s": b"1"})
-        page = owner.read(lambda: owner.store.list("Counter", limit=2))
+        page = owner.run(lambda: owner.store.actors("Counter", limit=2))
         owner.put("b", {"s": None})
-        rest = owner.read(lambda: owner.store.list("Counter", cursor=page.cursor, limit=2))
+        rest = owner.run(lambda: owner.store.actors("Counter", cursor=page.cursor, limit=2))
         assert [actor.name for actor in rest.actors] == ["c"]
 
 

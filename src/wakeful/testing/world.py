@@ -233,11 +233,11 @@ class Node:
     async def every_alarm_fires(self) -> None:
         """At rest: what is due fires in time, until none is left."""
         for _ in range(ALARM_ROUNDS_MAX):
-            due = self._store.alarms(EVER_NS, 100)
+            due = await self._store.alarms(EVER_NS, 100)
             if not due:
                 return
             await asyncio.sleep(max(0, due[0].due_ns - self._clock.now_ns()) / 1e9 + ALARM_SECONDS)
-            for late in set(due[:1]) & set(self._store.alarms(EVER_NS, 100)):
+            for late in set(due[:1]) & set(await self._store.alarms(EVER_NS, 100)):
                 self._trouble(f"{late.actor} has an alarm that does not fire")
                 return
         self._trouble(f"there is no end of alarms: {due}")

@@ -12,13 +12,15 @@ from asyncio import Future
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+import msgspec
+
 from wakeful.errors import StorageError
 from wakeful.ids import ActorId, shard_of
 from wakeful.log import logger
 from wakeful.ports import CommitRecord, Store, StoreInfo
 from wakeful.workers.history import ledger
 from wakeful.workers.history.ledger import LEDGER, Ledger
-from wakeful.workers.history.reconcile import Claim, Plan, planned
+from wakeful.workers.history.reconcile import Claim, planned
 
 AT_ONCE: Final = 5_000  # objects deleted by one commit: less than a MiB of journal
 
@@ -27,6 +29,29 @@ Agree = Callable[[Ledger], None]
 
 def _agreed(_: Ledger) -> None:
     """Nobody objects."""
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What a data directory has of Workers.
+
+    Attributes:
+        ledger: which class has which namespace.
+        types: the namespaces that have objects.
+    """
+
+    ledger: Ledger
+    types: frozenset[str]
+
+
+async def stored(store: Store) -> Stored:
+    """What a data directory has.
+
+    Raises:
+        StorageError: it cannot be read.
+    """
+    cells = store.load(LEDGER)
+    recorded = ledger.read(await cells if isinstance(cells, Awaitable) else cells)
+    return Stored(recorded, frozenset(await store.types()))
 
 
 async def migrate(
@@ -44,14 +69,13 @@ async def migrate(
         ConfigError: it cannot be brought there; nothing has changed.
         StorageError: it cannot be read or written; the next start goes on from where it is.
     """
-    cells = store.load(LEDGER)
-    recorded = ledger.read(await cells if isinstance(cells, Awaitable) else cells)
-    plan = _plan(store, recorded, claims)
+    before = await stored(store)
+    plan = planned(before.ledger, claims, before.types.__contains__)
     agree(plan.ledger)
     for warning in plan.warnings:
         logger().warning(warning)
     writer = _Writer(store, info)
-    await writer.record(recorded, plan.ledger)
+    await writer.record(before.ledger, plan.ledger)
     for namespace in ledger.to_delete(plan.ledger):
         logger().info("objects of a deleted class are removed", namespace=namespace)
         await writer.delete(namespace)
@@ -60,15 +84,18 @@ async def migrate(
     return done
 
 
-def check(store: Store, claims: Sequence[Claim], agree: Agree = _agreed) -> None:
-    """Refuse what `migrate` would refuse; changes nothing in the store.
+def check(before: Stored, claims: Sequence[Claim], agree: Agree = _agreed) -> None:
+    """Refuse what `migrate` would refuse.
+
+    Args:
+        before: what the data directory has.
+        claims: what the Workers say.
+        agree: as for `migrate`.
 
     Raises:
         ConfigError: they do not fit together, or not to what the store has.
     """
-    cells = store.load(LEDGER)
-    assert isinstance(cells, dict), "asked of a store on a local disk"
-    agree(_plan(store, ledger.read(cells), claims).ledger)
+    agree(planned(before.ledger, claims, before.types.__contains__).ledger)
 
 
 class _Writer:
@@ -88,7 +115,7 @@ class _Writer:
         """Delete all objects of a namespace."""
         cursor: str | None = None
         while True:
-            page = self._store.list(namespace, cursor=cursor, limit=AT_ONCE)
+            page = await self._store.actors(namespace, cursor=cursor, limit=AT_ONCE)
             if page.actors:
                 await self._commit([self._record(actor, None) for actor in page.actors])
             cursor = page.cursor
@@ -106,10 +133,3 @@ class _Writer:
         self._store.commit(records, done.set_result)
         if (error := await done) is not None:
             raise error
-
-
-def _plan(store: Store, recorded: Ledger, claims: Sequence[Claim]) -> Plan:
-    def has_objects(namespace: str) -> bool:
-        return bool(store.list(namespace, limit=1).actors)
-
-    return planned(recorded, claims, has_objects)

@@ -1,0 +1,152 @@
+"""A partition file, opened by its owner: what it holds, and what of it is not folded yet.
+
+Invariants: a read sees the cells and pages with the overlay upon them; after a crash the journal
+            is replayed, twice or half folded rows do no harm.
+Errors:     StorageError, also while reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import ExitStack
+
+import apsw
+
+from wakeful.ids import ActorId
+from wakeful.ports import Alarm, Cells, Page, due_cell
+from wakeful.store.fold import Folder
+from wakeful.store.images import make_whole
+from wakeful.store.limits import Limits
+from wakeful.store.overlay import Overlay
+from wakeful.store.reader import Reader
+from wakeful.store.storage_errors import storage_error
+from wakeful.store.writer import Writer
+
+
+class Partition:
+    """A partition file with its two connections and its overlay.
+
+    Opening it migrates the file, checks it, raises its epoch and replays the journal.
+
+    Args:
+        path: the file; made if it does not exist.
+        shards: how many shards a new file has.
+        limits: sizes and thresholds.
+        vfs: the name of an apsw VFS.
+
+    Attributes:
+        writer: the connection that writes.
+        overlay: what is durable and not folded.
+        seq: the number of the last batch in the journal.
+        epoch: what its owner writes with.
+        shards: how many shards its actors hash to.
+
+    Raises:
+        FormatTooNew, StorageCorrupt, StorageReadOnly, StorageFull, StorageError.
+    """
+
+    def __init__(self, path: str, shards: int, limits: Limits, vfs: str | None) -> None:
+        self.overlay = Overlay()
+        self.seq = 0
+        self._path = path
+        self._limits = limits
+        with ExitStack() as undo:
+            try:
+                self.writer = Writer(path, limits, vfs)
+                undo.callback(self.writer.close, clean=False)
+                meta = self.writer.open(shards)
+                self._reader = Reader(path, limits, vfs)
+                undo.callback(self._reader.close)
+                self._replay()
+            except apsw.Error as error:
+                raise storage_error(error, path) from error
+            undo.pop_all()
+        self.epoch = meta.epoch
+        self.shards = meta.shards
+
+    def load(self, actor: ActorId) -> Cells:
+        """All cells of an actor."""
+        try:
+            return self.overlay.load(actor, self._reader.cells)
+        except apsw.Error as error:
+            raise storage_error(error, self._path) from error
+
+    def page(self, actor: ActorId, number: int) -> bytes | None:
+        """One page of an actor's SQL database."""
+        try:
+            return self.overlay.sql_page(actor, number, self._reader.page)
+        except apsw.Error as error:
+            raise storage_error(error, self._path) from error
+
+    def actors(self, type: str, prefix: str, cursor: str | None, limit: int) -> Page:
+        """Actors of a type that have cells or pages."""
+        reader = self._reader
+        try:
+            return self.overlay.page(
+                type,
+                prefix,
+                cursor,
+                limit=limit,
+                names=reader.names,
+                cells=reader.cells,
+                numbers=reader.numbers,
+            )
+        except apsw.Error as error:
+            raise storage_error(error, self._path) from error
+
+    def types(self) -> list[str]:
+        """The actor types that have cells or pages."""
+        reader = self._reader
+        try:
+            return self.overlay.types(reader.types(), reader.names, reader.cells, reader.numbers)
+        except apsw.Error as error:
+            raise storage_error(error, self._path) from error
+
+    def alarms(self, until_ns: int, limit: int, types: Collection[str] | None) -> list[Alarm]:
+        """The first alarms due at or before a time."""
+        try:
+            return self.overlay.alarms(due_cell(until_ns + 1), limit, types, self._reader.alarms)
+        except apsw.Error as error:
+            raise storage_error(error, self._path) from error
+
+    def check(self) -> None:
+        """Read the whole file and compare it with itself; blocks as long as that takes.
+
+        Raises:
+            StorageCorrupt: something is wrong; says what.
+        """
+        try:
+            self._reader.check()
+        except apsw.Error as error:
+            raise storage_error(error, self._path) from error
+
+    def fullness(self) -> float:
+        """How full the younger generation of the overlay is; from 1 on it is to be folded."""
+        limits, active = self._limits, self.overlay.active
+        by_bytes = active.size_bytes / limits.fold_bytes
+        by_pages = active.page_count / limits.fold_pages
+        return max(by_bytes, by_pages, len(active.changes) / limits.fold_actors)
+
+    def fold_all(self, folder: Folder) -> None:
+        """Fold all that a folder has left to do.
+
+        Raises:
+            StorageError: it cannot be folded now; the journal keeps it.
+        """
+        try:
+            while folder.pending:
+                folder.step()
+        except apsw.Error as error:
+            raise storage_error(error, self._path) from error
+
+    def stop_reading(self) -> None:
+        """Close the connection that reads."""
+        self._reader.close()
+
+    def _replay(self) -> None:
+        overlay, stored = self.overlay, self._reader.page
+        for seq, records, size_bytes in self.writer.replay():
+            for record in records:
+                make_whole(record, lambda key, number: overlay.sql_page(key, number, stored))
+            overlay.active.apply(seq, records, size_bytes)
+            self.seq = seq
