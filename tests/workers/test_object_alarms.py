@@ -353,7 +353,7 @@ async def test_an_alarm_that_a_critical_section_takes_back_is_not_called(tmp_pat
     async with running(tmp_path, THING) as worker:
         worker.module.workers.probe = take_back
         worker.module.workers.handle = handle
-        for steps in range(12):
+        for steps in range(12):  # noqa: B007 - `take_back` reads it
             await worker.stub().do()
             await asyncio.sleep(1)
         assert all(was_set for was_set in worker.log if isinstance(was_set, bool)), worker.log
