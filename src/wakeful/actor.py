@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import ClassVar, Final, ParamSpec, Protocol, TypeVar, cast
+from typing import ClassVar, Final, ParamSpec, Protocol, TypeVar, cast, overload
 
 import msgspec
 
@@ -30,7 +30,10 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 SOCKET_HOOKS: Final = frozenset({"on_message", "on_close", "on_error"})
-HOOKS: Final = SOCKET_HOOKS | {"on_activate", "on_deactivate", "handle_message", "migrate", "alarm"}
+ALARM_HOOKS: Final = frozenset({"alarm", "on_alarm_failed"})
+HOOKS: Final = (
+    SOCKET_HOOKS | ALARM_HOOKS | {"on_activate", "on_deactivate", "handle_message", "migrate"}
+)
 RESERVED: Final = frozenset({"ctx", "facets", "schema_version", "removed_fields"})
 
 
@@ -51,6 +54,22 @@ class AlarmInfo(msgspec.Struct, frozen=True):
         return self.retries > 0
 
 
+class AlarmFailure(msgspec.Struct, frozen=True):
+    """An alarm that was given up: its handler has failed too often.
+
+    Attributes:
+        scheduled_ns: when the alarm was set to fire, in nanoseconds since 1970.
+        given_up_ns: when it was given up.
+        retries: how often it was tried again.
+        error: the class and the text of what its handler raised last.
+    """
+
+    scheduled_ns: int
+    given_up_ns: int
+    retries: int
+    error: str
+
+
 class ActorAlarm(Protocol):
     """The one durable alarm of an actor: it wakes it, also after a restart, and calls `alarm`.
 
@@ -58,11 +77,18 @@ class ActorAlarm(Protocol):
     commit of the turn. Source: durable-objects.md 1.8.
     """
 
-    def set(self, when: datetime | timedelta | int) -> None:
-        """Set the alarm, in place of the one there may be.
+    @overload
+    def set(self, when: datetime | timedelta) -> None: ...
+
+    @overload
+    def set(self, *, at_ns: int) -> None: ...
+
+    def set(self, when: datetime | timedelta | None = None, *, at_ns: int | None = None) -> None:
+        """Set the alarm, in place of the one there may be; a past time fires at once.
 
         Args:
-            when: a time, a span from now, or nanoseconds since 1970; a past time fires at once.
+            when: a time with a time zone, or a span from now.
+            at_ns: instead of `when`: nanoseconds since 1970, as `ctx.now_ns()` counts.
 
         Raises:
             ConfigError: the class has no `alarm` method, or is not durable.
@@ -74,6 +100,9 @@ class ActorAlarm(Protocol):
 
     def delete(self) -> None:
         """Take the alarm back."""
+
+    def failed(self) -> AlarmFailure | None:
+        """The alarm that was given up, until another one is set or `delete` is called."""
 
 
 class WebSocket(Protocol):

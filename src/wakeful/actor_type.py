@@ -289,6 +289,7 @@ class ActorType:
         "methods",
         "name",
         "on_activate",
+        "on_alarm_failed",
         "on_deactivate",
         "persistence",
         "schema",
@@ -311,6 +312,7 @@ class ActorType:
         self.has_constructor = cls.__init__ is not object.__init__
         self._alarm_is_told = self.has_alarm and _takes_something(cls, "alarm")
         self.gated: bool = getattr(cls, "__wakeful_gated__", False)
+        self.on_alarm_failed = hasattr(cls, "on_alarm_failed")
         self.on_activate = cls.on_activate is not Actor.on_activate
         self.on_deactivate = cls.on_deactivate is not Actor.on_deactivate
         self.compile(facets)

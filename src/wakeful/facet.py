@@ -26,6 +26,7 @@ from typing import ClassVar, Final, cast
 
 import msgspec
 
+from wakeful.core.alarms import RETRIES_MAX
 from wakeful.errors import ConfigError
 from wakeful.ids import ActorId
 
@@ -41,13 +42,15 @@ class Persistence(msgspec.Struct, frozen=True):
 
     `confirm` makes whatever leaves the actor wait until the writes it may reveal are durable.
     `state_bytes_max` bounds all that one actor keeps in cells, keys included, `sql_bytes_max` its
-    SQL database; `sql_strict` holds statements to the limits Cloudflare has.
+    SQL database; `sql_strict` holds statements to the limits Cloudflare has. `alarm_retries` is how
+    often an alarm whose handler fails is tried again before it is given up.
     """
 
     confirm: bool = True
     state_bytes_max: int = 64 * 1024 * 1024
     sql_bytes_max: int = 10 * 1024**3
     sql_strict: bool = False
+    alarm_retries: int = RETRIES_MAX
 
 
 class TypePlan:

@@ -42,6 +42,8 @@ Path = str | PathLike[str]
 class SystemClock:
     """The machine's clocks."""
 
+    trust_seconds = 5.0
+
     now_ns = staticmethod(time.time_ns)
     monotonic_ns = staticmethod(time.monotonic_ns)
 

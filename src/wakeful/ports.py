@@ -37,6 +37,8 @@ ALARM_KEY: Final = "a"  # the one cell a store looks into: its first 8 bytes are
 Cells = dict[str, bytes]
 NO_PAGES: Final[dict[int, bytes | None]] = {}  # shared by records without any: never changed
 
+FAILED_ALARM_KEY: Final = "f"  # the alarm that was given up last, and why
+
 SqlValue = None | int | float | str | bytes
 SqlRow = tuple[SqlValue, ...]
 Done = Callable[[StorageError | None], None]
@@ -248,7 +250,14 @@ class SqlFactory(Protocol):
 
 
 class Clock(Protocol):
-    """Time as the runtime sees it; virtual in the simulator."""
+    """Time as the runtime sees it; virtual in the simulator.
+
+    Attributes:
+        trust_seconds: how long a span worked out from `now_ns` may be trusted: the wall clock of a
+            machine can be set, and stands still while the machine sleeps.
+    """
+
+    trust_seconds: float
 
     def now_ns(self) -> int:
         """Wall-clock nanoseconds since 1970."""

@@ -31,7 +31,7 @@ class Ledger(DurableObject):
         await put("keys", {(1, 2): 3})
         self.ctx.storage.sql.exec(f"CREATE TABLE {table}(a, b)")
         self.ctx.storage.sql.exec(f"INSERT INTO {table} VALUES (1, 'one')")
-        self.ctx.alarm.set(1_900_000_000_250_000_000)
+        self.ctx.alarm.set(at_ns=1_900_000_000_250_000_000)
 
     async def alarm(self, info: AlarmInfo) -> None:
         pass

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wakeful.core.alarms import BACKOFF_NS, RETRIES_MAX, AlarmCell, AlarmRun
+from wakeful.core.alarms import BACKOFF_NS, RETRIES_MAX, AlarmCell, AlarmRun, retries_within
 
 TIMES = st.integers(0, 2**63)
 JITTERS = st.floats(0, 1, exclude_max=True)
@@ -26,7 +27,8 @@ def test_cells_in_order_of_bytes_are_in_order_of_time(one_ns: int, other_ns: int
 def test_backoff_doubles_up_to_1024_seconds() -> None:
     """Two seconds, four, eight ... measured on workerd as 2-2.5 s and 4-5 s."""
     delays = [
-        AlarmCell(0, 0, retries).after_failure(100, 0.0, counted=False) for retries in range(12)
+        AlarmCell(0, 0, retries).after_failure(100, 0.0, counted=False, retries_max=6)
+        for retries in range(12)
     ]
 
     expected = [2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 1024, 1024]
@@ -35,7 +37,7 @@ def test_backoff_doubles_up_to_1024_seconds() -> None:
 
 @given(JITTERS)
 def test_jitter_adds_at_most_a_quarter(jitter: float) -> None:
-    cell = AlarmCell.at(5).after_failure(1_000, jitter, counted=True)
+    cell = AlarmCell.at(5).after_failure(1_000, jitter, counted=True, retries_max=6)
 
     assert cell is not None
     assert 0 <= cell.due_ns - 1_000 - BACKOFF_NS <= BACKOFF_NS // 4
@@ -48,16 +50,16 @@ def test_the_seventh_failure_of_the_handler_gives_up() -> None:
     runs = 0
     while cell is not None:
         runs += 1
-        cell = cell.after_failure(0, 0.0, counted=True)
+        cell = cell.after_failure(0, 0.0, counted=True, retries_max=6)
 
-    assert runs == 1 + RETRIES_MAX
+    assert runs == 1 + 6
 
 
 def test_failures_that_are_not_the_handlers_do_not_count() -> None:
-    cell = AlarmCell(0, 0, RETRIES_MAX).after_failure(0, 0.0, counted=False)
+    cell = AlarmCell(0, 0, 6).after_failure(0, 0.0, counted=False, retries_max=6)
 
     assert cell is not None
-    assert cell.retries == RETRIES_MAX
+    assert cell.retries == 6
 
 
 def test_the_alarm_that_fired_does_not_show_to_its_handler() -> None:
@@ -83,3 +85,11 @@ def test_an_alarm_moved_from_outside_while_the_handler_runs_stays() -> None:
 
     assert not run.leaves(AlarmCell.at(2).pack())
     assert not run.leaves(None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "retries"),
+    [(0, 0), (1.9, 0), (2, 1), (5.9, 1), (6, 2), (126, 6), (86_400, 92), (10**9, RETRIES_MAX)],
+)
+def test_the_backoff_says_how_many_retries_fit_into_a_time(seconds: float, retries: int) -> None:
+    assert retries_within(round(seconds * 1e9)) == retries

@@ -905,7 +905,7 @@ class Deaf(DurableObject):
         await self.hang()
 
     async def hang_in_alarm(self) -> None:
-        self.ctx.alarm.set(0)
+        self.ctx.alarm.set(at_ns=0)
 
     async def hang_in_hook(self) -> None:
         self.deaf_hook = True

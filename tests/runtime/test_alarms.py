@@ -16,6 +16,7 @@ import structlog
 
 from wakeful import (
     Actor,
+    AlarmFailure,
     AlarmInfo,
     Config,
     ConfigError,
@@ -23,6 +24,7 @@ from wakeful import (
     DurabilityFacet,
     DurableObject,
     InvalidArguments,
+    Limits,
     Runtime,
     StorageError,
     readonly,
@@ -66,9 +68,9 @@ class Reminder(DurableObject):
 
     async def at(self, seconds: float) -> int:
         self.ctx.alarm.set(timedelta(seconds=seconds))
-        due = self.ctx.alarm.get()
-        assert due is not None
-        return due
+        due_ns = self.ctx.alarm.get()
+        assert due_ns is not None
+        return due_ns
 
     async def fail(self, failures: int) -> None:
         self.failures = failures
@@ -107,6 +109,12 @@ class Reminder(DurableObject):
     async def set_naive(self) -> None:
         self.ctx.alarm.set(datetime.now())
 
+    async def set_any(self, when: object) -> None:
+        self.ctx.alarm.set(when)  # type: ignore[call-overload]
+
+    async def set_at(self, at_ns: object) -> None:
+        self.ctx.alarm.set(at_ns=at_ns)  # type: ignore[call-overload]
+
     async def set_past(self) -> None:
         self.ctx.alarm.set(datetime(2000, 1, 1, tzinfo=UTC))
 
@@ -125,7 +133,7 @@ class Impatient(DurableObject):
     async def alarm(self, info: AlarmInfo) -> None:
         self.rung += 1
         if self.rung < 3:
-            self.ctx.alarm.set(info.scheduled_ns)
+            self.ctx.alarm.set(at_ns=info.scheduled_ns)
             await self.ctx.storage.sync()
             await asyncio.sleep(0.5)
 
@@ -156,6 +164,51 @@ class Waker(DurableObject):
     async def get(self) -> int:
         return self.rung
 
+    async def rest(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Hasty(DurableObject):
+    """Its alarm never works; it is given up after two retries."""
+
+    facets = (DurabilityFacet(DurabilityConfig(alarm_retries=2, state_bytes_max=1_000_000)),)
+    failures: list[str] = []
+    too_much: bool = False
+
+    async def alarm(self) -> None:
+        if self.too_much:
+            await self.ctx.storage.put("k", bytes(2_000_000))
+        else:
+            raise ValueError("it never works")
+
+    async def on_alarm_failed(self, failure: AlarmFailure) -> None:
+        self.failures.append(failure.error)
+        if self.ctx.id.name == "again" and len(self.failures) == 1:
+            self.ctx.alarm.set(timedelta(seconds=1))
+        if self.ctx.id.name == "raises":
+            raise ValueError("nor does this")
+
+    async def at(self, seconds: float) -> int:
+        self.ctx.alarm.set(timedelta(seconds=seconds))
+        due = self.ctx.alarm.get()
+        assert due is not None
+        return due
+
+    async def overdo(self) -> None:
+        self.too_much = True
+
+    @readonly
+    async def failed(self) -> AlarmFailure | None:
+        return self.ctx.alarm.failed()
+
+    @readonly
+    async def told(self) -> list[str]:
+        return self.failures
+
+    @readonly
+    async def due(self) -> int | None:
+        return self.ctx.alarm.get()
+
 
 class CountingStore(MemoryStore):
     """Counts how often it is asked who is due, and may not know."""
@@ -182,7 +235,7 @@ def run(*works: Work, disk: MemoryDisk | None = None, idle: float = 1.0) -> None
         for work in works:
             runtime = Runtime(
                 CountingStore(disk),
-                [Reminder, Impatient, Waker],
+                [Reminder, Impatient, Waker, Hasty],
                 clock=VirtualClock(loop),
                 config=Config(idle_seconds=idle),
                 random=Random(1),
@@ -351,26 +404,175 @@ def test_a_store_that_cannot_tell_who_is_due_is_asked_again() -> None:
     run(work)
 
 
-def test_a_handler_that_always_fails_is_given_up_after_seven_runs() -> None:
+def test_a_handler_that_always_fails_is_tried_again_for_a_day() -> None:
     async def work(rt: Runtime) -> None:
         reminder = rt.get(Reminder, "r")
         await reminder.fail(1)
         await reminder.at(1)
-        await asyncio.sleep(500)
-        assert rt.host.alarms.fired == 7
+        await asyncio.sleep(86_000)
+        assert await reminder.due() is not None
+        assert rt.host.alarms.given_up == 0
+        await asyncio.sleep(40_000)  # jitter adds up to a quarter
+        assert rt.host.alarms.fired == 93
         assert await reminder.due() is None
+        assert rt.host.alarms.given_up == 1
 
     run(work)
 
 
+def test_an_alarm_that_is_given_up_is_kept_with_its_error_until_the_next_is_set() -> None:
+    async def work(rt: Runtime) -> None:
+        hasty = rt.get(Hasty, "h")
+        scheduled_ns = await hasty.at(1)
+        await asyncio.sleep(60)
+        assert rt.host.alarms.fired == 3
+        failure = await hasty.failed()
+        assert failure is not None
+        assert (failure.scheduled_ns, failure.retries) == (scheduled_ns, 2)
+        assert 6 * SECOND <= failure.given_up_ns - scheduled_ns <= 7.6 * SECOND
+        assert failure.error == "ValueError: it never works"
+
+    async def later(rt: Runtime) -> None:
+        hasty = rt.get(Hasty, "h")
+        assert await hasty.failed() is not None
+        await hasty.at(1)
+        assert await hasty.failed() is None
+
+    run(work, later)
+
+
+def test_an_actor_is_told_of_an_alarm_that_is_given_up() -> None:
+    """What it does then is committed with the record of the failure; what it raises is undone."""
+
+    async def work(rt: Runtime) -> None:
+        for name in ("told", "raises"):
+            hasty = rt.get(Hasty, name)
+            await hasty.at(1)
+        await asyncio.sleep(60)
+        assert await rt.get(Hasty, "told").told() == ["ValueError: it never works"]
+        assert await rt.get(Hasty, "raises").told() == []
+        assert await rt.get(Hasty, "raises").failed() is not None
+
+    run(work)
+
+
+def test_on_alarm_failed_may_set_the_next_alarm() -> None:
+    async def work(rt: Runtime) -> None:
+        hasty = rt.get(Hasty, "again")
+        await hasty.at(1)
+        await asyncio.sleep(10)
+        assert await hasty.due() is not None
+        await asyncio.sleep(50)
+        assert rt.host.alarms.fired == 6
+
+    run(work)
+
+
+def test_an_alarm_fires_soon_after_the_wall_clock_was_set_forward() -> None:
+    """A timer is right for a span of the monotonic clock; an alarm is for a time of day."""
+    loop = VirtualLoop(1)
+    clock = VirtualClock(loop)
+    clock.trust_seconds = 5.0
+
+    async def main() -> None:
+        async with Runtime(MemoryStore(), [Reminder], clock=clock) as rt:
+            reminder = rt.get(Reminder, "r")
+            await reminder.at(3600)
+            clock.set_wall(3600 * SECOND)
+            await asyncio.sleep(5.1)
+            assert len(await reminder.seen()) == 1
+
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
+
+
+def test_an_alarm_does_not_fire_early_when_the_wall_clock_was_set_back() -> None:
+    loop = VirtualLoop(1)
+    clock = VirtualClock(loop)
+    clock.trust_seconds = 5.0
+
+    async def main() -> None:
+        async with Runtime(MemoryStore(), [Reminder], clock=clock) as rt:
+            reminder = rt.get(Reminder, "r")
+            await reminder.at(10)
+            clock.set_wall(-20 * SECOND)
+            await asyncio.sleep(29)
+            assert await reminder.seen() == []
+            await asyncio.sleep(6)
+            assert len(await reminder.seen()) == 1
+
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
+
+
+def test_alarms_are_on_time_where_few_actors_may_be_awake() -> None:
+    """Those that find no room are not failures: they are not counted, logged or put off."""
+    loop = VirtualLoop(1)
+
+    async def main() -> None:
+        store, config = MemoryStore(), Config(limits=Limits(active_actors=4))
+        async with Runtime(store, [Waker], clock=VirtualClock(loop), config=config) as rt:
+            for number in range(40):
+                await rt.get(Waker, f"w{number}").start()
+            await asyncio.sleep(1 + 40 / 2 * 0.5 + 1)
+            assert rt.host.alarms.failed == 0
+            assert [await rt.get(Waker, f"w{n}").get() for n in range(40)] == [1] * 40
+
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
+
+
+def test_an_alarm_that_finds_no_room_is_tried_again_at_once_and_not_counted() -> None:
+    loop = VirtualLoop(1)
+
+    async def main() -> None:
+        store, config = MemoryStore(), Config(limits=Limits(active_actors=1))
+        async with Runtime(store, [Waker], clock=VirtualClock(loop), config=config) as rt:
+            await rt.get(Waker, "w").start()
+            busy = asyncio.create_task(rt.get(Waker, "busy").rest(5.0))
+            await asyncio.sleep(5.0)
+            assert rt.host.alarms.failed == 0
+            await busy
+            await asyncio.sleep(0.8)
+            assert await rt.get(Waker, "w").get() == 1
+
+    try:
+        loop.run_until_complete(main())
+    finally:
+        loop.close()
+
+
+@pytest.mark.parametrize("when", [5, 1_900_000_000_000_000_000, None, "tomorrow", True])
+async def test_what_is_no_time_is_refused_and_nanoseconds_have_a_name(when: object) -> None:
+    async with Runtime(MemoryStore(), [Reminder]) as rt:
+        with pytest.raises(InvalidArguments) as caught:
+            await rt.get(Reminder, "r").set_any(when)
+        assert ("set(at_ns=" in str(caught.value)) == (type(when) is int or when is None)
+
+
+@pytest.mark.parametrize("at_ns", [-1, 1.5, "x", 2**63])
+async def test_nanoseconds_that_are_none_are_refused(at_ns: object) -> None:
+    async with Runtime(MemoryStore(), [Reminder]) as rt:
+        with pytest.raises(InvalidArguments, match="at_ns is nanoseconds since 1970"):
+            await rt.get(Reminder, "r").set_at(at_ns)
+
+
 def test_a_handler_that_keeps_too_much_is_given_up_like_one_that_raises() -> None:
     async def work(rt: Runtime) -> None:
-        reminder = rt.get(Reminder, "r")
-        await reminder.overdo()
-        await reminder.at(1)
+        hasty = rt.get(Hasty, "h")
+        await hasty.overdo()
+        await hasty.at(1)
         await asyncio.sleep(500)
-        assert rt.host.alarms.fired == 7
-        assert await reminder.due() is None
+        assert rt.host.alarms.fired == 3
+        failure = await hasty.failed()
+        assert failure is not None
+        assert failure.error.startswith("LimitExceeded: ")
 
     run(work)
 

@@ -14,7 +14,8 @@ from wakeful.errors import ActorAborted, WakefulError
 from wakeful.ports import ALARM_KEY, NO_PAGES, CommitRecord
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.activator import Activator
-from wakeful.runtime.alarms import AlarmFace, Alarms
+from wakeful.runtime.alarm_face import AlarmFace
+from wakeful.runtime.alarms import Alarms
 from wakeful.runtime.gated import Gated
 from wakeful.runtime.host import Host
 from wakeful.runtime.socket import Socket
@@ -136,8 +137,8 @@ def alarm_outside_the_turn(patch: pytest.MonkeyPatch) -> None:
     """An alarm is set though its turn is undone."""
     set_alarm = AlarmFace.set
 
-    def at_once(face: Any, when: Any) -> None:
-        set_alarm(face, when)
+    def at_once(face: Any, *when: Any, **at: Any) -> None:
+        set_alarm(face, *when, **at)
         buffer = face._activation.writes()
         key, _ = buffer._undo.pop()
         buffer._dirty = {**(buffer._dirty or {}), key: buffer.cells[key]}
@@ -225,8 +226,10 @@ def retry_is_not_counted(patch: pytest.MonkeyPatch) -> None:
     """The handler is always told that this is the first time."""
     after_failure = AlarmCell.after_failure
 
-    def first(cell: AlarmCell, now_ns: int, jitter: float, *, counted: bool) -> AlarmCell | None:
-        return after_failure(cell, now_ns, jitter, counted=False)
+    def first(
+        cell: AlarmCell, now_ns: int, jitter: float, *, counted: bool, retries_max: int
+    ) -> AlarmCell | None:
+        return after_failure(cell, now_ns, jitter, counted=False, retries_max=retries_max)
 
     patch.setattr(AlarmCell, "after_failure", first)
 
@@ -235,7 +238,9 @@ def retry_is_not_counted(patch: pytest.MonkeyPatch) -> None:
 def retry_is_not_put_off(patch: pytest.MonkeyPatch) -> None:
     """It is tried again at once."""
 
-    def now(cell: AlarmCell, now_ns: int, jitter: float, *, counted: bool) -> AlarmCell:
+    def now(
+        cell: AlarmCell, now_ns: int, jitter: float, *, counted: bool, retries_max: int
+    ) -> AlarmCell:
         return AlarmCell(now_ns, cell.scheduled_ns, cell.retries + counted)
 
     patch.setattr(AlarmCell, "after_failure", now)
@@ -247,9 +252,9 @@ def alarm_is_told_from_others_by_a_mark(patch: pytest.MonkeyPatch) -> None:
     set_alarm, delete = AlarmFace.set, AlarmFace.delete
     marked: set[int] = set()
 
-    def set_marked(face: Any, when: Any) -> None:
+    def set_marked(face: Any, *when: Any, **at: Any) -> None:
         marked.add(id(face._activation.alarm))
-        set_alarm(face, when)
+        set_alarm(face, *when, **at)
 
     def delete_marked(face: Any) -> None:
         marked.add(id(face._activation.alarm))

@@ -40,7 +40,7 @@ class Bell(DurableObject):
     async def ring_at(self, due_ms: int) -> int:
         """Set the alarm."""
         self.due_ms = due_ms
-        self.ctx.alarm.set(due_ms * 1_000_000)
+        self.ctx.alarm.set(at_ns=due_ms * 1_000_000)
         return due_ms
 
     async def alarm(self, info: AlarmInfo) -> None:

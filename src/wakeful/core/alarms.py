@@ -7,7 +7,7 @@ Shapes:     a cell is due (8 bytes), scheduled (8 bytes), retries (1 byte), big-
             order of their bytes are in order of time.
 Units:      int nanoseconds since 1970; jitter is drawn in [0, 1).
 Invariants: due is scheduled, or later by the backoffs of its retries; retries <= RETRIES_MAX.
-Source:     Cloudflare alarms: backoff 2 s doubling to 1,024 s with up to 25 % jitter, six retries.
+Source:     Cloudflare alarms: backoff 2 s doubling to 1,024 s with up to 25 % jitter.
 """
 
 from __future__ import annotations
@@ -17,8 +17,19 @@ from typing import Final, NamedTuple
 BACKOFF_NS: Final = 2_000_000_000
 DOUBLINGS_MAX: Final = 9
 JITTER: Final = 0.25
-RETRIES_MAX: Final = 6
+RETRIES_MAX: Final = 255  # a cell has a byte for them
 CELL_BYTES: Final = 17
+
+
+def retries_within(span_ns: int) -> int:
+    """How many retries the backoff fits into a time, counted from the first failure."""
+    retries, waited_ns = 0, 0
+    while retries < RETRIES_MAX:
+        waited_ns += _backoff_ns(retries)
+        if waited_ns > span_ns:
+            break
+        retries += 1
+    return retries
 
 
 class AlarmCell(NamedTuple):
@@ -54,18 +65,22 @@ class AlarmCell(NamedTuple):
             + self.retries.to_bytes(1, "big")
         )
 
-    def after_failure(self, now_ns: int, jitter: float, *, counted: bool) -> AlarmCell | None:
+    def after_failure(
+        self, now_ns: int, jitter: float, *, counted: bool, retries_max: int
+    ) -> AlarmCell | None:
         """The alarm after its handler has failed; None when it is given up.
 
         Args:
             now_ns: when it failed.
             jitter: drawn in [0, 1).
             counted: the handler's own failure; others (a full disk) are retried for ever.
+            retries_max: after so many retries it is given up.
         """
         assert 0 <= jitter < 1
-        if counted and self.retries >= RETRIES_MAX:
+        assert 0 <= retries_max <= RETRIES_MAX
+        if counted and self.retries >= retries_max:
             return None
-        delay_ns = BACKOFF_NS << min(self.retries, DOUBLINGS_MAX)
+        delay_ns = _backoff_ns(self.retries)
         due_ns = now_ns + delay_ns + round(delay_ns * JITTER * jitter)
         return AlarmCell(due_ns, self.scheduled_ns, self.retries + counted)
 
@@ -89,3 +104,8 @@ class AlarmRun:
     def leaves(self, cell: bytes | None) -> bool:
         """Whether the stored alarm goes with the handler's success."""
         return cell is self.fired
+
+
+def _backoff_ns(retries: int) -> int:
+    """The time before the next try, without jitter."""
+    return BACKOFF_NS << min(retries, DOUBLINGS_MAX)

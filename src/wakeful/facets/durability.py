@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import msgspec
 
+from wakeful.core.alarms import RETRIES_MAX, retries_within
 from wakeful.errors import ConfigError
 from wakeful.facet import Facet, Persistence, TypePlan
 
@@ -20,12 +23,18 @@ class DurabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
         sql_strict: hold SQL statements to Cloudflare's limits (100 columns, 100 parameters,
             100,000 bytes of text, ...) instead of generous ones, and to its rules: a text ends
             with a statement, not with a comment or a second semicolon.
+        alarm_retries: how often an alarm whose handler fails is tried again (0 to 255) before it
+            is given up; None: as often as `alarm_retry_seconds` allows.
+        alarm_retry_seconds: for how long an alarm whose handler fails is tried again, counted from
+            its first failure, by a backoff that doubles from 2 s to 1,024 s.
     """
 
     confirm: bool = True
     state_bytes_max: int = 64 * 1024 * 1024
     sql_bytes_max: int = 10 * 1024**3
     sql_strict: bool = False
+    alarm_retries: int | None = None
+    alarm_retry_seconds: float = 86_400.0
 
     def __post_init__(self) -> None:
         for name in ("confirm", "sql_strict"):
@@ -36,6 +45,23 @@ class DurabilityConfig(msgspec.Struct, frozen=True, kw_only=True):
             limit: object = getattr(self, name)
             if not isinstance(limit, int) or limit <= 0:
                 raise ConfigError(f"DurabilityConfig.{name} is bytes, more than 0: {limit!r}")
+        self._check_retries()
+
+    def retries(self) -> int:
+        """How often an alarm is tried again before it is given up, by both settings."""
+        within = retries_within(round(self.alarm_retry_seconds * 1e9))
+        return within if self.alarm_retries is None else min(within, self.alarm_retries)
+
+    def _check_retries(self) -> None:
+        retries, seconds = self.alarm_retries, self.alarm_retry_seconds
+        if retries is not None and (type(retries) is not int or not 0 <= retries <= RETRIES_MAX):
+            raise ConfigError(
+                f"DurabilityConfig.alarm_retries is 0 to {RETRIES_MAX}, or None: {retries!r}"
+            )
+        if type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
+            raise ConfigError(
+                f"DurabilityConfig.alarm_retry_seconds is a number of seconds: {seconds!r}"
+            )
 
 
 class DurabilityFacet(Facet):
@@ -56,4 +82,5 @@ class DurabilityFacet(Facet):
             state_bytes_max=self.config.state_bytes_max,
             sql_bytes_max=self.config.sql_bytes_max,
             sql_strict=self.config.sql_strict,
+            alarm_retries=self.config.retries(),
         )

@@ -13,24 +13,24 @@ from __future__ import annotations
 import asyncio
 from asyncio import AbstractEventLoop, Task, TimerHandle
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from wakeful.actor import AlarmInfo
+from wakeful.actor import AlarmFailure, AlarmInfo
 from wakeful.actor_type import ActorType, MethodPlan
 from wakeful.core.alarms import AlarmCell, AlarmRun
 from wakeful.errors import (
     ActorAborted,
-    ConfigError,
-    InvalidArguments,
     LimitExceeded,
+    RuntimeOverloaded,
     StorageError,
     WakefulError,
 )
+from wakeful.facet import Persistence
 from wakeful.ids import ActorId
 from wakeful.log import logger
 from wakeful.ports import ALARM_KEY, Alarm, Clock, Store
+from wakeful.runtime.alarm_face import EVER_NS, alarm_cell, can_have_alarm, give_up
 
 if TYPE_CHECKING:
     from wakeful.actor import Actor
@@ -39,13 +39,30 @@ if TYPE_CHECKING:
 
 RUNNING_MAX: Final = 256
 WAITING_MAX: Final = 1024  # found due and kept: looking costs the store more than a few ids
-EVER_NS: Final = 2**63 - 2
 LOOK_AGAIN_SECONDS: Final = 2.0  # after the store, or an actor, could not be reached
 TOGETHER_NS: Final = 100_000_000  # for others that could not be put off at about the same time
 SLEEP_SECONDS_MIN: Final = 0.001  # timers and clocks need not agree on less
-SLEEP_SECONDS_MAX: Final = 3600.0  # the wall clock may be set: look again at least this often
+SLEEP_SECONDS_MAX: Final = 3600.0  # a timer need not be right for longer
+CROWDED_SECONDS: Final = 0.1  # until an alarm whose actor found no room is tried again
+HOOK: Final = "on_alarm_failed"
 
 Fired = tuple["Activation", bytes]
+
+
+class Failure(NamedTuple):
+    """What is known of a handler that has failed.
+
+    Attributes:
+        counted: it is one of the failures after which the alarm is given up.
+        error: what it raised, in words.
+        fired: the alarm, and where; another one in its place is left alone.
+    """
+
+    counted: bool
+    error: str
+    fired: Fired | None
+
+
 Ask = Callable[[ActorType, ActorId, "InternalPlan", tuple[object, ...]], Awaitable[object]]
 
 
@@ -82,50 +99,12 @@ class InterleavedPlan(InternalPlan):
         self.urgent = False
 
 
-class AlarmFace:
-    """`self.ctx.alarm`: the one durable alarm of an actor."""
-
-    __slots__ = ("_activation", "_clock")
-
-    def __init__(self, activation: Activation, clock: Clock) -> None:
-        self._activation = activation
-        self._clock = clock
-
-    def set(self, when: datetime | timedelta | int) -> None:
-        """Set the alarm, in place of the one there may be; a past time fires at once."""
-        activation, now_ns = self._activation, self._clock.now_ns()
-        activation.check_here()
-        if not can_have_alarm(activation.type):
-            raise ConfigError(
-                f"{activation.type.name} cannot have an alarm: it must be a DurableObject (or have "
-                "a VirtualActorFacet and a DurabilityFacet) with `async def alarm(self, info)`"
-            )
-        due_ns = max(now_ns, _when_ns(when, now_ns))
-        activation.writes().put(ALARM_KEY, AlarmCell.at(due_ns).pack())
-
-    def get(self) -> int | None:
-        """When the alarm is due, in nanoseconds since 1970; None while its handler runs."""
-        cell = _cell(self._activation)
-        run = self._activation.alarm
-        shown = run.shown(cell) if run is not None else cell
-        return None if shown is None else AlarmCell.unpack(shown).due_ns
-
-    def runs(self) -> bool:
-        """Whether the alarm that a handler was to be called for is still the one that is set."""
-        run = self._activation.alarm
-        return run is not None and run.leaves(_cell(self._activation))
-
-    def delete(self) -> None:
-        """Take the alarm back; a handler that runs goes on, and is not retried."""
-        self._activation.check_here()
-        if self._activation.buffer is not None:
-            self._activation.buffer.delete(ALARM_KEY)
-
-
 class Alarms:
     """Watches the store's alarms.
 
     Args:
+        running_max: handlers that may run at once; more actors than can be awake would refuse
+            each other.
         types: the types alarms may be for.
         ask: delivers a call of the runtime's own to an actor.
         random: draws the jitter of retries.
@@ -140,14 +119,18 @@ class Alarms:
         types: Mapping[str, ActorType],
         ask: Ask,
         random: Random,
+        running_max: int = RUNNING_MAX,
     ) -> None:
         self.fired = 0
         self.failed = 0
+        self.given_up = 0
         self._loop = loop
         self._store = store
         self._clock = clock
         self._types = types
         self._ask = ask
+        self._running_max = running_max
+        self._look_seconds = min(clock.trust_seconds, SLEEP_SECONDS_MAX)
         self._random = random
         self._running: dict[ActorId, Task[None]] = {}
         self._fired: dict[ActorId, Fired] = {}  # of those in `running` that have begun
@@ -225,8 +208,16 @@ class Alarms:
             self._timer.cancel()
         self._due_ns = due_ns
         delay_s = (due_ns - self._clock.now_ns()) / 1e9
-        delay_s = min(max(SLEEP_SECONDS_MIN, delay_s), SLEEP_SECONDS_MAX)
-        self._timer = self._loop.call_later(delay_s, self.check)
+        delay_s = min(max(SLEEP_SECONDS_MIN, delay_s), self._look_seconds)
+        self._timer = self._loop.call_later(delay_s, self._tick)
+
+    def _tick(self) -> None:
+        """It is time, or time to read the wall clock again: it may have been set meanwhile."""
+        self._timer = None
+        if self._clock.now_ns() < self._due_ns:
+            self._arm(self._due_ns)
+        else:
+            self.check()
 
     async def _first_look(self) -> None:
         await self._tell_of_strangers()
@@ -278,7 +269,7 @@ class Alarms:
 
     def _start(self) -> None:
         """Run as many as may run at once, the earliest first."""
-        while self._waiting and len(self._running) < RUNNING_MAX and not self._closed:
+        while self._waiting and len(self._running) < self._running_max and not self._closed:
             actor = next(iter(self._waiting))
             actor_type = self._waiting.pop(actor)
             self._running[actor] = self._loop.create_task(self._run(actor_type, actor))
@@ -288,6 +279,8 @@ class Alarms:
         due_ns: object = None
         try:
             due_ns = await self._ask(actor_type, actor, self._plans[actor_type.gated][0], ())
+        except RuntimeOverloaded:  # refused before it ran
+            self._pass_over(actor, CROWDED_SECONDS)
         except (Exception, SystemExit) as error:  # which would end the loop, and all other actors
             self.failed += 1
             due_ns = await self._retry(actor_type, actor, error)
@@ -304,7 +297,7 @@ class Alarms:
             self.note(due_ns)
         if self._waiting:
             self._start()
-        elif (self._more and len(self._running) <= RUNNING_MAX // 2) or (
+        elif (self._more and len(self._running) <= self._running_max // 2) or (
             not self._running and self._timer is None
         ):
             self.check()
@@ -325,16 +318,21 @@ class Alarms:
             if isinstance(error, ActorAborted) and not await self._is_stored(actor):
                 return None  # it was deleted: to ask it would wake it anew
             plan = self._plans[actor_type.gated][1]
-            return await self._ask(actor_type, actor, plan, (counted, self._fired.get(actor)))
+            told = Failure(counted, f"{type(error).__name__}: {error}", self._fired.get(actor))
+            return await self._ask(actor_type, actor, plan, (told,))
         except Exception as again:
             self._log("an alarm could not be put off", again, actor)
-            self._passed_over.add(actor)
-            self._loop.call_later(LOOK_AGAIN_SECONDS, self._look_again, actor)
+            self._pass_over(actor, LOOK_AGAIN_SECONDS)
             return None
 
     async def _is_stored(self, actor: ActorId) -> bool:
         loaded = self._store.load(actor)
         return ALARM_KEY in (loaded if isinstance(loaded, dict) else await loaded)
+
+    def _pass_over(self, actor: ActorId, seconds: float) -> None:
+        """Leave an alarm alone for a while, though it is due."""
+        self._passed_over.add(actor)
+        self._loop.call_later(seconds, self._look_again, actor)
 
     def _look_again(self, actor: ActorId) -> None:
         self._passed_over.discard(actor)
@@ -347,18 +345,18 @@ class Alarms:
             When the actor's next alarm is due, if it has one.
         """
         activation = _activation(instance)
-        cell = _cell(activation)
+        cell = alarm_cell(activation)
         # It may have been moved since it was found due.
         if cell is not None and AlarmCell.unpack(cell).due_ns <= self._clock.now_ns():
             self._fired[activation.id] = activation, cell
             await self._run_handler(instance, activation, cell)
-            cell = _cell(activation)
+            cell = alarm_cell(activation)
         return None if cell is None else AlarmCell.unpack(cell).due_ns
 
     async def _handled_early(self, instance: Actor) -> bool:
         """The turn of an alarm that need not be due."""
         activation = _activation(instance)
-        cell = _cell(activation)
+        cell = alarm_cell(activation)
         if cell is None or activation.alarm is not None:
             return False
         await self._run_handler(instance, activation, cell)
@@ -370,36 +368,60 @@ class Alarms:
         try:
             info = AlarmInfo(scheduled_ns=alarm.scheduled_ns, retries=alarm.retries)
             await activation.type.run_alarm(instance, info)
-            if run.leaves(_cell(activation)):
+            if run.leaves(alarm_cell(activation)):
                 activation.writes().delete(ALARM_KEY)
         finally:
             activation.alarm = None
 
-    async def _rescheduled(self, instance: Actor, counted: bool, fired: Fired | None) -> int | None:
+    async def _rescheduled(self, instance: Actor, failure: Failure) -> int | None:
         """The turn after a handler that failed: put the alarm off, or give it up.
-
-        Args:
-            instance: whose alarm.
-            counted: it is one of the failures after which it is given up.
-            fired: the alarm that failed, and where; another one in its place is left alone.
 
         Returns:
             When the actor's next alarm is due, if it has one.
         """
         activation = _activation(instance)
-        cell, now_ns = _cell(activation), self._clock.now_ns()
+        cell, now_ns = alarm_cell(activation), self._clock.now_ns()
         if cell is None:
             return None
         alarm = AlarmCell.unpack(cell)
-        if alarm.due_ns > now_ns or not _is(activation, cell, fired):
+        if alarm.due_ns > now_ns or not _is(activation, cell, failure.fired):
             return alarm.due_ns
-        later = alarm.after_failure(now_ns, self._random.random(), counted=counted)
+        persistence = activation.type.persistence or Persistence()
+        later = alarm.after_failure(
+            now_ns,
+            self._random.random(),
+            counted=failure.counted,
+            retries_max=persistence.alarm_retries,
+        )
         if later is None:
-            self._log("an alarm is given up", None, activation.id)
-            activation.writes().delete(ALARM_KEY)
-            return None
-        activation.writes().put(ALARM_KEY, later.pack())
-        return later.due_ns
+            await self._give_up(instance, alarm, failure.error)
+            later = self._next(activation)
+        else:
+            activation.writes().put(ALARM_KEY, later.pack())
+        return None if later is None else later.due_ns
+
+    async def _give_up(self, instance: Actor, alarm: AlarmCell, error: str) -> None:
+        """Keep the alarm as a failure, and tell the actor; what that raises changes nothing."""
+        activation = _activation(instance)
+        self.given_up += 1
+        self._log("an alarm is given up", None, activation.id)
+        failure = give_up(activation, alarm, self._clock.now_ns(), error)
+        if activation.type.gated or not activation.type.on_alarm_failed:
+            return
+        hook = cast("Callable[[AlarmFailure], Awaitable[None]]", getattr(instance, HOOK))
+        storage = cast("Context", instance.ctx).storage
+
+        async def tell() -> None:
+            await hook(failure)
+
+        try:
+            await storage.transaction(tell)
+        except Exception as raised:
+            self._log("on_alarm_failed failed", raised, activation.id)
+
+    def _next(self, activation: Activation) -> AlarmCell | None:
+        cell = alarm_cell(activation)
+        return None if cell is None else AlarmCell.unpack(cell)
 
     def _log(self, event: str, error: BaseException | None, actor: ActorId | None = None) -> None:
         log = logger()
@@ -420,18 +442,8 @@ def _is(activation: Activation, cell: bytes, fired: Fired | None) -> bool:
     return cell is before if where is activation else cell == before
 
 
-def can_have_alarm(actor_type: ActorType) -> bool:
-    """Whether actors of a type can be woken by an alarm, and handle it."""
-    wakes = actor_type.lifetime is not None and actor_type.persistence is not None
-    return wakes and actor_type.has_alarm
-
-
 def _activation(instance: Actor) -> Activation:
     return cast("Context", instance.ctx).activation
-
-
-def _cell(activation: Activation) -> bytes | None:
-    return activation.buffer.get(ALARM_KEY) if activation.buffer is not None else None
 
 
 def _passing(error: WakefulError) -> bool:
@@ -439,19 +451,3 @@ def _passing(error: WakefulError) -> bool:
     if isinstance(error, LimitExceeded):
         return False
     return isinstance(error, StorageError) or error.http == 503
-
-
-def _when_ns(when: object, now_ns: int) -> int:
-    if isinstance(when, datetime):
-        if when.tzinfo is None:
-            raise InvalidArguments("an alarm's time needs a time zone: datetime.now(UTC)", "when")
-        return (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1) * 1000
-    if isinstance(when, timedelta):
-        return now_ns + when // timedelta(microseconds=1) * 1000
-    if isinstance(when, int) and not isinstance(when, bool) and 0 <= when <= EVER_NS:
-        return when
-    raise InvalidArguments(
-        "an alarm's time is a datetime, a timedelta from now, or nanoseconds since 1970, "
-        f"not {when!r}",
-        "when",
-    )

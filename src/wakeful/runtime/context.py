@@ -12,7 +12,7 @@ from wakeful.errors import ActivationAborted, ActorAborted, InvalidArguments, St
 from wakeful.ids import ActorId
 from wakeful.log import logger
 from wakeful.ports import KV_PREFIX
-from wakeful.runtime.alarms import AlarmFace
+from wakeful.runtime.alarm_face import AlarmFace
 
 if TYPE_CHECKING:
     from wakeful.runtime.activation import Activation

@@ -34,7 +34,7 @@ from wakeful.core.lifecycle import ActivationState
 from wakeful.errors import ActivationAborted, ActorAborted, Overloaded, WakefulError
 from wakeful.log import logger
 from wakeful.ports import Database
-from wakeful.runtime.alarms import AlarmFace
+from wakeful.runtime.alarm_face import AlarmFace
 from wakeful.runtime.turn import Turn, current
 
 if TYPE_CHECKING:

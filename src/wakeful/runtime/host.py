@@ -29,7 +29,7 @@ from wakeful.log import logger
 from wakeful.ports import Clock, Database, SqlFactory, Store, StoreInfo
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.activator import Activator
-from wakeful.runtime.alarms import Alarms, InternalPlan
+from wakeful.runtime.alarms import RUNNING_MAX, Alarms, InternalPlan
 from wakeful.runtime.committer import Committer
 from wakeful.runtime.context import Context
 from wakeful.runtime.delivery import Delivery
@@ -85,7 +85,13 @@ class Host:
             committer=self.committer,
         )
         self.alarms = Alarms(
-            loop=loop, store=store, clock=clock, types=self.types, ask=self._ask, random=random
+            loop=loop,
+            store=store,
+            clock=clock,
+            types=self.types,
+            ask=self._ask,
+            random=random,
+            running_max=min(RUNNING_MAX, max(1, config.limits.active_actors // 2)),
         )
         self.committer.alarm_set = self.alarms.note
         self.sockets = Sockets(

@@ -110,6 +110,8 @@ class _Figures(Collector):
         alarms = host.alarms
         yield _count("wakeful_alarms_fired", "Alarm handlers that were run.", alarms.fired)
         yield _count("wakeful_alarms_failed", "Alarm handlers that failed.", alarms.failed)
+        given_up = "Alarms that were given up: their handler has failed too often."
+        yield _count("wakeful_alarms_given_up", given_up, alarms.given_up)
         yield _level("wakeful_epoch", "The epoch this node writes with.", committer.lease.epoch)
         yield _level("wakeful_lease_held", "Whether this node may write (1) or not.", int(held))
 

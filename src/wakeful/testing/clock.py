@@ -6,6 +6,7 @@ code which mixes them up, or reads the machine's clocks, is noticed.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from wakeful.testing.loop import VirtualLoop
@@ -14,7 +15,14 @@ WALL_START_NS: Final = 1_700_000_000_000_000_000
 
 
 class VirtualClock:
-    """Time of one node: the loop's, with an offset of its own for each of the two clocks."""
+    """Time of one node: the loop's, with an offset of its own for each of the two clocks.
+
+    Attributes:
+        trust_seconds: how often the runtime reads the wall clock again; never, unless a test sets
+            the clock.
+    """
+
+    trust_seconds: float = math.inf
 
     def __init__(self, loop: VirtualLoop, *, wall_skew_ns: int = 0, uptime_ns: int = 0) -> None:
         self._loop = loop
@@ -28,3 +36,7 @@ class VirtualClock:
     def monotonic_ns(self) -> int:
         """Nanoseconds that only ever grow."""
         return self._uptime_ns + round(self._loop.time() * 1e9)
+
+    def set_wall(self, by_ns: int) -> None:
+        """Set the wall clock forward, or back; the loop and the monotonic clock go on."""
+        self._wall_ns += by_ns

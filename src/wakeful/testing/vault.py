@@ -145,7 +145,7 @@ class Vault(Ledger):
 
     def _arm(self, token: int) -> None:
         delay_ns = DELAYS_NS[token // 4 % len(DELAYS_NS)]
-        self.ctx.alarm.set(self.ctx.now_ns() + delay_ns + token + 1)
+        self.ctx.alarm.set(at_ns=self.ctx.now_ns() + delay_ns + token + 1)
         self.armed = cast("int", self.ctx.alarm.get())
 
     def _fail(self, scheduled: int) -> None:

@@ -26,7 +26,7 @@ from wakeful.core.lifecycle import ActivationState
 from wakeful.ids import ActorId
 from wakeful.node import Runtime, _actor_type
 from wakeful.ports import CommitRecord
-from wakeful.runtime.alarms import EVER_NS
+from wakeful.runtime.alarm_face import EVER_NS
 from wakeful.runtime.host import Host
 from wakeful.sql.pages import PAGE_BYTES
 from wakeful.testing.actors import Board, Ledger, Teller, incarnations

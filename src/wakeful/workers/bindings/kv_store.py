@@ -116,12 +116,12 @@ class KvStore(DurableObject):
                 break
         for (expires,) in sql.exec(NEXT).raw():
             assert isinstance(expires, int)
-            self.ctx.alarm.set(expires * SECOND_NS)
+            self.ctx.alarm.set(at_ns=expires * SECOND_NS)
 
     def _wake(self, expires: int) -> None:
         due_ns = self.ctx.alarm.get()
         if due_ns is None or expires * SECOND_NS < due_ns:
-            self.ctx.alarm.set(expires * SECOND_NS)
+            self.ctx.alarm.set(at_ns=expires * SECOND_NS)
 
     def _now(self) -> int:
         return self.ctx.now_ns() // SECOND_NS

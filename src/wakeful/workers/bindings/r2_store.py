@@ -276,7 +276,7 @@ class R2Store(DurableObject):
         due = min((end for end in ends if end is not None), default=None)
         set_ns = self.ctx.alarm.get()
         if due is not None and (set_ns is None or due * SECOND_NS < set_ns):
-            self.ctx.alarm.set(due * SECOND_NS)
+            self.ctx.alarm.set(at_ns=due * SECOND_NS)
 
     def _now(self) -> int:
         return self.ctx.now_ns() // SECOND_NS

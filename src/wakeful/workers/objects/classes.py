@@ -5,7 +5,7 @@ from __future__ import annotations
 from asyncio import Future
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from wakeful.facets.builder import ActorSpec
 from wakeful.facets.durability import DurabilityConfig, DurabilityFacet
@@ -22,6 +22,8 @@ from wakeful.workers.objects.namespace import DurableObjectNamespace
 from wakeful.workers.objects.storage import StorageKind
 from wakeful.workers.objects.stubs import Stub
 from wakeful.workers.proxies import JsDict
+
+ALARM_RETRIES: Final = 6  # as on Cloudflare
 
 
 class ObjectClass:
@@ -64,9 +66,8 @@ class ObjectClass:
             own["alarm"] = alarm
         cls = type(self.exported.cls.__name__, (WorkerObject,), own)
         lifetime = VirtualActorFacet(VirtualActorConfig(idle_timeout=idle_seconds))
-        return ActorSpec(
-            cls, (lifetime, DurabilityFacet(DurabilityConfig(sql_strict=True))), self.name
-        )
+        durability = DurabilityConfig(sql_strict=True, alarm_retries=ALARM_RETRIES)
+        return ActorSpec(cls, (lifetime, DurabilityFacet(durability)), self.name)
 
     def start(self, host: Host) -> None:
         """Its actors are served by a host from now on."""

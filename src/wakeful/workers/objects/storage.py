@@ -17,7 +17,7 @@ from typing import Any, Final, Generic, NoReturn, ParamSpec, TypeVar
 
 import msgspec
 
-from wakeful.runtime.alarms import EVER_NS, can_have_alarm
+from wakeful.runtime.alarm_face import EVER_NS, can_have_alarm
 from wakeful.runtime.gated import Gated
 from wakeful.workers.objects import stored
 from wakeful.workers.objects.cells import Cells, Span, text
@@ -175,7 +175,7 @@ class KeyValues(JsProxy):
             raise JsTypeError(
                 "Your Durable Object class must have an alarm() handler in order to call setAlarm()"
             )
-        gated.alarm.set(min(ms * MS_NS, EVER_NS))
+        gated.alarm.set(at_ns=min(ms * MS_NS, EVER_NS))
         gated.touch(confirmed=confirmed)
         return Promise(None)
 
