@@ -84,15 +84,7 @@ class Host:
             activator=self.activator,
             committer=self.committer,
         )
-        self.alarms = Alarms(
-            loop=loop,
-            store=store,
-            clock=clock,
-            types=self.types,
-            ask=self._ask,
-            random=random,
-            running_max=min(RUNNING_MAX, max(1, config.limits.active_actors // 2)),
-        )
+        self.alarms = self._make_alarms(random)
         self.committer.alarm_set = self.alarms.note
         self.sockets = Sockets(
             loop=loop,
@@ -302,6 +294,17 @@ class Host:
         args: tuple[object, ...],
     ) -> object:
         return await self.delivery.asking(plan)(self.ref(actor_type, actor.name), *args)
+
+    def _make_alarms(self, random: Random) -> Alarms:
+        return Alarms(
+            loop=self.loop,
+            store=self.store,
+            clock=self.clock,
+            types=self.types,
+            ask=self._ask,
+            random=random,
+            running_max=min(RUNNING_MAX, max(1, self.config.limits.active_actors // 2)),
+        )
 
     def _make_context(self, activation: Activation) -> Context:
         return Context(self, activation)
