@@ -59,8 +59,8 @@ class Lines:
 class Command:
     """A running `wakeful ...`."""
 
-    def __init__(self, args: tuple[str, ...], cwd: Path) -> None:
-        code = "from wakeful.cli.main import main; main()"
+    def __init__(self, args: tuple[str, ...], cwd: Path, before: str = "") -> None:
+        code = f"{before}\nfrom wakeful.cli.main import main; main()"
         self.process = subprocess.Popen(
             [sys.executable, "-c", code, *args],
             cwd=cwd,
@@ -97,8 +97,8 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
     """Starts `wakeful ...` in the test's directory; what still runs at the end is killed."""
     running: list[Command] = []
 
-    def launch(*args: str | Path, cwd: Path = tmp_path) -> Command:
-        running.append(Command(tuple(map(str, args)), cwd))
+    def launch(*args: str | Path, cwd: Path = tmp_path, before: str = "") -> Command:
+        running.append(Command(tuple(map(str, args)), cwd, before))
         return running[-1]
 
     yield launch

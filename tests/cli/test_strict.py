@@ -13,7 +13,8 @@ from wakeful.cli.dev import command as dev
 from wakeful.cli.exit_codes import WrongUsage
 from wakeful.cli.process import Settings
 from wakeful.cli.serve import command as serve
-from wakeful.cli.sources import WorkerSource, source_of
+from wakeful.cli.sources import source_of
+from wakeful.cli.worker_source import WorkerSource
 from wakeful.config import Config
 from wakeful.worker_node import WorkerRuntime
 

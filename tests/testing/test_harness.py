@@ -18,7 +18,8 @@ from wakeful import (
     DurableObject,
     UnknownActorType,
 )
-from wakeful.testing.harness import Request, Response, StartRuntime, StartWorker
+from wakeful.testing.harness import StartRuntime
+from wakeful.testing.worker_harness import Request, Response, StartWorker
 from wakeful.workers.proxies import JsException
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -3,13 +3,8 @@
 from typing import assert_type
 
 from wakeful import ActorContext, ActorId, DurableObject
-from wakeful.testing.harness import (
-    Response,
-    RuntimeHarness,
-    StartRuntime,
-    StartWorker,
-    WorkerHarness,
-)
+from wakeful.testing.harness import RuntimeHarness, StartRuntime
+from wakeful.testing.worker_harness import Response, StartWorker, WorkerHarness
 
 
 class Counter(DurableObject):

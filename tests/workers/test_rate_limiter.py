@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wakeful.testing.harness import Response, StartWorker, WorkerHarness
+from wakeful.testing.worker_harness import Response, StartWorker, WorkerHarness
 
 pytestmark = pytest.mark.wakeful_worker("examples/rate_limiter")
 

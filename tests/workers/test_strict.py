@@ -15,7 +15,7 @@ import structlog
 
 from wakeful import ConfigError
 from wakeful.http.settings import HttpSettings
-from wakeful.testing.harness import Response, StartWorker, WorkerHarness
+from wakeful.testing.worker_harness import Response, StartWorker, WorkerHarness
 from wakeful.workers import strict
 from wakeful.workers.config.wrangler import read_config
 from wakeful.workers.proxies import JsException, JsRangeError

@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "export": "write an actor as a SQLite file",
     "d1": "run SQL and migrations in a D1 database of a Worker",
 }
+WORKERS: Final = "wakeful.workers"
 MODULES: Final = {"import": "import_"}  # the others are in the module of their name
 
 SUMMARY: Final = """\
@@ -59,6 +60,21 @@ class Commands(click.Group):
         formatter.write(heading("Options"))
         formatter.write("  --version  print the version\n  --help     print this\n\n")
         formatter.write("`wakeful COMMAND --help` says more about a command.\n")
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command.
+
+        Raises:
+            TargetFailure: it is about Workers, and the extra `workers` is not installed.
+        """
+        try:
+            return super().invoke(ctx)
+        except ImportError as error:
+            if error.name != WORKERS:
+                raise
+            from wakeful.cli.exit_codes import TargetFailure
+
+            raise TargetFailure(error.msg) from error
 
 
 def _heading(text: str) -> str:

@@ -1,6 +1,7 @@
 """What the command line serves, actors or a Worker: made into a runtime once, and after changes.
 
-Invariants: when new code cannot be used, the runtime that runs still finds its own modules.
+Invariants: when new code cannot be used, the runtime that runs still finds its own modules; for
+            actors nothing of `wakeful.workers` is imported, whose packages may not be installed.
 Errors:     Failure and ConfigError, in words for whoever typed the command.
 """
 
@@ -9,24 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias
-from urllib.parse import quote_plus
 
 from wakeful.actor_type import EMPTY, ActorType
 from wakeful.cli import reload
-from wakeful.cli.exit_codes import TargetFailure, WrongUsage
+from wakeful.cli.exit_codes import WrongUsage
 from wakeful.cli.process import Settings
 from wakeful.cli.target import Served, Target
-from wakeful.cli.tracebacks import full, is_user_file
 from wakeful.errors import ConfigError
 from wakeful.facets.builder import ActorSpec
 from wakeful.http.routes import ACTORS
-from wakeful.log import logger
 from wakeful.node import Runtime
-from wakeful.worker_node import SCHEDULED, WorkerRuntime
-from wakeful.workers.config.overview import overview
-from wakeful.workers.config.support import EVERYTHING
-from wakeful.workers.config.tables import Findings
-from wakeful.workers.config.wrangler import WranglerConfig, find_config, read_config
 
 Lines: TypeAlias = Iterator[str]
 Rows: TypeAlias = Sequence[tuple[str, ...]]
@@ -67,9 +60,11 @@ def source_of(texts: Sequence[str], chosen: Settings) -> Source:
     Raises:
         Failure: they cannot name anything.
     """
-    files = [find_config(Path(text)) if text else None for text in texts]
+    files = [_config(text) for text in texts]
     found = [file for file in files if file is not None]
     if len(found) == len(texts):
+        from wakeful.cli.worker_source import WorkerSource
+
         return WorkerSource(" and ".join(texts), found, chosen)
     if len(texts) == 1:
         return ActorSource(texts[0], chosen)
@@ -78,6 +73,16 @@ def source_of(texts: Sequence[str], chosen: Settings) -> Source:
         f"{odd} has no wrangler.toml, .json or .jsonc: only Workers can be served together. For "
         "actors of several files, import them in one"
     )
+
+
+def _config(text: str) -> Path | None:
+    """The wrangler file that a text names, or the one in the directory that it names."""
+    path = Path(text)
+    if not text or not (path.stem == "wrangler" or any(path.glob("wrangler.*"))):
+        return None
+    from wakeful.workers.config.wrangler import find_config
+
+    return find_config(path)
 
 
 class ActorSource:
@@ -141,98 +146,3 @@ class ActorSource:
                 )
             homes[name] = home
         return Runtime(self._chosen.data, served, config=self._chosen.config)
-
-
-class WorkerSource:
-    """Cloudflare Workers, by their wrangler files; the first one answers requests."""
-
-    files: tuple[str, ...] = (".py", ".toml", ".json", ".jsonc", ".vars", ".env", ".env.local")
-
-    def __init__(self, text: str, files: Sequence[Path], chosen: Settings) -> None:
-        self._files = files
-        self._chosen = chosen
-        self._configs: list[WranglerConfig] = []
-        self.text = text
-        self.roots = tuple(dict.fromkeys(file.parent.resolve() for file in files))
-
-    def first(self) -> Runtime:
-        """A runtime of the Workers."""
-        try:
-            return self._build()
-        except ConfigError as error:
-            if self._chosen.traceback and error.__cause__ is not None:
-                raise TargetFailure(str(error), full(error.__cause__)) from error
-            raise
-
-    async def again(self, running: Runtime) -> Runtime:
-        """A runtime of the Workers as they are now; the code of the other one is put aside."""
-        assert isinstance(running, WorkerRuntime)
-        before, stored = self._configs, await running.stored()
-        with running.workers.aside():
-            runtime = self._build()
-            try:
-                runtime.check(stored)
-            except BaseException:
-                self._configs = before
-                runtime.workers.unload()
-                raise
-            return runtime
-
-    def concerns(self, paths: Iterable[str]) -> bool:
-        """Whether one of these files may be part of the Workers."""
-        return any(
-            is_user_file(path, root) or Path(path).parent == root
-            for path in paths
-            for root in self.roots
-        )
-
-    def bindings(self) -> Rows:
-        """What their configurations bind: kind, name, what it is here; whose, if there are more."""
-        several = len(self._configs) > 1
-        return [
-            (*row, config.name) if several else row
-            for config in self._configs
-            for row in overview(config)
-        ]
-
-    def to_try(self, types: Iterable[ActorType], url: str) -> Lines:
-        """A command that reaches the first Worker."""
-        yield f"try: curl {url}/"
-        if crons := self._configs[0].crons:
-            cron = quote_plus(crons[0].text, safe="*/,-")
-            yield f"     curl '{url}{SCHEDULED}?cron={cron}'"
-
-    def _build(self) -> WorkerRuntime:
-        first, *others = configs = self._read()
-        runtime = WorkerRuntime(
-            self._chosen.data,
-            first,
-            others=others,
-            config=self._chosen.config,
-            development=self._chosen.development,
-        )
-        self._configs = configs
-        return runtime
-
-    def _read(self) -> list[WranglerConfig]:
-        """What their configurations say.
-
-        Raises:
-            ConfigError: all that is wrong in any of them, a line each.
-        """
-        chosen, faults = self._chosen, Findings()
-        allowed = EVERYTHING if chosen.development else chosen.allow_missing
-        configs: list[WranglerConfig] = []
-        for file in self._files:
-            with faults.hearing():
-                configs.append(
-                    read_config(
-                        file, chosen.environment, strict=chosen.strict, allow_missing=allowed
-                    )
-                )
-        faults.check()
-        there = {missing.name for config in configs for missing in config.missing}
-        for name in chosen.allow_missing:
-            if name not in there:
-                logger().warning(f"--allow-missing {name}: nothing of this name is missing")
-        return configs

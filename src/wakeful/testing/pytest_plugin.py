@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 if TYPE_CHECKING:
-    from wakeful.testing.harness import StartRuntime, StartWorker
+    from wakeful.testing.harness import StartRuntime
     from wakeful.testing.virtual_run import VirtualRun
+    from wakeful.testing.worker_harness import StartWorker
 
 LOOP: Final = "wakeful_loop"
 MARK: Final = "wakeful_worker"
@@ -65,7 +66,7 @@ def worker(wakeful_loop: VirtualRun, request: pytest.FixtureRequest) -> StartWor
     if mark is not None and len(mark.args) != 1:
         pytest.fail(f'write @pytest.mark.{MARK}("path/to/worker")', pytrace=False)
     default = request.config.getini(MARK) if mark is None else mark.args[0]
-    start: StartWorker = import_module("wakeful.testing.harness").StartWorker(
+    start: StartWorker = import_module("wakeful.testing.worker_harness").StartWorker(
         wakeful_loop.stack, request.config.rootpath, default or None
     )
     return start
