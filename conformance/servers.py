@@ -105,6 +105,7 @@ class Wakeful(Server):
         return [
             *(sys.executable, "-c", code, "serve", str(HERE / "worker")),
             *("--port", str(self.port), "--data", str(self.data / "objects")),
+            *("--allow-host", "h"),  # what wire.py calls it
         ]
 
 

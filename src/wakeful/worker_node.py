@@ -1,11 +1,11 @@
 """A Worker served like actors: the same store, host, gateway and server, with it in front.
 
-Everything but /_wakeful/ is the Worker's own, who may call included, as on Cloudflare.
+Everything but /_wakeful/ is the Worker's own, which origins may call included, as on Cloudflare;
+only the guard stands before it (`Guard.admit_to_worker`).
 """
 
 from __future__ import annotations
 
-import re
 import secrets
 from asyncio import CancelledError, current_task
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -48,8 +48,6 @@ from wakeful.workers.web.streams import ReadableStream
 SCHEDULED: Final = "/cdn-cgi/handler/scheduled"  # where wrangler has it
 TOO_LONG: Final = b"URI Too Long"
 LOGGED: Final = "the Worker's code raised; the log of the server says what"
-# Of what else could stand there, a part would be taken for user, path or query.
-HOST: Final = re.compile(r"(?:[\w.~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?", re.ASCII)
 PATH_SAFE: Final = "/:@!$&'()*+,;=~-._[]|"  # what WHATWG's URL parser leaves as it is in a path
 PATH_SENT: Final = PATH_SAFE + "%"
 # Said by the connection: the server's to say.
@@ -246,15 +244,13 @@ def _check_apart(data: Path | Store, workers: Sequence[WranglerConfig]) -> None:
 
 
 def request_of(request: Request, body: Incoming) -> JsRequest:
-    """A request from outside, as the Worker sees it.
+    """A request from outside that the guard has let in, as the Worker sees it.
 
     Raises:
-        MalformedRequest: its Host header is none, or its path.
+        MalformedRequest: its path is none.
     """
     content = Received(body) if isinstance(body, StreamedBody) else body
     host = request.header("host") or "localhost"
-    if not HOST.fullmatch(host):
-        raise MalformedRequest("the Host header is no host with a port")
     if request.path == "*":
         raise MalformedRequest("a Worker is asked for paths, and * is none")
     raw = request.raw_path

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,7 @@ from wakeful.http.guard import Guard, is_loopback
 from wakeful.http.refusals import AdminRefused
 from wakeful.http.settings import HttpSettings
 
+Judge = Callable[[Guard, "Head"], str | None]
 TOKEN = "a token of some length"
 
 
@@ -20,12 +23,18 @@ class Head:
     path = "/"
     query = ""
 
-    def __init__(self, method: str = "POST", **headers: str) -> None:
+    def __init__(self, method: str = "POST", **headers: str | list[str]) -> None:
         self.method = method
-        self._headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        self._headers = {
+            name.replace("_", "-"): [value] if isinstance(value, str) else value
+            for name, value in headers.items()
+        }
 
     def header(self, name: str, /) -> str | None:
-        return self._headers.get(name)
+        return self._headers[name][0] if name in self._headers else None
+
+    def values(self, name: str, /) -> list[str]:
+        return self._headers.get(name, [])
 
     async def body(self, limit: int) -> bytes:
         raise AssertionError("nobody may read it here")
@@ -40,7 +49,17 @@ def code(guard: Guard, head: Head) -> str | None:
     return None
 
 
+def to_worker(guard: Guard, head: Head) -> str | None:
+    """The same of a request to a Worker."""
+    try:
+        guard.admit_to_worker(head)
+    except WakefulError as error:
+        return error.code
+    return None
+
+
 HERE = "127.0.0.1:8787"
+DEV = HttpSettings(own_hosts_only=True)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +74,16 @@ HERE = "127.0.0.1:8787"
         ({"host": "127.0.0.1.evil.example"}, "host_not_allowed"),
         ({"host": "localhost.evil.example:8787"}, "host_not_allowed"),
         ({"host": ""}, "host_not_allowed"),
+        ({"host": "127.9.9.9:1"}, None),
+        ({"host": "app.localhost:8787"}, None),
+        ({"host": "[0:0:0:0:0:0:0:1]"}, None),
+        ({"host": "10.0.0.1"}, "host_not_allowed"),
+        ({"host": "evillocalhost"}, "host_not_allowed"),
+        ({"host": "[::1]evil.example"}, "malformed_request"),
+        ({"host": "127.0.0.1:80@evil.example"}, "malformed_request"),
+        ({"host": "127.0.0.1:80, evil.example"}, "malformed_request"),
+        ({"host": ["localhost", "localhost"]}, "malformed_request"),
+        ({"host": HERE, "origin": [f"http://{HERE}", "http://evil.example"]}, "malformed_request"),
         ({"host": HERE, "origin": f"http://{HERE}"}, None),
         ({"host": HERE, "origin": "http://localhost:3000"}, "cross_origin"),
         ({"host": HERE, "origin": "https://evil.example"}, "cross_origin"),
@@ -72,7 +101,7 @@ HERE = "127.0.0.1:8787"
         ),
     ],
 )
-def test_on_loopback(headers: dict[str, str], refusal: str | None) -> None:
+def test_on_loopback(headers: dict[str, Any], refusal: str | None) -> None:
     guard = Guard(HttpSettings(), loopback=True)
     assert code(guard, Head(**headers)) == refusal
     assert code(guard, Head(**headers)) == refusal, "nor is it let in when it has been seen"
@@ -90,6 +119,62 @@ def test_where_others_can_reach_it_any_name_will_do_unless_there_is_a_list() -> 
     assert code(listed, Head(host="actors.example:443")) is None
     assert code(listed, Head(host="evil.example")) == "host_not_allowed"
     assert code(listed, Head(host="localhost:8787")) is None
+    assert code(listed, Head(host="10.0.0.1")) is None, "an address cannot be pointed elsewhere"
+
+
+@pytest.mark.parametrize("judge", [code, to_worker])
+def test_everywhere_a_host_is_one_and_nothing_else(judge: Judge) -> None:
+    guard = Guard(HttpSettings(allowed_origins=("*",)), loopback=False)
+    for host in ("[::1]evil.example", "127.0.0.1:80@evil.example", "[::1", "a b", ["a", "a"]):
+        assert judge(guard, Head(host=host)) == "malformed_request", host
+    assert judge(guard, Head(host="a", origin=["http://a", "http://a"])) == "malformed_request"
+
+
+@pytest.mark.parametrize("judge", [code, to_worker])
+def test_in_development_other_names_are_refused_wherever_it_listens(judge: Judge) -> None:
+    guard = Guard(DEV, loopback=False)
+    assert judge(guard, Head(host="evil.example")) == "host_not_allowed"
+    for host in ("localhost", "10.0.0.1:8787", "[2001:db8::1]"):
+        assert judge(guard, Head(host=host)) is None, host
+    named = Guard(HttpSettings(own_hosts_only=True, allowed_hosts=("box",)), loopback=False)
+    assert judge(named, Head(host="box:8787")) is None
+
+
+@pytest.mark.parametrize(
+    ("head", "refusal"),
+    [
+        (Head(host=HERE), None),
+        (Head(host=HERE, origin=f"http://{HERE}"), None),
+        (Head(host=HERE, origin="http://localhost:3000"), None),
+        (Head(host=HERE, origin="https://evil.example"), "cross_origin"),
+        (Head(host=HERE, origin="https://localhost.evil.example"), "cross_origin"),
+        (Head(host=HERE, origin="null"), "cross_origin"),
+        (Head("OPTIONS", host=HERE, origin="https://evil.example"), None),
+        (Head("GET", host=HERE, origin="https://evil.example"), None),
+        (
+            Head("GET", host=HERE, origin="https://evil.example", upgrade="websocket"),
+            "cross_origin",
+        ),
+        (Head(host=HERE, sec_fetch_site="cross-site"), "cross_origin"),
+        (Head(host=HERE, sec_fetch_site="same-site"), None),
+        (Head(host=HERE, origin="https://app.example"), None),
+        (Head(host="shop.example", origin="https://evil.example"), None),
+        (Head(host="evil.example"), "host_not_allowed"),
+    ],
+)
+def test_a_worker_on_loopback(head: Head, refusal: str | None) -> None:
+    """It answers CORS itself: only what would act is kept from pages of other machines."""
+    settings = HttpSettings(
+        allowed_hosts=("shop.example",), allowed_origins=("https://app.example",)
+    )
+    guard = Guard(settings, loopback=True)
+    assert to_worker(guard, head) == refusal
+    assert to_worker(guard, head) == refusal, "nor is it let in when it has been seen"
+
+
+def test_a_worker_that_others_can_reach_judges_origins_itself() -> None:
+    guard = Guard(HttpSettings(), loopback=False)
+    assert to_worker(guard, Head(host="shop.example", origin="https://evil.example")) is None
 
 
 def test_an_allowed_origin_comes_in_and_may_read_the_answer() -> None:

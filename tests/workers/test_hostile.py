@@ -108,7 +108,7 @@ class Served:
         module: Any = runtime.worker._worker and runtime.worker._worker.module
         self.lives: list[str] = module.lives
 
-    async def asks(self, path: str, *, host: str = "h", until: bytes = b"") -> bytes:
+    async def asks(self, path: str, *, host: str = "localhost", until: bytes = b"") -> bytes:
         """What comes up to that, or up to the end of the connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
         head = f"GET {path} HTTP/1.1\r\nhost: {host}\r\n"
@@ -121,7 +121,7 @@ class Served:
     async def leaves(self, path: str) -> None:
         """Ask, and leave without an answer."""
         _, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
-        writer.write(f"GET {path} HTTP/1.1\r\nhost: h\r\n\r\n".encode())
+        writer.write(f"GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n".encode())
         await self.until("began")
         writer.close()
 
@@ -164,13 +164,34 @@ async def test_a_handler_that_raises_a_cancellation_is_answered(served: Served) 
 
 
 async def test_a_host_is_nothing_but_a_host(served: Served) -> None:
-    for host in ("a", "a.b:80", "[::1]:8787", "xn--a", "a_b", "", "127.0.0.1"):
-        assert (await served.asks("/p", host=host)).endswith(
-            f"http://{host or 'localhost'}/p".encode()
-        )
-    for host in ("a/admin?", "a@b", "a#b", "a b", "a\\b", "a:b:c", "[::1", "a,b@c", "a:123456"):
+    for host in (
+        "localhost",
+        "LocalHost:80",
+        "[::1]:8787",
+        "a.localhost",
+        "127.0.0.1",
+        "127.9.9.9:",
+    ):
+        assert (await served.asks("/p", host=host)).endswith(f"http://{host}/p".encode())
+    for host in (
+        *("a/admin?", "a@b", "a#b", "a b", "a\\b", "a:b:c", "[::1", "a,b@c", "a:123456"),
+        *("[::1]evil.example", "127.0.0.1:80@evil.example", "localhost\r\nhost: localhost"),
+        *("localhost\r\norigin: http://localhost\r\norigin: http://localhost",),
+    ):
         answer = await served.asks("/p", host=host)
         assert answer.startswith(b"HTTP/1.1 400"), host
+
+
+async def test_a_name_that_somebody_pointed_here_reaches_no_worker(served: Served) -> None:
+    """DNS rebinding: the page of evil.example asks its own name, which is 127.0.0.1 by now."""
+    for host in ("evil.example:8787", "a", "localhost.evil.example", "10.0.0.1"):
+        answer = await served.asks("/p", host=host)
+        assert answer.startswith(b"HTTP/1.1 403"), host
+        assert b"host_not_allowed" in answer
+        answer = await served.asks(
+            "/p", host=f"{host}\r\nconnection: upgrade\r\nupgrade: websocket"
+        )
+        assert answer.startswith(b"HTTP/1.1 403"), host
 
 
 async def test_what_code_raises_is_told_in_development_only(tmp_path: Path) -> None:

@@ -136,6 +136,9 @@ class Asked:
     def header(self, name: str, /) -> str | None:
         return None
 
+    def values(self, name: str, /) -> list[str]:
+        return []
+
     def pairs(self) -> list[tuple[str, str]]:
         return []
 

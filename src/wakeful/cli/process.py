@@ -260,6 +260,7 @@ class Admission(msgspec.Struct, frozen=True):
         settings = HttpSettings(
             allowed_hosts=self.chosen.hosts,
             allowed_origins=self.chosen.origins,
+            own_hosts_only=self.chosen.development,
             admin_token=self.token,
         )
         return runtime.gateway(settings, loopback=self.loopback, report=report)

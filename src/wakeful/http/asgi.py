@@ -70,6 +70,12 @@ class AsgiRequest:
         value = self._headers.get(name.encode())
         return value.decode() if value is not None and value.isascii() else None
 
+    def values(self, name: str, /) -> list[str]:
+        """All values of a header that are ASCII."""
+        wanted = name.encode()
+        pairs = self._scope["headers"]
+        return [value.decode() for key, value in pairs if key == wanted and value.isascii()]
+
     @property
     def client(self) -> str | None:
         """The address of the other end, as the server tells it."""

@@ -46,7 +46,7 @@ class Gateway:
         loopback: whether only this machine can reach us.
         report: told of each error that is answered; what user code raised is its cause.
         front: answers all requests but those below /_wakeful/, in place of the actors; it gets
-            the body too, and says itself who may call.
+            the body too, and says itself which origins may call.
         pages: further paths that are answered with GET, before `front`; only for those who may use
             the admin paths, and not for pages of other sites.
 
@@ -102,6 +102,7 @@ class Gateway:
         try:
             path = request.path
             if self._front is not None and not path.startswith(OWN) and path not in self._pages:
+                self._guard.admit_to_worker(request)
                 answer = await self._front(request, await self._incoming(request))
                 return self._count(answer)
             origin = self._admit(request)
@@ -135,6 +136,7 @@ class Gateway:
         try:
             path = request.path
             if self._front is not None and not path.startswith(OWN):
+                self._guard.admit_to_worker(request)
                 return self._count(await self._front(request, None))
             self._admit(request)
             if not path.startswith(ACTORS):

@@ -4,6 +4,10 @@ A browser sends requests for any page that asks it to; it says for which one, in
 Sec-Fetch-Site. Programs that are no browsers send neither and are let through: this protects users
 of browsers, it does not authenticate anybody.
 
+DNS rebinding: a page's name is pointed at 127.0.0.1, so that for the browser its requests to us are
+its own. The Host header still has that name; hence names that are not ours are refused. An address
+cannot be pointed elsewhere, and needs no list.
+
 Source: Fetch Metadata (W3C); Origin (Fetch standard); DNS rebinding, Jackson et al. 2007.
 """
 
@@ -13,13 +17,15 @@ import hmac
 from collections.abc import Iterable
 from typing import Final
 
+from wakeful.errors import MalformedRequest
+from wakeful.http.hosts import is_address, is_here, name_of
 from wakeful.http.message import Headers, Request
 from wakeful.http.refusals import AdminRefused, CrossOrigin, HostNotAllowed
 from wakeful.http.settings import HttpSettings
 
-LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "[::1]")
 FOREIGN_SITES: Final = ("cross-site", "same-site")
-PROXIED: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
+PROXIED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+SAFE: Final = ("GET", "HEAD", "OPTIONS")  # methods that are to change nothing
 CORS_MAX_AGE: Final = "600"
 KNOWN_MAX: Final = 64
 
@@ -37,26 +43,47 @@ class Guard:
         self._origins = frozenset(settings.allowed_origins)
         self._token = settings.admin_token
         self._loopback = loopback
-        checked = loopback or settings.allowed_hosts
-        names = (*LOOPBACK_NAMES, *settings.allowed_hosts) if checked else ()
-        self._hosts = frozenset(name.lower() for name in names)
-        self._known: set[str | None] = set()  # Host headers that were looked at and found good
+        self._near = loopback or settings.own_hosts_only
+        self._hosts = frozenset(name.lower() for name in settings.allowed_hosts)
+        self._known: dict[str, str] = {}  # Host headers found good, and the names in them
 
     def admit(self, request: Request) -> str | None:
         """Let a request in; the allowed foreign origin it comes from, if it comes from one.
 
         Raises:
-            HostNotAllowed, CrossOrigin: it may not come in.
+            HostNotAllowed, CrossOrigin, MalformedRequest: it may not come in.
         """
-        header = request.header
-        host = header("host")
+        hosts = request.values("host")
+        host = hosts[0] if len(hosts) == 1 else None
         if host not in self._known:
-            self._check_host(host)
-        origin = header("origin")
-        site = header("sec-fetch-site")
+            self._checked_name(hosts)
+        origin = request.header("origin")
+        site = request.header("sec-fetch-site")
         if origin is None and site is None:
             return None
         return self._admit_browser(request, host, origin, site)
+
+    def admit_to_worker(self, request: Request) -> None:
+        """Let a request in to a Worker, which says itself which origins may call it.
+
+        A developer's machine is another matter: what is asked for by one of its own names does
+        not come from a page elsewhere, unless it is to change nothing.
+
+        Raises:
+            HostNotAllowed, CrossOrigin, MalformedRequest: it may not come in.
+        """
+        hosts = request.values("host")
+        name = self._checked_name(hosts)
+        origin = _origin(request)
+        if not self._near or name in self._hosts:
+            return
+        if request.method in SAFE and request.header("upgrade") is None:
+            return
+        if origin is None:
+            if request.header("sec-fetch-site") == "cross-site":
+                raise _cross_origin("another site")
+        elif not (self._is_allowed(origin) or _is_of(origin, *hosts) or _is_near(origin)):
+            raise _cross_origin(origin)
 
     def admit_admin(self, request: Request) -> None:
         """Let a request use the admin paths.
@@ -96,41 +123,75 @@ class Guard:
             ("access-control-max-age", CORS_MAX_AGE),
         ]
 
-    def _check_host(self, host: str | None) -> None:
-        if host is not None and self._hosts and _name(host) not in self._hosts:
+    def _checked_name(self, hosts: list[str]) -> str | None:
+        """The name that a request gives us, if it may; None if there is none: no browser's then."""
+        if not hosts:
+            return None
+        if len(hosts) > 1:
+            raise MalformedRequest("there is one Host header")
+        name = self._known.get(hosts[0]) or name_of(hosts[0])
+        if name is None:
+            raise MalformedRequest("the Host header is no host with a port")
+        if not self._is_ours(name):
             raise HostNotAllowed(
-                f"the Host header says {host!r}, which is not this server: "
+                f"the Host header says {hosts[0]!r}, which is not this server: "
                 "add it to allowed_hosts (--allow-host) if it should be"
             )
         if len(self._known) < KNOWN_MAX:
-            self._known.add(host)
+            self._known[hosts[0]] = name
+        return name
+
+    def _is_ours(self, name: str) -> bool:
+        if not (self._near or self._hosts) or name in self._hosts or is_here(name):
+            return True
+        return not self._loopback and is_address(name)
+
+    def _is_allowed(self, origin: str) -> bool:
+        return origin in self._origins or "*" in self._origins
 
     def _admit_browser(
         self, request: Request, host: str | None, origin: str | None, site: str | None
     ) -> str | None:
         if origin is not None:
-            if origin in self._origins or "*" in self._origins:
+            _origin(request)
+            if self._is_allowed(origin):
                 return origin
-            if host is None or origin.partition("://")[2].lower() != host.lower():
-                raise CrossOrigin(
-                    f"a page of {origin} may not call here: "
-                    "add the origin to allowed_origins (--allow-origin) if it should"
-                )
+            if not _is_of(origin, host):
+                raise _cross_origin(origin)
         elif site in FOREIGN_SITES and not _is_navigation(request):
-            raise CrossOrigin("a page of another site may not call here: see allowed_origins")
+            raise _cross_origin("another site")
         return None
+
+
+def _origin(request: Request) -> str | None:
+    """The Origin header; a browser sends one at most."""
+    origins = request.values("origin")
+    if len(origins) > 1:
+        raise MalformedRequest("there is one Origin header at most")
+    return origins[0] if origins else None
+
+
+def _is_of(origin: str, host: str | None = None) -> bool:
+    """Whether it is the origin of what this host serves."""
+    return host is not None and origin.partition("://")[2].lower() == host.lower()
+
+
+def _is_near(origin: str) -> bool:
+    """Whether it is that of a page which a server on the browser's machine has served."""
+    name = name_of(origin.partition("://")[2])
+    return name is not None and is_here(name)
+
+
+def _cross_origin(who: str) -> CrossOrigin:
+    return CrossOrigin(
+        f"a page of {who} may not call here: "
+        "add its origin to allowed_origins (--allow-origin) if it should"
+    )
 
 
 def cors(origin: str) -> Headers:
     """Headers that let a page of that origin read the answer."""
     return [("access-control-allow-origin", origin), ("vary", "origin")]
-
-
-def _name(host: str) -> str:
-    """The name in a Host header, without the port."""
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0].lower()
 
 
 def _is_navigation(request: Request) -> bool:

@@ -50,6 +50,9 @@ class Request(Protocol):
     def header(self, name: str, /) -> str | None:
         """The value of a header, by its lower-case name; None if it is no ASCII."""
 
+    def values(self, name: str, /) -> list[str]:
+        """All values of a header, by its lower-case name, without those that are no ASCII."""
+
     def pairs(self) -> Headers:
         """All headers, names in lower case."""
 

@@ -33,6 +33,9 @@ class RsgiHeaders(Protocol):
     def get(self, key: str) -> str | None:
         """The first value, if it is ASCII."""
 
+    def get_all(self, key: str) -> list[str]:
+        """All values that are ASCII."""
+
     def items(self) -> Headers:
         """All names and values."""
 
@@ -80,7 +83,10 @@ class RsgiProtocol(Protocol):
 class RsgiRequest:
     """A request over RSGI."""
 
-    __slots__ = ("_leaving", "_proto", "_read", "_scope", "handed_on", "header", "method", "path")
+    __slots__ = (
+        *("_leaving", "_proto", "_read", "_scope"),
+        *("handed_on", "header", "method", "path", "values"),
+    )
 
     def __init__(self, scope: RsgiScope, proto: RsgiProtocol, leaving: Disconnects) -> None:
         self._scope = scope
@@ -90,7 +96,9 @@ class RsgiRequest:
         self.handed_on = False  # its body, as it comes
         self.method = scope.method
         self.path = scope.path
-        self.header = scope.headers.get
+        headers = scope.headers
+        self.header = headers.get
+        self.values = headers.get_all
 
     @property
     def raw_path(self) -> None:

@@ -16,10 +16,13 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         allowed_origins: web origins whose pages may call actors from a browser, as browsers write
             them: "https://app.example". Pages of other sites are refused (403).
-        allowed_hosts: names in the Host header that are ours. Listening on loopback, localhost
-            and the loopback addresses are always ours and all other names are refused (403), so
-            that a foreign page cannot reach actors by pointing its own name here (DNS rebinding).
-            Listening elsewhere, every name is accepted unless there is a list.
+        allowed_hosts: names in the Host header that are ours, without ports. Listening on loopback,
+            localhost, names below .localhost and the loopback addresses are always ours and all
+            other names are refused (403), so that a foreign page cannot reach actors by pointing
+            its own name here (DNS rebinding). Listening elsewhere, every name is accepted unless
+            there is a list; addresses are, even if there is one.
+        own_hosts_only: other names than those are refused wherever it listens, list or not:
+            what `wakeful dev` does.
         admin_token: with it, `Authorization: Bearer <token>` opens /_wakeful/actors on every
             address; without, that is open on loopback and closed elsewhere.
         connections: open connections; more wait in the operating system's queue.
@@ -34,6 +37,7 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     allowed_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    own_hosts_only: bool = False
     admin_token: str | None = None
     connections: int = 20_000
     header_seconds: float = 30.0
