@@ -97,12 +97,29 @@ def test_wrong_alarms_are_refused(tmp_path: Path) -> None:
             await worker.stub().do()
             await asyncio.sleep(1)
             assert len(worker.log) == 1
-        source = methods("async def set(self):\n    await self.ctx.storage.setAlarm(4e12)")
-        async with running(tmp_path, source) as worker:
-            error = await raised(worker.stub().set())
-            assert "must have an alarm() handler" in error.message
 
     test()
+
+
+@virtual
+async def test_a_class_without_a_handler_may_set_an_alarm_that_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On Cloudflare too, a class in Python is told apart only when the time has come; then the
+    alarm is tried again six times, and given up."""
+    methods_of = methods(
+        "async def set(self): await self.ctx.storage.setAlarm(1)",
+        "async def due(self): return await self.ctx.storage.getAlarm()",
+    )
+    async with running(tmp_path, methods_of) as worker:
+        await worker.stub().set()
+        assert await worker.stub().due() is not None
+        await asyncio.sleep(1)
+        assert "Thing has set an alarm and has no alarm() method" in capsys.readouterr().out
+        await asyncio.sleep(3600)
+        assert await worker.stub().due() is None
+        await asyncio.sleep(3600)
+        assert "an alarm is given up" in capsys.readouterr().out
 
 
 @virtual

@@ -61,9 +61,8 @@ class ObjectClass:
 
     def spec(self, idle_seconds: float) -> ActorSpec:
         """The actors that its objects are."""
-        own: dict[str, Any] = {"_class": self, "__module__": WorkerObject.__module__}
-        if "alarm" in self.exported.handlers:
-            own["alarm"] = alarm
+        module = WorkerObject.__module__
+        own: dict[str, Any] = {"_class": self, "__module__": module, "alarm": alarm}
         cls = type(self.exported.cls.__name__, (WorkerObject,), own)
         lifetime = VirtualActorFacet(VirtualActorConfig(idle_timeout=idle_seconds))
         durability = DurabilityConfig(sql_strict=True, alarm_retries=ALARM_RETRIES)

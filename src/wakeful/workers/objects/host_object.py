@@ -92,7 +92,7 @@ class WorkerObject(Actor):
 
 
 async def alarm(self: WorkerObject, info: AlarmInfo) -> None:
-    """The alarm handler of those objects that have one.
+    """The alarm handler of objects; it calls that of the user's class.
 
     Raises:
         JsException: what the user's handler raised.
@@ -188,11 +188,17 @@ class Instance:
         return answer
 
     async def alarm(self, info: AlarmInfo) -> None:
-        """Let it handle its alarm, unless a critical section that was first has taken it back."""
+        """Let it handle its alarm, unless a critical section that was first has taken it back.
+
+        Raises:
+            JsTypeError: its class has no handler.
+        """
         if not self.gated.alarm.runs():
             return
-        handler = self._class.exported.handler(self.target, "alarm")
-        assert handler is not None, "only objects with a handler have alarms"
+        exported = self._class.exported
+        handler = exported.handler(self.target, "alarm")
+        if handler is None:
+            raise JsTypeError(f"{exported.cls.__name__} has set an alarm and has no alarm() method")
         about = JsDict(
             retryCount=info.retries,
             isRetry=info.is_retry,

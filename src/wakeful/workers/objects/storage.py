@@ -17,7 +17,7 @@ from typing import Any, Final, Generic, NoReturn, ParamSpec, TypeVar
 
 import msgspec
 
-from wakeful.runtime.alarm_face import EVER_NS, can_have_alarm
+from wakeful.runtime.alarm_face import EVER_NS
 from wakeful.runtime.gated import Gated
 from wakeful.workers.objects import stored
 from wakeful.workers.objects.cells import Cells, Span, text
@@ -164,17 +164,16 @@ class KeyValues(JsProxy):
     ) -> Promise[None]:
         """Let `alarm()` be called at a time, in place of the one that was set; a past one is now.
 
+        A class without `alarm()` may set one too, as every class in Python may on Cloudflare: the
+        alarm fails when its time comes.
+
         Raises:
-            JsTypeError: it is no time, or the class has no `alarm()`.
+            JsTypeError: it is no time.
         """
         confirmed = self._confirmed("setAlarm", options, named)
         gated, ms = self._cells.gated, alarm_time(self.js_name, when)
         if ms <= 0:
             raise JsTypeError("setAlarm() cannot be called with an alarm time <= 0")
-        if not can_have_alarm(gated.activation.type):
-            raise JsTypeError(
-                "Your Durable Object class must have an alarm() handler in order to call setAlarm()"
-            )
         gated.alarm.set(at_ns=min(ms * MS_NS, EVER_NS))
         gated.touch(confirmed=confirmed)
         return Promise(None)
