@@ -445,3 +445,25 @@ async def test_a_limit_that_cannot_be_kept_is_said(tmp_path: Path) -> None:
         assert "put: one turn changes more than" in error.message
         await bucket(worker).put("k", "x")
         assert await (await bucket(worker).get("k")).text() == "x"
+
+
+@virtual
+async def test_members_are_had_by_subscript_too(tmp_path: Path) -> None:
+    """As Cloudflare's Python SDK has them."""
+    async with r2(tmp_path) as worker:
+        files = bucket(worker)
+        put = await files.put("a", "text", {"httpMetadata": {"contentType": "text/plain"}})
+        assert (put["key"], put["size"], put["etag"]) == ("a", 4, put.etag)
+        assert put["checksums"]["md5"] == put.checksums.md5
+        assert (await files.head("a"))["httpMetadata"]["contentType"] == "text/plain"
+        got = await files.get("a")
+        assert await got["text"]() == "text"
+        assert got["bodyUsed"] is True
+        assert [it["key"] for it in (await files.list())["objects"]] == ["a"]
+        upload = await files.createMultipartUpload("b")
+        assert (upload["key"], upload["uploadId"]) == ("b", upload.uploadId)
+        for wrong, error in (("none", AttributeError), ("_body", AttributeError), (0, TypeError)):
+            with pytest.raises(error):
+                got[wrong]
+        with pytest.raises(TypeError, match="not iterable"):
+            iter(got)

@@ -16,7 +16,7 @@ from wakeful.workers.bindings.assets import AssetsBinding, AssetServer
 from wakeful.workers.bindings.backing import Backing
 from wakeful.workers.bindings.d1 import D1Database
 from wakeful.workers.bindings.d1_store import D1Store
-from wakeful.workers.bindings.kv import KVNamespace
+from wakeful.workers.bindings.kv import KvNamespace
 from wakeful.workers.bindings.kv_store import KvStore
 from wakeful.workers.bindings.r2 import R2Bucket
 from wakeful.workers.bindings.r2_store import R2Store
@@ -77,7 +77,7 @@ class Bindings:
         self._r2 = {r2.bucket: Backing(R2Store, r2.bucket) for r2 in resources.r2}
         windows: dict[str, Window] = defaultdict(Window)
         self.members: dict[str, Any] = {
-            **{kv.name: KVNamespace(self._kv[kv.id], now_ms) for kv in resources.kv},
+            **{kv.name: KvNamespace(self._kv[kv.id], now_ms) for kv in resources.kv},
             **{d1.name: D1Database(self._d1[d1.id]) for d1 in resources.d1},
             **{r2.name: R2Bucket(self._r2[r2.bucket], random_bytes) for r2 in resources.r2},
             **{

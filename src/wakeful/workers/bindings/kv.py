@@ -21,7 +21,7 @@ from wakeful.workers.bindings.backing import Answer, Backing
 from wakeful.workers.bindings.kv_store import Entry, Key, KvStore
 from wakeful.workers.proxies import (
     JsArray,
-    JsBytes,
+    JsArrayBuffer,
     JsDict,
     JsException,
     JsProxy,
@@ -72,7 +72,7 @@ class ListedKeys(JsArray):
         return dict.keys(self._listing)
 
 
-class KVNamespace(JsProxy):
+class KvNamespace(JsProxy):
     """One namespace.
 
     Args:
@@ -308,7 +308,7 @@ def _json_of_several(value: bytes) -> Any:
 MAKERS: Final[dict[str, Callable[[bytes], Any]]] = {
     "text": _text,
     "json": lambda value: _json(_text(value)),
-    "arrayBuffer": JsBytes,
+    "arrayBuffer": JsArrayBuffer,
     "stream": ReadableStream.of,
 }
 

@@ -16,7 +16,7 @@ from wakeful.workers.bindings.r2_options import read_key, read_options, refused
 from wakeful.workers.bindings.r2_store import Record
 from wakeful.workers.bindings.r2_transfer import INTERNAL, STALLED, Transfer, cut, same, value_of
 from wakeful.workers.bindings.r2_uploads import NO_PART, NO_UPLOAD, TOO_SMALL, UNEQUAL, Part
-from wakeful.workers.proxies import JsDict, JsException, JsProxy, JsTypeError, options_of
+from wakeful.workers.proxies import JsDict, JsException, JsMembers, JsTypeError, options_of
 from wakeful.workers.values import js_string
 from wakeful.workers.web.streams import ReadableStream
 
@@ -30,7 +30,7 @@ TEXTS: Final = {
 }
 
 
-class R2MultipartUpload(JsProxy):
+class R2MultipartUpload(JsMembers):
     """An upload that is under way, or was.
 
     Args:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from wakeful.workers.bindings.r2_options import EXPIRY, HTTP
 from wakeful.workers.bindings.r2_store import Record
-from wakeful.workers.proxies import JsBytes, JsDict, JsProxy, JsTypeError
+from wakeful.workers.proxies import JsBytes, JsDict, JsMembers, JsTypeError
 from wakeful.workers.shims.objects import JsDate
 from wakeful.workers.web.blobs import JsBlob
 from wakeful.workers.web.body import Body
@@ -26,7 +26,7 @@ UNKNOWN: Final = (
 )
 
 
-class R2Checksums(JsProxy):
+class R2Checksums(JsMembers):
     """The checksums of an object that are known: `md5`, `sha1` and so on, as bytes."""
 
     js_name = "Checksums"
@@ -41,7 +41,7 @@ class R2Checksums(JsProxy):
         return JsDict(self._digits)
 
 
-class R2Object(JsProxy):
+class R2Object(JsMembers):
     """An object without its bytes.
 
     Args:

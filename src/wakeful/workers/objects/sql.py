@@ -21,7 +21,15 @@ from wakeful.errors import SqlError, WakefulError
 from wakeful.ports import SqlCursor, SqlRow, SqlValue
 from wakeful.runtime.gated import Gated
 from wakeful.workers.objects.options import MISSING, wrong
-from wakeful.workers.proxies import JsArray, JsBytes, JsDict, JsException, JsProxy, JsTypeError
+from wakeful.workers.proxies import (
+    JsArray,
+    JsBytes,
+    JsDict,
+    JsException,
+    JsMembers,
+    JsProxy,
+    JsTypeError,
+)
 from wakeful.workers.values import SAFE_INT_MAX, js_string, stored_text
 
 T = TypeVar("T")
@@ -88,7 +96,7 @@ class SqlStorage(JsProxy):
             self._cursors.clear()
 
 
-class Cursor(JsProxy):
+class Cursor(JsMembers):
     """Rows, read from where the last reading ended, whichever way that was."""
 
     js_name = "Cursor"
