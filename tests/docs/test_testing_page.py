@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import wakeful.testing.harness
+import wakeful.testing.virtual_run
+import wakeful.testing.worker_harness  # noqa: F401  (imported once, not anew in the run)
+
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).resolve().parents[2]

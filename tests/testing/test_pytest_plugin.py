@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+import wakeful.testing.harness
+import wakeful.testing.virtual_run
+import wakeful.testing.worker_harness  # noqa: F401  (imported once, not anew in each run)
+
 pytest_plugins = ["pytester"]
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "worker_counter"
