@@ -4,6 +4,7 @@ What only Workers need is in the extra `workers`; code for actors imports nothin
 """
 
 try:
+    import ada_url  # noqa: F401
     import greenlet  # noqa: F401
 except ModuleNotFoundError as error:
     raise ImportError(

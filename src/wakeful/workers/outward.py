@@ -31,7 +31,7 @@ from wakeful.workers.worker_sockets import Lobby, Outgoing, StandardSocket
 
 NORMAL: Final = 1000
 OPEN_SECONDS: Final = 60.0
-SCHEMES: Final = {"http": "ws", "https": "wss"}
+SCHEMES: Final = {"http:": "ws:", "https:": "wss:"}
 PROTOCOLS: Final = "sec-websocket-protocol"
 
 Close = tuple[int, str]
@@ -102,11 +102,12 @@ class Outward:
             InvalidStatus: the server refuses.
             OSError: there is no answer.
         """
-        scheme = urls.parse(url).scheme
-        address = urls.parse(url)._replace(scheme=SCHEMES.get(scheme, scheme), fragment="").text()
+        address = urls.parse(url)
+        address.protocol = SCHEMES.get(address.protocol, address.protocol)
+        address.hash = ""
         try:
             return await connect(
-                address,
+                address.href,
                 additional_headers=headers,
                 user_agent_header=None,
                 subprotocols=[Subprotocol(name) for name in protocols] or None,

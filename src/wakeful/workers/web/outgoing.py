@@ -52,7 +52,7 @@ class Hop(NamedTuple):
         """
         method, content, headers = self.method, self.content, self.headers.copy()
         to = urls.parse(location, self.url)
-        if to.netloc() != urls.parse(self.url).netloc():
+        if to.origin != urls.parse(self.url).origin:
             headers.delete("authorization")
             headers.delete("cookie")
         if _becomes_get(status, method):
@@ -64,7 +64,7 @@ class Hop(NamedTuple):
                 "A request with a one-time-use body (it was initialized from a stream, not a "
                 "buffer) encountered a redirect requiring the body to be retransmitted."
             )
-        return Hop(method, to.text(), headers, content)
+        return Hop(method, to.href, headers, content)
 
 
 class Fetching:

@@ -51,7 +51,7 @@ class JsRequest(Body):
             content, content_type = extract(body)
             method, redirect, cf, inherited = "GET", "follow", None, None
             self._signal = None
-            url = urls.parse(input).text()
+            url = urls.parse(input).href
         else:
             content, content_type = extract(body) if body is not None else (source.spend(), None)
             method, redirect, cf = source.method, source.redirect, source.cf

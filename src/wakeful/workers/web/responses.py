@@ -132,7 +132,7 @@ class JsResponse(Body):
                 "303, 307, or 308."
             )
         try:
-            location = urls.parse(url).text()
+            location = urls.parse(url).href
         except JsTypeError:
             raise JsTypeError(f"Unable to parse URL: {js_string(url)}") from None
         response = cls(None, status=status)

@@ -1,5 +1,7 @@
 """URL and URLSearchParams, as code sees them, and the names and values of a query.
 
+URLs are parsed, made absolute and written by ada, the parser that workerd and Node.js have too.
+
 Errors:  JsTypeError "Invalid URL string." for text that is no absolute URL.
 Source:  URL standard, sections 5 (application/x-www-form-urlencoded) and 6 (the classes).
 """
@@ -12,27 +14,50 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 from urllib.parse import quote_plus
 
+import ada_url
+
 from wakeful.workers.proxies import JsArray, JsProxy, JsTypeError
 from wakeful.workers.values import js_string, utf8
-from wakeful.workers.web.url_parser import (
-    IN_FRAGMENT,
-    IN_QUERY,
-    IN_USER,
-    PORTS,
-    Parsed,
-    encoded,
-    host_and_port,
-    normal_path,
-    parse,
-    sent,
-)
-
-__all__ = ["URL", "URLSearchParams", "form_pairs", "parse", "sent"]
 
 NO_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 NO_URL: Final = "Invalid URL string."
+NO_HREF: Final = (
+    "Failed to set the 'href' property on 'URL': the provided value is not of type 'valid URL "
+    "string'."
+)
 NO_PAIRS: Final = "Invalid URL search params sequence."
-END_OF_HOST: Final = re.compile(r"[/\\?#]")
+
+
+def parse(url: object, base: object = None) -> ada_url.URL:
+    """An absolute URL.
+
+    Args:
+        url: converted to text as JavaScript does it.
+        base: what it may be relative to.
+
+    Raises:
+        JsTypeError: it is not absolute, and there is no base; or it is malformed.
+    """
+    text = _scalar(url)
+    try:
+        return ada_url.URL(text, None if base is None else _scalar(base))
+    except ValueError:
+        raise JsTypeError(f"Invalid URL: {text}") from None
+
+
+def sent(url: str) -> str:
+    """What of a URL reaches who is asked: neither user and password, nor the fragment."""
+    if "#" not in url and "@" not in url:
+        return url
+    there = parse(url)
+    there.username = there.password = there.hash = ""
+    return there.href
+
+
+def _scalar(value: object) -> str:
+    """Text without halves of surrogate pairs."""
+    text = js_string(value)
+    return text if text.isascii() else utf8(text).decode()
 
 
 def form_pairs(data: bytes) -> list[tuple[str, str]]:
@@ -53,11 +78,11 @@ def _unescaped(data: bytes) -> str:
 class URLSearchParams(JsProxy):
     """The names and values of a query."""
 
-    __slots__ = ("_changed", "_pairs")
+    __slots__ = ("_pairs", "_url")
     js_name = "URLSearchParams"
 
     def __init__(self, init: Any = "") -> None:
-        self._changed: Callable[[], None] = _nobody  # the URL that these are the query of
+        self._url: ada_url.URL | None = None  # whose query these are
         if isinstance(init, str):
             self._pairs = form_pairs(utf8(init.removeprefix("?")))
         else:
@@ -128,6 +153,10 @@ class URLSearchParams(JsProxy):
         """The values, in their order."""
         return [value for _, value in self._pairs]
 
+    def _changed(self) -> None:
+        if self._url is not None:
+            self._url.search = self.toString()
+
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._pairs)
 
@@ -158,7 +187,7 @@ def _pair(pair: Any) -> tuple[str, str]:
         name, value = pair
     except (TypeError, ValueError):
         raise JsTypeError(NO_PAIRS) from None
-    return utf8(js_string(name)).decode(), utf8(js_string(value)).decode()
+    return _scalar(name), _scalar(value)
 
 
 def _is(pair: tuple[str, str], name: str, value: object) -> bool:
@@ -169,25 +198,26 @@ def _escaped(text: str) -> str:
     return quote_plus(text, safe="*").replace("~", "%7E")
 
 
-def _nobody() -> None:
-    """Nobody has to hear of a change."""
-
-
 class URL(JsProxy):
     """An absolute URL, part by part. A part that is set to what it cannot be stays as it was."""
 
-    __slots__ = ("_parsed", "searchParams")
+    __slots__ = ("_params", "_url")
     js_name = "URL"
-    _parsed: Parsed
-    searchParams: URLSearchParams
 
     def __init__(self, url: object, base: object = None) -> None:
-        self.searchParams = URLSearchParams()
         try:
-            self._take(parse(url, None if base is None else js_string(base)))
+            self._url = parse(url, base)
         except JsTypeError:
             raise JsTypeError(NO_URL) from None
-        self.searchParams._changed = self._query_changed
+        self._params: URLSearchParams | None = None
+
+    @property
+    def searchParams(self) -> URLSearchParams:
+        """The names and values of the query; a change of them changes the URL."""
+        if self._params is None:
+            self._params = URLSearchParams(self.search)
+            self._params._url = self._url
+        return self._params
 
     @property
     def href(self) -> str:
@@ -196,124 +226,100 @@ class URL(JsProxy):
         Raises:
             JsTypeError: it is set to what is no URL.
         """
-        return self._parsed.text()
+        return self._url.href
 
     @href.setter
     def href(self, value: object) -> None:
-        try:
-            self._take(parse(value))
-        except JsTypeError:
-            raise JsTypeError(
-                "Failed to set the 'href' property on 'URL': the provided value is not of type "
-                "'valid URL string'."
-            ) from None
+        if not self._put("href", value):
+            raise JsTypeError(NO_HREF)
+        self._read_query()
 
     @property
     def origin(self) -> str:
         """Scheme and host."""
-        return self._parsed.origin()
+        return self._url.origin
 
     @property
     def protocol(self) -> str:
         """The scheme, with its colon."""
-        return f"{self._parsed.scheme}:"
+        return self._url.protocol
 
     @protocol.setter
     def protocol(self, value: object) -> None:
-        scheme = js_string(value).partition(":")[0].lower()
-        if scheme in PORTS and self._has_port():
-            port = "" if self._parsed.port == PORTS[scheme] else self._parsed.port
-            self._parsed = self._parsed._replace(scheme=scheme, port=port)
+        self._put("protocol", value)
 
     @property
     def username(self) -> str:
         """The user."""
-        return self._parsed.user
+        return self._url.username
 
     @username.setter
     def username(self, value: object) -> None:
-        if self._parsed.host and self._parsed.scheme != "file":
-            self._parsed = self._parsed._replace(user=encoded(js_string(value), IN_USER))
+        self._put("username", value)
 
     @property
     def password(self) -> str:
         """The password."""
-        return self._parsed.password
+        return self._url.password
 
     @password.setter
     def password(self, value: object) -> None:
-        if self._parsed.host and self._parsed.scheme != "file":
-            self._parsed = self._parsed._replace(password=encoded(js_string(value), IN_USER))
+        self._put("password", value)
 
     @property
     def host(self) -> str:
         """Host and port."""
-        return self._parsed.netloc()
+        return self._url.host
 
     @host.setter
     def host(self, value: object) -> None:
-        text = END_OF_HOST.split(js_string(value), maxsplit=1)[0]
-        name, colon, port = text.rpartition(":")
-        if colon and port and not text.endswith("]"):
-            self._put_host(f"{name}:{_digits(port)}")
-        else:
-            self._put_host(f"{text.removesuffix(':')}:{self.port}")
+        self._put("host", value)
 
     @property
     def hostname(self) -> str:
         """The host without the port."""
-        return self._parsed.host or ""
+        return self._url.hostname
 
     @hostname.setter
     def hostname(self, value: object) -> None:
-        text = END_OF_HOST.split(js_string(value), maxsplit=1)[0]
-        if ":" not in text or text.startswith("["):
-            self._put_host(f"{text}:{self.port}")
+        self._put("hostname", value)
 
     @property
     def port(self) -> str:
         """The port; empty if it is the scheme's own."""
-        return self._parsed.port
+        return self._url.port
 
     @port.setter
     def port(self, value: object) -> None:
-        text = js_string(value)
-        digits = _digits(text)
-        if self._has_port() and (digits or not text):
-            self._put_host(f"{self._parsed.host}:{digits}")
+        self._put("port", value)
 
     @property
     def pathname(self) -> str:
         """The path, percent-encoded."""
-        return self._parsed.path
+        return self._url.pathname
 
     @pathname.setter
     def pathname(self, value: object) -> None:
-        if not self._parsed.opaque:
-            path = normal_path(js_string(value), special=self._parsed.special)
-            self._parsed = self._parsed._replace(path=path)
+        self._put("pathname", value)
 
     @property
     def search(self) -> str:
         """The query, with its question mark; empty if there is nothing behind it."""
-        return _unless_alone(self._parsed.query)
+        return self._url.search
 
     @search.setter
     def search(self, value: object) -> None:
-        text = js_string(value)
-        query = f"?{encoded(text.removeprefix('?'), IN_QUERY)}" if text else ""
-        self._take(self._parsed._replace(query=query))
+        self._put("search", value)
+        self._read_query()
 
     @property
     def hash(self) -> str:
         """The fragment, with its sign; empty if there is nothing behind it."""
-        return _unless_alone(self._parsed.fragment)
+        return self._url.hash
 
     @hash.setter
     def hash(self, value: object) -> None:
-        text = js_string(value)
-        fragment = f"#{encoded(text.removeprefix('#'), IN_FRAGMENT)}" if text else ""
-        self._parsed = self._parsed._replace(fragment=fragment)
+        self._put("hash", value)
 
     def toString(self) -> str:
         """The whole URL."""
@@ -329,41 +335,23 @@ class URL(JsProxy):
     @classmethod
     def canParse(cls, url: object, base: object = None) -> bool:
         """Is it a URL?"""
-        try:
-            cls(url, base)
-        except JsTypeError:
-            return False
-        return True
+        return cls.parse(url, base) is not None
 
     @classmethod
     def parse(cls, url: object, base: object = None) -> URL | None:
         """The URL, or None where there is none."""
-        return cls(url, base) if cls.canParse(url, base) else None
-
-    def _take(self, parsed: Parsed) -> None:
-        self._parsed = parsed
-        self.searchParams._pairs = URLSearchParams(parsed.query)._pairs
-
-    def _has_port(self) -> bool:
-        return bool(self._parsed.host) and self._parsed.scheme != "file"
-
-    def _put_host(self, text: str) -> None:
         try:
-            host, port = host_and_port(text, self._parsed.scheme)
+            return cls(url, base)
+        except JsTypeError:
+            return None
+
+    def _put(self, part: str, value: object) -> bool:
+        try:
+            setattr(self._url, part, _scalar(value))
         except ValueError:
-            return
-        if host and self._parsed.host is not None:
-            self._parsed = self._parsed._replace(host=host, port=port)
+            return False
+        return True
 
-    def _query_changed(self) -> None:
-        text = self.searchParams.toString()
-        self._parsed = self._parsed._replace(query=f"?{text}" if text else "")
-
-
-def _digits(text: str) -> str:
-    """Those that it begins with."""
-    return text[: len(text) - len(text.lstrip("0123456789"))]
-
-
-def _unless_alone(part: str) -> str:
-    return part if len(part) > 1 else ""
+    def _read_query(self) -> None:
+        if self._params is not None:
+            self._params._pairs = URLSearchParams(self.search)._pairs
