@@ -16,6 +16,7 @@
     ├─ ActorError               the actor answered with a failure
     │  ├─ ActorRaised           500  user code raised (remote type, message)
     │  ├─ InvalidResult         500  what a method returned does not fit, or cannot be sent
+    │  ├─ PartialOutcome        500  the turn failed, and something that it did stands
     │  ├─ ActorAborted          500  ctx.abort() threw the activation away
     │  ├─ SocketClosed          500  a WebSocket that has ended
     │  ├─ ActivationFailed      500  it could not wake
@@ -229,6 +230,17 @@ class InvalidResult(ActorError):
     """
 
     code = "invalid_result"
+
+
+class PartialOutcome(ActorError):
+    """A turn failed, and something that it did before stands: it is committed, or others did it.
+
+    Its cause says that nothing happened, or that another call is safe. That is true of what failed
+    (a call of the turn, its last commit), not of the turn.
+    """
+
+    code = "partial_outcome"
+    retry = Retry.ONLY_IF_IDEMPOTENT
 
 
 class ActorAborted(ActorError):

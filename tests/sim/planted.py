@@ -24,6 +24,7 @@ class Variants(list[Plant]):
 QUICK: Final = {
     "torn_row_is_read": 31,
     "sockets_go_with_the_sleeping": 10,
+    "refusal_passes_after_a_commit_point": 68865221,
     "the_lost_are_thrown_away_one_by_one": 34,
 }
 

@@ -17,6 +17,7 @@ from wakeful.core.gates import InputGate
 from wakeful.core.write_buffer import WriteBuffer
 from wakeful.errors import StorageError
 from wakeful.ports import STATE_KEY, CommitRecord
+from wakeful.runtime import delivery
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.activator import Activator
 from wakeful.runtime.catalog import Catalog
@@ -266,6 +267,12 @@ def catalog_forgets_the_busy(patch: pytest.MonkeyPatch) -> None:
         return False
 
     patch.setattr(Catalog, "_make_room", make_room)
+
+
+@variant
+def refusal_passes_after_a_commit_point(patch: pytest.MonkeyPatch) -> None:
+    """An error that says "nothing happened" is passed on by a turn of which something stands."""
+    patch.setattr(delivery, "of_turn", lambda turn, error: error)
 
 
 @pytest.mark.parametrize("plant", variant, ids=lambda plant: plant.__name__)

@@ -43,6 +43,7 @@ REGRESSIONS: Final = {
     286: "the same as 105",
     312: "the same as 105",
     467: "the same as 191",
+    68865221: "a full disk after a commit point said that nothing had happened",
     13870: "a stop given up while its actor was waking held the actor up for ever",
 }
 FRESH_SECONDS: Final = 5.0

@@ -35,10 +35,10 @@ class Envelope:
     """One call that waits in a mailbox, with the context variables of its caller.
 
     Attributes:
-        begun: its turn has been started.
+        turn: the turn that runs it, once it has been started.
     """
 
-    __slots__ = ("args", "begun", "context", "kwargs", "plan", "reply", "wait")
+    __slots__ = ("args", "context", "kwargs", "plan", "reply", "turn", "wait")
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Envelope:
         wait: Wait[ActorId, Turn] | None = None,
     ) -> None:
         self.plan = plan
-        self.begun = False
+        self.turn: Turn | None = None
         self.args = args
         self.kwargs = kwargs
         self.reply = reply
@@ -233,6 +233,11 @@ class Activation:
         if sql is not None and sql.save():
             changed = True
         return changed or touched
+
+    def stand(self) -> None:
+        """What the turns under way have done so far is committed, whatever becomes of them."""
+        for turn in self.turns:
+            turn.stands = True
 
     def unsaved(self) -> bool:
         """Whether something has changed since the last commit point."""

@@ -139,12 +139,15 @@ class Committer:
                 )
             await activation.transaction.over(self._loop)
         activation.check_here()
-        if activation.durable and activation.save():
+        saved = activation.durable and activation.save()
+        if saved:
             self.wrote(activation)
         if activation.effects is not None:
             self.release(activation)
         if activation.confirm:
             await self.durable(activation)
+        if saved:
+            activation.stand()
 
     def deliver(
         self,

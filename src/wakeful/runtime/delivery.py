@@ -11,7 +11,7 @@ Invariants: a turn ends in `_conclude`, or in the two lines of `ask` that do the
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, CancelledError, Future, TimerHandle
+from asyncio import AbstractEventLoop, Future, TimerHandle
 from collections.abc import Mapping
 from contextvars import Context
 from functools import partial
@@ -24,13 +24,13 @@ from wakeful.core.waits import Wait, WaitGraph
 from wakeful.errors import (
     ActivationAborted,
     ActorAborted,
-    ActorRaised,
     CallCycle,
     DeadlineExceeded,
     DeadlineInQueue,
     Overloaded,
     RuntimeOverloaded,
     ShuttingDown,
+    WakefulError,
     again,
 )
 from wakeful.facet import Replaced
@@ -39,6 +39,7 @@ from wakeful.ports import Clock
 from wakeful.runtime.activation import Activation, Envelope
 from wakeful.runtime.activator import Activator
 from wakeful.runtime.committer import Committer
+from wakeful.runtime.outcome import of_turn, says_nothing_happened, told
 from wakeful.runtime.refs import Asking, Ref
 from wakeful.runtime.turn import SUSPENDED, RunnerPool, Turn, current
 
@@ -164,8 +165,8 @@ class Delivery:
 
     def _run_queued(self, activation: Activation, event: Envelope) -> None:
         plan, args, kwargs = event.plan, event.args, event.kwargs
-        event.begun = True
         turn = self._start(activation, plan, args, kwargs, event.context, wait=event.wait)
+        event.turn = turn
         if turn.ended:
             self.committer.deliver(activation, event.reply, turn.result, turn.error)
         else:
@@ -198,21 +199,33 @@ class Delivery:
                 await self.committer.durable(activation)
         if isinstance(error, Replaced):
             return plan.copy_result(error.answer)
-        raise _told(error)
+        raise told(error)
 
     async def _ask_slowly(
         self, activation: Activation, plan: MethodPlan, args: Args, kwargs: Kwargs
     ) -> object:
         turn = current.get()
-        if turn is not None:
-            await turn.home.commit_point(turn.activation)
-            activation = self._activator.find(activation.type, activation.id)
-        inside = turn is not None and not turn.ended and turn.home is self.committer
+        if turn is None:
+            self._check_open(inside=False)
+            return await self._deliver(activation, plan, args, kwargs)
+        await turn.home.commit_point(turn.activation)
+        activation = self._activator.find(activation.type, activation.id)
+        inside = not turn.ended and turn.home is self.committer
+        self._check_open(inside=inside)
+        try:
+            if inside and turn.holds:
+                result = await self._ask_and_wait(turn, activation, plan, args, kwargs)
+            else:
+                result = await self._deliver(activation, plan, args, kwargs)
+        except BaseException as error:
+            turn.stands = turn.stands or not (plan.readonly or says_nothing_happened(error))
+            raise
+        turn.stands = turn.stands or not plan.readonly
+        return result
+
+    def _check_open(self, *, inside: bool) -> None:
         if self._activator.closing and not inside:
             raise ShuttingDown("the runtime is shutting down")
-        if turn is None or not inside or not turn.holds:
-            return await self._deliver(activation, plan, args, kwargs)
-        return await self._ask_and_wait(turn, activation, plan, args, kwargs)
 
     async def _ask_and_wait(
         self, turn: Turn, activation: Activation, plan: MethodPlan, args: Args, kwargs: Kwargs
@@ -252,28 +265,33 @@ class Delivery:
             event = Envelope(plan, args, kwargs, self._new_future(), wait)
             return await self._ask_in_turn(activation, event)
         turn = self._start(activation, plan, args, kwargs, wait=wait)
-        if not turn.ended:
-            turn.reply = self._new_future()
-            return await turn.reply
-        self._after_turn(activation)
-        if activation.confirm and self.committer.pending(activation):
-            await self.committer.durable(activation)
-        if turn.error is not None:
-            raise turn.error
+        try:
+            if not turn.ended:
+                turn.reply = self._new_future()
+                return await turn.reply
+            self._after_turn(activation)
+            if activation.confirm and self.committer.pending(activation):
+                await self.committer.durable(activation)
+            if turn.error is not None:
+                raise turn.error
+        except WakefulError as error:
+            raise of_turn(turn, error)  # noqa: B904 - the cause is in it, if it is another
         return turn.result
 
     async def _ask_in_turn(self, activation: Activation, event: Envelope) -> object:
         """Queue a call; returns its answer."""
         try:
             return await self._queue(activation, event)
-        except DeadlineExceeded as late:
-            if event.begun:
+        except WakefulError as error:
+            if event.turn is not None:
+                raise of_turn(event.turn, error)  # noqa: B904 - the cause is in it
+            if not isinstance(error, DeadlineExceeded):
                 raise
             raise DeadlineInQueue(
-                f"{activation.id}.{event.plan.name} did not begin within {late.allowed}; "
+                f"{activation.id}.{event.plan.name} did not begin within {error.allowed}; "
                 "it has not run, and will not",
-                late.allowed,
-            ) from late
+                error.allowed,
+            ) from error
 
     def _queue(self, activation: Activation, event: Envelope) -> Future[object]:
         waiting = self._activator.waiting
@@ -310,6 +328,7 @@ class Delivery:
             try:  # joining others, or coming after what was sent, is a commit point of theirs
                 if activation.durable and activation.save():
                     self.committer.wrote(activation)
+                    activation.stand()
                 if activation.effects is not None:
                     self.committer.release(activation)
             except Exception as refused:
@@ -364,6 +383,7 @@ class Delivery:
                     result = plan.copy_result(result)
                 if activation.durable and activation.save():
                     self.committer.wrote(activation)
+                    activation.stand()
             elif isinstance(error, Replaced):
                 self._undo(turn)
                 result, error = plan.copy_result(error.answer), None
@@ -373,7 +393,7 @@ class Delivery:
             turn.result = result
         else:
             self._undo(turn)
-            turn.error = _told(error)
+            turn.error = told(error)
         if activation.effects is not None:
             self.committer.release(activation)
 
@@ -435,12 +455,3 @@ class Delivery:
 def _begins(activation: Activation) -> bool:
     """Whether the last turn may not have had its first step yet: nothing overtakes it."""
     return bool(activation.turns) and not activation.turns[-1].waited
-
-
-def _told(error: BaseException) -> BaseException:
-    """An error as the caller is to see it; its own cancellation is another thing."""
-    if isinstance(error, ActivationAborted):
-        return again(error.cause)
-    if isinstance(error, CancelledError):
-        return ActorRaised("CancelledError", "the method was cancelled from inside")
-    return error

@@ -41,6 +41,8 @@ class Turn:
         holds: the actor is held up until it has ended (by background work it is not).
         cause: why it was interrupted, if it was.
         waited: turns beside it may have changed something since it began.
+        stands: something that it did stands, whatever becomes of it: it is committed, or was asked
+            of others.
     """
 
     __slots__ = (
@@ -54,6 +56,7 @@ class Turn:
         "reply",
         "result",
         "runner",
+        "stands",
         "waited",
         "what",
     )
@@ -71,6 +74,7 @@ class Turn:
         self.reply: Future[object] | None = None
         self.runner: Runner | None = None
         self.waited = False
+        self.stands = False
         self.result: object = None
         self.error: BaseException | None = None
 
@@ -86,6 +90,7 @@ class Turn:
         elif len(activation.turns) > 1:
             if activation.durable and activation.save():
                 self.home.wrote(activation)
+                activation.stand()
             if activation.effects is not None:
                 self.home.release(activation)
 

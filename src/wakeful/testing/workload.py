@@ -17,6 +17,7 @@ from wakeful.errors import (
     Fenced,
     LimitExceeded,
     Overloaded,
+    Retry,
     StateInvalid,
     StorageClosed,
     StorageError,
@@ -355,8 +356,8 @@ def _undone(call: Call, error: Exception) -> bool:
     if call.actor.type == SAFE:  # nothing is undone but the running step
         own_step = call.kind == "safe abort" and isinstance(error, ActorAborted)
         return own_step or isinstance(error, REFUSED)
-    if call.kind in STEPWISE:
-        return call.kind == "join" and isinstance(error, REFUSED)
+    if call.kind in STEPWISE:  # what of it was committed makes a PartialOutcome of a refusal
+        return isinstance(error, WakefulError) and error.retry is Retry.SAFE
     if type(error) is StorageError:  # the actor could not be loaded
         return True
     if isinstance(error, ActorAborted):

@@ -1,0 +1,55 @@
+"""What a caller is told of a turn that failed.
+
+A refusal says that nothing ran; an error of retry class "safe" says that nothing happened. Either
+may reach a turn from an actor that it asks, or from the store. Passed on as the turn's own, it
+would say so of the turn, which is true only while nothing of the turn stands.
+"""
+
+from __future__ import annotations
+
+from asyncio import CancelledError
+from typing import TYPE_CHECKING
+
+from wakeful.errors import (
+    ActivationAborted,
+    ActorRaised,
+    CallError,
+    PartialOutcome,
+    Retry,
+    WakefulError,
+    again,
+)
+
+if TYPE_CHECKING:
+    from wakeful.runtime.turn import Turn
+
+
+def told(error: BaseException) -> BaseException:
+    """An error as the caller sees it; a method that was cancelled does not cancel its caller."""
+    if isinstance(error, ActivationAborted):
+        return again(error.cause)
+    if isinstance(error, CancelledError):
+        return ActorRaised("CancelledError", "the method was cancelled from inside")
+    return error
+
+
+def says_nothing_happened(error: BaseException) -> bool:
+    """Whether an error says that the call which it answers had no effect."""
+    if not isinstance(error, WakefulError):
+        return False
+    if error.retry is Retry.SAFE:
+        return True
+    ours = type(error).__module__ == WakefulError.__module__  # of others we do not know
+    return ours and isinstance(error, CallError) and error.retry is Retry.NEVER
+
+
+def of_turn(turn: Turn, error: WakefulError) -> WakefulError:
+    """The error of a turn that has failed; another one if this says that nothing happened."""
+    if not turn.stands or not says_nothing_happened(error):
+        return error
+    outcome = PartialOutcome(
+        f"{turn.activation.id}.{turn.what} failed, and something that it did before stands: "
+        f"{type(error).__name__}: {error}"
+    )
+    outcome.__cause__ = error
+    return outcome
