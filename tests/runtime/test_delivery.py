@@ -17,6 +17,7 @@ from wakeful import (
     InvalidArguments,
     InvalidResult,
     Overloaded,
+    PartialOutcome,
     ShuttingDown,
     StateInvalid,
     interleave,
@@ -86,6 +87,7 @@ async def test_free_actor_needs_no_task_for_a_message() -> None:
 
     async with runtime(Plain) as rt:
         ref = rt.spawn(Plain)
+        await settle()
         before = len(asyncio.all_tasks())
         assert await ref.tasks() == before
         await ref.maybe()
@@ -96,6 +98,7 @@ async def test_free_actor_needs_no_task_for_a_message() -> None:
 @virtual
 async def test_idle_actors_have_no_tasks() -> None:
     async with runtime(Gatekeeper) as rt:
+        await settle()
         before = len(asyncio.all_tasks())
         for number in range(100):
             await rt.get(Gatekeeper, str(number)).note("x")
@@ -316,8 +319,8 @@ class Ring(DurableObject):
 @pytest.mark.parametrize("path", [["a"], ["b", "a"], ["b", "c", "a"]])
 async def test_call_cycle_is_an_error_that_names_its_methods(path: list[str]) -> None:
     async with runtime(Ring) as rt:
-        with pytest.raises(CallCycle) as caught:
-            await rt.get(Ring, "a").ask(path)
+        with pytest.raises(PartialOutcome, match="CallCycle: this call would") as caught:
+            await rt.get(Ring, "a").ask(path)  # each has written before it asked
         for name in {"a", *path}:
             assert f"Ring/{name}.ask" in str(caught.value)
         assert await rt.get(Ring, "a").ask([]) == 0
