@@ -2,12 +2,13 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
-from wakeful import DurableObject, Runtime
+from wakeful import AlarmInfo, DurableObject, Runtime
 from wakeful.cli.main import command
 
 
@@ -26,6 +27,26 @@ class Room(DurableObject):
 
     async def resize(self, seats: int) -> None:
         self.seats = seats
+
+
+class Ledger(DurableObject):
+    """Keeps SQL tables and an alarm, and nothing else."""
+
+    async def fill(self, rows: int) -> None:
+        sql = self.ctx.storage.sql
+        sql.exec('CREATE TABLE "odd ""name"(id INTEGER PRIMARY KEY, [a b] TEXT, raw BLOB, x REAL)')
+        sql.exec("CREATE TABLE empty(a)")
+        for number in range(rows):
+            values = (number, "long" * 100, bytes(300), 9e999)
+            sql.exec('INSERT INTO "odd ""name" VALUES (?, ?, ?, ?)', *values)
+        self.ctx.alarm.set(datetime(2100, 1, 2, 3, 4, 5, tzinfo=UTC))
+
+    async def many(self) -> None:
+        for number in range(60):
+            self.ctx.storage.sql.exec(f"CREATE TABLE t{number:02}(a)")
+
+    async def alarm(self, info: AlarmInfo) -> None:
+        raise AssertionError("in 2100")
 
 
 @pytest.fixture
@@ -91,13 +112,62 @@ def test_get_shows_state_and_storage_without_the_class(data: Path) -> None:
 def test_get_gives_json(data: Path) -> None:
     content = json.loads(actors(data, "get", "Basket", "b2", "--json").stdout)
     assert content.pop("bytes") > 0
+    assert (content.pop("tables"), content.pop("sql_bytes"), content.pop("sql_error")) == (
+        [],
+        0,
+        None,
+    )
     assert content == {
+        "alarm": None,
         "type": "Basket",
         "name": "b2",
         "schema_version": 1,
         "state": {"total": 2, "tags": ["[red]"]},
         "storage": {"last": {"note": "[red]", "raw": "AA=="}},
     }
+
+
+def test_get_shows_sql_tables_and_the_alarm(tmp_path: Path) -> None:
+    """Their first rows, with long values cut, however odd their names are."""
+
+    async def fill() -> None:
+        async with Runtime(tmp_path, actors=[Ledger]) as rt:
+            await rt.get(Ledger, "books").fill(7)
+
+    asyncio.run(fill())
+    content = json.loads(actors(tmp_path, "get", "Ledger", "books", "--json").stdout)
+    empty, odd = content["tables"]
+    assert (empty["name"], empty["rows"], empty["columns"], empty["first"]) == (
+        "empty",
+        0,
+        ["a"],
+        [],
+    )
+    assert (odd["name"], odd["rows"], odd["more"]) == ('odd "name', 7, False)
+    assert odd["columns"] == ["id", "a b", "raw", "x"]
+    row = [0, "long" * 50 + "…", f"x'{'00' * 200}…'", "inf"]
+    assert odd["first"] == [[number, *row[1:]] for number in range(5)]
+    assert content["sql_bytes"] > 0
+    assert content["alarm"] == {
+        "due": "2100-01-02T03:04:05.000000000Z",
+        "due_ns": 4_102_542_245 * 10**9,
+        "scheduled_ns": 4_102_542_245 * 10**9,
+        "retries": 0,
+    }
+    text = actors(tmp_path, "get", "Ledger", "books").stdout
+    for part in ('table odd "name (7 rows, the first 5)', "table empty (0 rows)", "alarm at 2100-"):
+        assert part in text
+
+
+def test_get_of_an_actor_with_many_tables_says_that_there_are_more(tmp_path: Path) -> None:
+    async def fill() -> None:
+        async with Runtime(tmp_path, actors=[Ledger]) as rt:
+            await rt.get(Ledger, "books").many()
+
+    asyncio.run(fill())
+    content = json.loads(actors(tmp_path, "get", "Ledger", "books", "--json").stdout)
+    assert [table["name"] for table in content["tables"]] == [f"t{n:02}" for n in range(50)]
+    assert content["sql_error"] == "only the first 50 tables are shown"
 
 
 def test_get_of_an_actor_that_is_not_stored_fails(data: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import httpx2
 import pytest
 from tests.http.actors import Serving, serving
 
-from wakeful import DurableObject
+from wakeful import AlarmInfo, DurableObject
+from wakeful.runtime.inspection import ROWS_COUNTED
 
 
 class Shelf(DurableObject):
@@ -61,6 +63,39 @@ async def test_a_stored_actor_is_shown_and_deleted(shelves: Shelves) -> None:
     assert (await http.delete(path)).json() == {"deleted": True}
     gone = await http.get(path)
     assert (gone.status_code, gone.json()["code"]) == (404, "actor_not_found")
+
+
+class Ledger(DurableObject):
+    async def fill(self, rows: int) -> None:
+        sql = self.ctx.storage.sql
+        sql.exec("CREATE TABLE IF NOT EXISTS entries(id INTEGER PRIMARY KEY, text TEXT)")
+        sql.exec(
+            "WITH RECURSIVE n(x) AS (VALUES (1) UNION ALL SELECT x + 1 FROM n WHERE x < ?)"
+            " INSERT INTO entries(text) SELECT 'entry' FROM n",
+            rows,
+        )
+        self.ctx.alarm.set(timedelta(days=1))
+
+    async def alarm(self, info: AlarmInfo) -> None:
+        raise AssertionError("not before tomorrow")
+
+
+async def test_sql_tables_and_the_alarm_of_an_active_actor_are_shown(tmp_path: Path) -> None:
+    """Counting rows ends at a bound: it runs in the server's loop."""
+    async with (
+        serving(tmp_path, Ledger) as it,
+        httpx2.AsyncClient(base_url=it.server.url) as http,
+    ):
+        for rows in (3, ROWS_COUNTED):
+            await http.post("/actors/Ledger/a/fill", json=[rows])
+            shown = (await http.get("/_wakeful/actors/Ledger/a")).json()
+            (table,) = shown["tables"]
+            assert table["first"][:3] == [[1, "entry"], [2, "entry"], [3, "entry"]]
+            assert (table["rows"], table["more"]) == (min(rows, ROWS_COUNTED), rows > 3)
+            assert shown["alarm"]["retries"] == 0
+            assert shown["sql_error"] is None
+        await http.post("/actors/Ledger/a/fill", json=[1])
+        assert (await http.get("/_wakeful/actors/Ledger/a")).json()["sql_bytes"] > 4096
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,11 @@ from wakeful.cli.exit_codes import Failure, WrongUsage
 from wakeful.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from wakeful.cli.stored import Source, Stored
+    from rich.console import Console
+
+    from wakeful.cli.stored import Source
     from wakeful.ids import ActorId
+    from wakeful.runtime.inspection import ActorView, TableView
 
 DATA: Final = click.option(
     "--data",
@@ -64,7 +67,7 @@ def list_actors(
 @click.argument("type_name", metavar="TYPE")
 @click.argument("name")
 def get_actor(*, data: Path, as_json: bool, type_name: str, name: str) -> None:
-    """Show what an actor keeps: its state and its storage."""
+    """Show what an actor keeps: its state, its storage, its alarm, its SQL tables."""
     from wakeful.cli.stored import open_source
 
     with open_source(data) as source:
@@ -138,7 +141,7 @@ def _print_types(counts: dict[str, int], *, as_json: bool) -> None:
         click.echo(f"\nwakeful actors ls --type {next(iter(counts))}   lists their names")
 
 
-def _print_actors(rows: list[Stored], *, as_json: bool, more: bool) -> None:
+def _print_actors(rows: list[ActorView], *, as_json: bool, more: bool) -> None:
     if as_json:
         _print_json(
             {
@@ -168,7 +171,7 @@ def _print_actors(rows: list[Stored], *, as_json: bool, more: bool) -> None:
         click.echo("there are more: use --limit or --prefix", err=True)
 
 
-def _print_stored(stored: Stored) -> None:
+def _print_stored(stored: ActorView) -> None:
     from rich.console import Console
     from rich.pretty import Pretty
     from rich.table import Table
@@ -185,7 +188,34 @@ def _print_stored(stored: Stored) -> None:
         for key, value in values.items():
             table.add_row(Text(f"  {key}", style="cyan"), Pretty(value, max_string=2_000))
         console.print(table)
-    console.print(Text(f"\n{stored.size_bytes} bytes", style="dim"))
+    if stored.alarm is not None:
+        tries = f", after {stored.alarm.retries} failed runs" if stored.alarm.retries else ""
+        console.print(Text(f"\nalarm at {stored.alarm.due}{tries}"))
+    for rows in stored.tables:
+        _print_rows(console, rows)
+    if stored.sql_error is not None:
+        console.print(Text(f"\nSQL: {stored.sql_error}", style="red"))
+    sql = f" and {stored.sql_bytes} bytes of SQL" if stored.sql_bytes else ""
+    console.print(Text(f"\n{stored.size_bytes} bytes{sql}", style="dim"))
+
+
+def _print_rows(console: Console, table: TableView) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    if table.error is not None:
+        console.print(Text(f"\ntable {table.name}: {table.error}", style="red"))
+        return
+    rows = f"{table.rows}{'+' if table.more else ''} row{'' if table.rows == 1 else 's'}"
+    first = f", the first {len(table.first)}" if len(table.first) < table.rows else ""
+    console.print(Text(f"\ntable {table.name} ({rows}{first})", style="dim"))
+    shown = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="cyan")
+    for column in table.columns:
+        shown.add_column(Text(f"  {column}"), overflow="fold")
+    for row in table.first:
+        shown.add_row(*(Text(f"  {'NULL' if value is None else value}") for value in row))
+    if table.first:
+        console.print(shown)
 
 
 def _print_json(value: object) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -177,15 +176,11 @@ def _column(value: object) -> tuple[str | bytes, str]:
 def _alarm(cells: Cells) -> str | None:
     from wakeful.core.alarms import AlarmCell
     from wakeful.ports import ALARM_KEY
+    from wakeful.runtime.inspection import when
 
     if ALARM_KEY not in cells:
         return None
-    due_ns = AlarmCell.unpack(cells[ALARM_KEY]).due_ns
-    seconds, rest_ns = divmod(due_ns, 1_000_000_000)
-    try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns:09}Z"
-    except (ValueError, OverflowError):
-        return f"{due_ns} ns"  # after the year 9999
+    return when(AlarmCell.unpack(cells[ALARM_KEY]).due_ns)
 
 
 # --- for workerd -----------------------------------------------------------------------------

@@ -17,35 +17,18 @@ import msgspec
 from wakeful.cli import address
 from wakeful.cli.exit_codes import DataFailure, Failure
 from wakeful.errors import ActorNotFound, DirectoryInUse, StorageError, WakefulError
+from wakeful.facet import Persistence
 from wakeful.http.routes import ADMIN
 from wakeful.ids import ActorId, shard_of
-from wakeful.packing import decode
-from wakeful.ports import KV_PREFIX, STATE_KEY, CommitRecord, Page, StoreInfo
-from wakeful.state import describe, stored_version
+from wakeful.ports import CommitRecord, Page, StoreInfo
+from wakeful.runtime.inspection import ActorView, view, with_tables
+from wakeful.sql.databases import Databases
 from wakeful.store.stopped import StoppedStore
 
 T = TypeVar("T")
 
 COUNTED_MAX: Final = 10_000  # actors of a type; counting more would make a look take seconds
 PAGE: Final = 1_000  # a server gives no more at once
-
-
-class Stored(msgspec.Struct, frozen=True):
-    """All that one actor keeps.
-
-    Attributes:
-        schema_version: the schema version of its state; None if it has no declared state.
-        state: declared attributes by name.
-        storage: what it has put into its storage, by key.
-        size_bytes: of the values as they are stored.
-    """
-
-    type: str
-    name: str
-    schema_version: int | None
-    state: dict[str, object]
-    storage: dict[str, object]
-    size_bytes: int = msgspec.field(name="bytes")
 
 
 class Source(Protocol):
@@ -57,7 +40,7 @@ class Source(Protocol):
     def list(self, type: str, prefix: str, cursor: str | None, limit: int) -> Page:
         """A page of names."""
 
-    def get(self, actor: ActorId) -> Stored | None:
+    def get(self, actor: ActorId) -> ActorView | None:
         """What an actor keeps, or None if that is nothing."""
 
     def delete(self, actor: ActorId) -> None:
@@ -115,24 +98,21 @@ class Stopped:
         """The types that have stored actors."""
         return self._store.types()
 
-    def get(self, actor: ActorId) -> Stored | None:
+    def get(self, actor: ActorId) -> ActorView | None:
         """What an actor keeps."""
         cells = self._store.load(actor)
-        if not cells and self._store.page(actor, 1) is None:
+        pages = self._store.page(actor, 1) is not None
+        if not cells and not pages:
             return None
-        state = cells.get(STATE_KEY)
-        return Stored(
-            type=actor.type,
-            name=actor.name,
-            schema_version=None if state is None else stored_version(state),
-            state={} if state is None else describe(state),
-            storage={
-                key.removeprefix(KV_PREFIX): decode(value)
-                for key, value in sorted(cells.items())
-                if key.startswith(KV_PREFIX)
-            },
-            size_bytes=sum(map(len, cells.values())),
-        )
+        seen = view(actor.type, actor.name, cells)
+        if not pages:
+            return seen
+        databases = Databases(self._store.page)
+        try:
+            database = databases.open(actor, Persistence(), lambda: False)
+            return with_tables(seen, database, None)
+        finally:
+            databases.close()
 
     def delete(self, actor: ActorId) -> None:
         """Remove an actor and all it keeps."""
@@ -156,10 +136,10 @@ class Running:
         """The types that have stored actors."""
         return self._ask("GET", "", _Types).types
 
-    def get(self, actor: ActorId) -> Stored | None:
+    def get(self, actor: ActorId) -> ActorView | None:
         """What an actor keeps."""
         try:
-            return self._ask("GET", _path(actor), Stored)
+            return self._ask("GET", _path(actor), ActorView)
         except NotStored:
             return None
 

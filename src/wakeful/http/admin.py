@@ -3,7 +3,7 @@
 Shapes:  GET /_wakeful/actors                    {"types": [...]}
          GET /_wakeful/actors?type=T             {"actors": [{type, name}], "cursor": text or null}
              and prefix=, cursor=, limit=
-         GET /_wakeful/actors/{Type}/{name}      {type, name, schema_version, state, storage, bytes}
+         GET /_wakeful/actors/{Type}/{name}      an ActorView of wakeful.runtime.inspection
          DELETE /_wakeful/actors/{Type}/{name}   {"deleted": true}
 """
 
@@ -12,7 +12,9 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import parse_qsl
 
-from wakeful.codec import decode, to_json
+import msgspec
+
+from wakeful.codec import to_json
 from wakeful.errors import (
     ActorNotFound,
     DeadlineExceeded,
@@ -20,14 +22,15 @@ from wakeful.errors import (
     MalformedRequest,
     StateInvalid,
 )
+from wakeful.facet import Persistence
 from wakeful.http.deadline import Deadlines
 from wakeful.http.message import Answer, Request, json_answer
 from wakeful.http.refusals import NotAllowedHere
 from wakeful.http.routes import actor_name, stored_actor
 from wakeful.ids import ActorId
-from wakeful.ports import KV_PREFIX, STATE_KEY
+from wakeful.ports import Database
 from wakeful.runtime.host import Host
-from wakeful.state import describe, stored_version
+from wakeful.runtime.inspection import ROWS_COUNTED, ActorView, view, with_tables
 
 LIMIT: Final = 100
 LIMIT_MAX: Final = 1_000
@@ -70,26 +73,24 @@ class Admin:
         actors = [{"type": actor.type, "name": actor.name} for actor in page.actors]
         return json_answer({"actors": actors, "cursor": page.cursor})
 
-    async def _stored(self, actor: ActorId) -> dict[str, object]:
+    async def _stored(self, actor: ActorId) -> ActorView:
         loaded = self._host.store.load(actor)
         cells = loaded if isinstance(loaded, dict) else await loaded
-        if not cells and self._host.store.page(actor, 1) is None:
+        pages = self._host.store.page(actor, 1) is not None
+        if not cells and not pages:
             raise ActorNotFound(f"{actor} is not stored")
-        state = cells.get(STATE_KEY)
-        return {
-            "type": actor.type,
-            "name": actor.name,
-            "schema_version": None if state is None else stored_version(state),
-            "state": {} if state is None else _as_json(describe(state)),
-            "storage": _as_json(
-                {
-                    key.removeprefix(KV_PREFIX): decode(value)
-                    for key, value in sorted(cells.items())
-                    if key.startswith(KV_PREFIX)
-                }
-            ),
-            "bytes": sum(map(len, cells.values())),
-        }
+        seen = view(actor.type, actor.name, cells)
+        if pages:
+            seen = with_tables(seen, self._database(actor), ROWS_COUNTED)
+        return msgspec.structs.replace(
+            seen, state=_as_json(seen.state), storage=_as_json(seen.storage)
+        )
+
+    def _database(self, actor: ActorId) -> Database:
+        """What of its SQL database is durable, whether it is active or not."""
+        known = self._host.types.get(actor.type)
+        persistence = known.persistence if known is not None else None
+        return self._host.sql.open(actor, persistence or Persistence(), lambda: False)
 
     async def _delete(self, actor: ActorId) -> None:
         await self._host.activator.delete(self._host.type_of(actor.type), actor)
