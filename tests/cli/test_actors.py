@@ -5,11 +5,16 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
 from wakeful import AlarmInfo, DurableObject, Runtime
+from wakeful.actor import AlarmFailure
 from wakeful.cli.main import command
+from wakeful.core.alarms import AlarmCell
+from wakeful.ports import ALARM_KEY, FAILED_ALARM_KEY, CommitRecord
+from wakeful.store.stopped import StoppedStore
 
 
 class Basket(DurableObject):
@@ -119,6 +124,7 @@ def test_get_gives_json(data: Path) -> None:
     )
     assert content == {
         "alarm": None,
+        "failed_alarm": None,
         "type": "Basket",
         "name": "b2",
         "schema_version": 1,
@@ -157,6 +163,24 @@ def test_get_shows_sql_tables_and_the_alarm(tmp_path: Path) -> None:
     text = actors(tmp_path, "get", "Ledger", "books").stdout
     for part in ('table odd "name (7 rows, the first 5)', "table empty (0 rows)", "alarm at 2100-"):
         assert part in text
+
+
+def test_get_shows_an_alarm_that_is_retried_and_one_that_was_given_up(tmp_path: Path) -> None:
+    store = StoppedStore(tmp_path)
+    info = store.open()
+    failure = AlarmFailure(scheduled_ns=10**18, given_up_ns=10**18 + 1, retries=3, error="[no]")
+    cells: dict[str, bytes | None] = {
+        ALARM_KEY: AlarmCell(3 * 10**18, 2 * 10**18, 4).pack(),
+        FAILED_ALARM_KEY: msgspec.msgpack.encode(failure),
+    }
+    store.commit([CommitRecord("Ledger", "a", 0, info.epoch, 1, False, cells)])
+    store.close()
+    text = " ".join(actors(tmp_path, "get", "Ledger", "a").stdout.split())
+    assert "alarm at 2065-01-24T05:20:00.000000000Z, after 4 failed runs" in text
+    assert "given up at 2001-09-09T01:46:40.000000001Z: [no]" in text
+    content = json.loads(actors(tmp_path, "get", "Ledger", "a", "--json").stdout)
+    assert content["alarm"]["scheduled_ns"] == 2 * 10**18
+    assert content["failed_alarm"] == msgspec.to_builtins(failure)
 
 
 def test_get_of_an_actor_with_many_tables_says_that_there_are_more(tmp_path: Path) -> None:

@@ -177,6 +177,8 @@ def _print_stored(stored: ActorView) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from wakeful.runtime.inspection import when
+
     console = Console()
     console.print(Text(f"{stored.type}/{stored.name}", style="bold"))
     for title, values in (("state", stored.state), ("storage", stored.storage)):
@@ -191,6 +193,11 @@ def _print_stored(stored: ActorView) -> None:
     if stored.alarm is not None:
         tries = f", after {stored.alarm.retries} failed runs" if stored.alarm.retries else ""
         console.print(Text(f"\nalarm at {stored.alarm.due}{tries}"))
+    if (failed := stored.failed_alarm) is not None:
+        text = (
+            f"the alarm of {when(failed.scheduled_ns)} was given up at {when(failed.given_up_ns)}"
+        )
+        console.print(Text(f"\n{text}: {failed.error}", style="red"))
     for rows in stored.tables:
         _print_rows(console, rows)
     if stored.sql_error is not None:

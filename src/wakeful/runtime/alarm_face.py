@@ -20,7 +20,7 @@ EVER_NS: Final = 2**63 - 2
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 ERROR_LETTERS_MAX: Final = 2_000  # of an error that is kept with its alarm
 
-_unpack_failure: Final = msgspec.msgpack.Decoder(AlarmFailure).decode
+unpack_failure: Final = msgspec.msgpack.Decoder(AlarmFailure).decode
 
 
 class AlarmFace:
@@ -95,7 +95,7 @@ def failed_alarm(activation: Activation) -> AlarmFailure | None:
     """The alarm that was given up last, if it is still kept."""
     buffer = activation.buffer
     cell = buffer.get(FAILED_ALARM_KEY) if buffer is not None else None
-    return None if cell is None else _unpack_failure(cell)
+    return None if cell is None else unpack_failure(cell)
 
 
 def give_up(activation: Activation, alarm: AlarmCell, now_ns: int, error: str) -> AlarmFailure:

@@ -14,10 +14,20 @@ from typing import Final
 
 import msgspec
 
+from wakeful.actor import AlarmFailure
 from wakeful.core.alarms import AlarmCell
 from wakeful.errors import SqlError, StorageError
 from wakeful.packing import decode
-from wakeful.ports import ALARM_KEY, KV_PREFIX, STATE_KEY, Cells, Database, SqlValue
+from wakeful.ports import (
+    ALARM_KEY,
+    FAILED_ALARM_KEY,
+    KV_PREFIX,
+    STATE_KEY,
+    Cells,
+    Database,
+    SqlValue,
+)
+from wakeful.runtime.alarm_face import unpack_failure
 from wakeful.state import describe, stored_version
 
 ROWS_SHOWN: Final = 5  # of each table
@@ -77,6 +87,7 @@ class ActorView(msgspec.Struct, frozen=True):
         state: declared attributes by name.
         storage: what it has put into its storage, by key.
         alarm: its alarm, if it has one.
+        failed_alarm: the alarm that was given up, until another one is set.
         tables: its SQL tables, in order of their names.
         sql_error: why they cannot be read, or that there are more.
         size_bytes: of its state and storage as they are stored.
@@ -90,6 +101,7 @@ class ActorView(msgspec.Struct, frozen=True):
     storage: dict[str, object]
     size_bytes: int = msgspec.field(name="bytes")
     alarm: AlarmView | None = None
+    failed_alarm: AlarmFailure | None = None
     tables: tuple[TableView, ...] = ()
     sql_bytes: int = 0
     sql_error: str | None = None
@@ -101,7 +113,7 @@ def view(type: str, name: str, cells: Cells) -> ActorView:
     Raises:
         StorageCorrupt: they are damaged.
     """
-    state, alarm = cells.get(STATE_KEY), cells.get(ALARM_KEY)
+    state, alarm, failed = (cells.get(key) for key in (STATE_KEY, ALARM_KEY, FAILED_ALARM_KEY))
     return ActorView(
         type=type,
         name=name,
@@ -114,6 +126,7 @@ def view(type: str, name: str, cells: Cells) -> ActorView:
         },
         size_bytes=sum(map(len, cells.values())),
         alarm=None if alarm is None else _alarm(AlarmCell.unpack(alarm)),
+        failed_alarm=None if failed is None else unpack_failure(failed),
     )
 
 
