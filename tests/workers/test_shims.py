@@ -12,6 +12,7 @@ from starlette.requests import Request as StarletteRequest
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.responses import Response as StarletteResponse
 from starlette.routing import Route
+from structlog.testing import capture_logs
 from tests.workers.environments import Recorded
 
 from wakeful.workers.objects.ids import IdSpace
@@ -340,8 +341,67 @@ async def test_asgi_lifespan(serve: Serve, recorded: Recorded) -> None:
 
     response = await serve(app)
     assert (response.status, response.body) == (204, None)
-    await asyncio.gather(*recorded.waiting)
     assert seen == ["lifespan.startup", "open", "lifespan.shutdown"]
+    await asyncio.gather(*recorded.waiting)
+
+
+def ending(how: str, *, streams: bool = False, raises: bool = False) -> Any:
+    """An application whose shutdown ends so."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            if how == "failed":
+                await send({"type": "lifespan.shutdown.failed", "message": "no disk"})
+            raise OSError("disk")
+        if raises:
+            raise ValueError("boom")
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x", "more_body": streams})
+        if streams:
+            await send({"type": "http.response.body", "body": b"y"})
+
+    return app
+
+
+async def test_asgi_shutdown_that_fails_is_heard(serve: Serve, recorded: Recorded) -> None:
+    """It is an error of `fetch`; behind a stream, and where it only raises, it is logged."""
+    with capture_logs() as logs:
+        with pytest.raises(RuntimeError, match="did not shut down: no disk") as caught:
+            await serve(ending("failed"))
+        assert repr(caught.value.__cause__) == "OSError('disk')"
+        assert logs == []
+        assert await (await serve(ending("failed", streams=True))).text() == "xy"
+        assert await (await serve(ending("raises"))).text() == "x"
+        with pytest.raises(ValueError, match="boom"):
+            await serve(ending("failed", raises=True))
+        await asyncio.gather(*recorded.waiting)
+    assert [log["event"] for log in logs] == [
+        "an application did not shut down",
+        "an application raised in its lifespan",
+        "an application did not shut down",
+    ]
+
+
+async def test_asgi_states_of_requests_are_copies(serve: Serve) -> None:
+    kept: list[dict[str, Any]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        kept.append(scope["state"])
+        if scope["type"] == "lifespan":
+            await receive()
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        scope["state"]["mine"] = True
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body"})
+
+    await serve(app)
+    assert kept == [{}, {"mine": True}]
 
 
 async def test_asgi_failures(serve: Serve) -> None:

@@ -2,6 +2,7 @@
 
 The application runs in a task of its own, so that a response may go on streaming after the
 handler has returned; the lifespan of the application is that of the one request, as on Cloudflare.
+It has ended when a response that came at once is returned; behind a stream, it ends after that.
 
 Source:  ASGI specification, HTTP and Lifespan; the Workers SDK.
 """
@@ -104,6 +105,8 @@ class Exchange:
         self._begun = asyncio.get_running_loop().create_future()
         self._pipe = Pipe()
         self._over = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self._failure: Exception | None = None  # of the shutdown, until somebody has heard of it
 
     async def run(self) -> None:
         """Run the application to its end."""
@@ -111,25 +114,57 @@ class Exchange:
         lifespan = Lifespan(self._app, state)
         try:
             await lifespan.start()
+            await self._serve(state)
+        except Exception as error:
+            self._begun.set_exception(error)
+        finally:
+            self._begun.cancel()  # unless it is done, as it is if this was not cancelled
+            self._over.set()
+            await self._pipe.put(None)
+            await self._stop(lifespan)
+
+    async def _serve(self, state: dict[str, Any]) -> None:
+        try:
             with on_one_thread():
-                scope = _scope(self._request, self._env, state)
+                scope = _scope(self._request, self._env, dict(state))
                 await self._app(scope, self._receive, self._send)
             if not self._begun.done():
                 raise RuntimeError("The application returned without a response.")
         except Exception as error:
-            if self._begun.done():
-                logger("wakeful").error("an application raised after its answer", exc_info=error)
-                await self._pipe.put(error)
-            else:
-                self._begun.set_exception(error)
-        finally:
-            self._over.set()
-            await self._pipe.put(None)
+            if not self._begun.done():
+                raise
+            logger("wakeful").error("an application raised after its answer", exc_info=error)
+            await self._pipe.put(error)
+
+    async def _stop(self, lifespan: Lifespan) -> None:
+        try:
             await lifespan.stop()
+        except Exception as error:
+            self._failure = error if self._is_whole() else None
+            if self._failure is None:
+                logger("wakeful").error("an application did not shut down", exc_info=error)
+        finally:
+            self._stopped.set()
+
+    def _is_whole(self) -> bool:
+        """Whether the response came at once."""
+        begun = self._begun
+        is_there = begun.done() and not begun.cancelled() and begun.exception() is None
+        return is_there and begun.result()[1] is not None
 
     async def response(self) -> JsResponse:
-        """The response, as soon as its body begins: one that comes in pieces is a stream."""
-        head, whole = await self._begun
+        """The response: a stream as soon as its body begins, where it comes in pieces.
+
+        Raises:
+            RuntimeError: the application did not start, gave no response, or did not shut down.
+            Exception: what the application raised before it answered.
+        """
+        await asyncio.wait({self._begun})
+        if self._begun.cancelled() or self._begun.exception() or self._is_whole():
+            await self._stopped.wait()
+        head, whole = self._begun.result()
+        if self._failure is not None:
+            raise self._failure
         given = head["headers"]
         pairs = Headers((k.decode("latin-1"), v.decode("latin-1")) for k, v in given).raw()
         status = head["status"]
@@ -227,6 +262,7 @@ class Lifespan:
     def __init__(self, app: App, state: dict[str, Any]) -> None:
         self._to_app: Queue[Message] = Queue()
         self._from_app: Queue[Message] = Queue()
+        self._started = False
         scope = {"type": "lifespan", "asgi": VERSIONS, "state": state}
         self._task = asyncio.ensure_future(app(scope, self._to_app.get, self._from_app.put))
 
@@ -239,12 +275,23 @@ class Lifespan:
         answer = await self._ask("startup")
         if answer is not None and answer["type"] == "lifespan.startup.failed":
             raise RuntimeError(f"The application did not start: {answer.get('message', '')}")
+        self._started = answer is not None
 
     async def stop(self) -> None:
-        """Let the application clean up."""
-        await self._ask("shutdown")
+        """Let the application clean up.
+
+        Raises:
+            RuntimeError: it says that it could not.
+        """
+        answer = await self._ask("shutdown") if self._started else None
         self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        (error,) = await asyncio.gather(self._task, return_exceptions=True)
+        failure = error if self._started and isinstance(error, Exception) else None
+        if answer is not None and answer["type"] == "lifespan.shutdown.failed":
+            told = f"The application did not shut down: {answer.get('message', '')}"
+            raise RuntimeError(told) from failure
+        if failure is not None:
+            logger("wakeful").error("an application raised in its lifespan", exc_info=failure)
 
     async def _ask(self, what: str) -> Message | None:
         self._to_app.put_nowait({"type": f"lifespan.{what}"})
