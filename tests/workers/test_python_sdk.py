@@ -237,3 +237,31 @@ async def test_what_objects_see_of_the_sdk(tmp_path: Path) -> None:
             await stub.until(kind)
         await asyncio.sleep(1)
         assert worker.log == ["done"] * 6
+
+
+def test_names_from_the_inside_of_the_sdk(modules: dict[str, Any]) -> None:
+    request, form, blob = Request("http://h"), FormData({"a": "b"}), Blob("x")
+    assert request._js_request is request.js_object
+    assert form._js_form_data is form.js_object
+    assert blob._js_blob is blob.js_object
+    js = request.js_object
+    assert (js.cache, js.integrity, js.keepalive) == (None, "", False)
+    workers, inside = modules["workers"], modules["workers._workers"]
+    assert inside.fetch is workers.fetch is modules["workers.fetch"].fetch
+    assert inside.DurableObjectContext is modules["workers.entrypoints"].DurableObjectContext
+    assert isinstance(workers.env, inside._EnvWrapper)
+    assert modules["workers.response"].Response is workers.Response
+    assert callable(workers.fetch), "the function, not the module of its name"
+
+
+def test_what_is_known_of_a_connection_is_a_proxy(modules: dict[str, Any]) -> None:
+    ffi, js = modules["pyodide.ffi"], modules["js"]
+    made = js.Request.new(
+        "http://h", ffi.to_js({"cf": {"colo": "DFW"}}, dict_converter=js.Object.fromEntries)
+    )
+    cf = Request(made).cf
+    assert isinstance(cf, ffi.JsProxy)
+    assert (cf.colo, cf["colo"], cf.to_py()) == ("DFW", "DFW", {"colo": "DFW"})
+    assert getattr(cf, "country", None) is None
+    assert Request("http://h").cf is None
+    assert Request(Request(made)).cf == cf

@@ -33,6 +33,17 @@ NOT_PROVIDED: Final = {
 }
 
 
+# Modules of the SDK that have some names of `workers` only.
+PARTS: Final = {
+    "blob": ("Blob", "BlobEnding", "BlobValue", "File"),
+    "fetch": ("fetch",),
+    "formdata": ("FormData", "FormDataValue"),
+    "request": ("Request",),
+    "response": ("FetchResponse", "Response"),
+    "types": ("Body", "Context", "FetchKwargs", "Headers", "JSBody", "RequestInitCfProperties"),
+}
+
+
 class Context(Protocol):
     """The last argument of an old-style handler."""
 
@@ -91,6 +102,9 @@ def shim_modules(environment: Environment) -> dict[str, ModuleType]:
     workers = _workers(environment)
     wsgi = wsgi_module(environment)
     vars(workers).update(asgi=asgi, wsgi=wsgi, workflows=workflows, rpc=rpc, entrypoints=bases)
+    inside = _module(
+        "workers._workers", **{**_members(rpc), **_members(bases), **_members(workers)}
+    )
     modules = {
         "workers": workers,
         "workers.asgi": asgi,
@@ -99,6 +113,8 @@ def shim_modules(environment: Environment) -> dict[str, ModuleType]:
         "workers.rpc": rpc,
         "workers.entrypoints": bases,
         "workers.htmlrewriter": rewriter,
+        "workers._workers": inside,  # where the SDK keeps all of them, and code has looked
+        **{f"workers.{name}": _part(workers, name, *names) for name, names in PARTS.items()},
         "cloudflare": _module("cloudflare", workers=workers),
         "cloudflare.workers": workers,  # as it was called at first
         "asgi": asgi,
@@ -168,6 +184,14 @@ def _workers(environment: Environment) -> ModuleType:
     vars(module)["__all__"] = sorted(name for name in vars(module) if not name.startswith("_"))
     vars(module)["__getattr__"] = _missing
     return module
+
+
+def _members(module: ModuleType) -> dict[str, object]:
+    return {name: value for name, value in vars(module).items() if not name.startswith("__")}
+
+
+def _part(workers: ModuleType, part: str, *names: str) -> ModuleType:
+    return _module(f"workers.{part}", **{name: getattr(workers, name) for name in names})
 
 
 def _missing(name: str) -> Any:

@@ -124,6 +124,11 @@ class Blob:
         return face
 
     @property
+    def _js_blob(self) -> JsBlob:
+        """JavaScript's blob, by the name that it has inside of the SDK."""
+        return self.js_object
+
+    @property
     def size(self) -> int:
         """The number of bytes."""
         return self.js_object.size

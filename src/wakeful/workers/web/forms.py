@@ -101,6 +101,11 @@ class FormData(MutableMapping[str, Any]):
         elif form_data is not None:
             raise TypeError("Expected form_data to be a dict or an instance of FormData")
 
+    @property
+    def _js_form_data(self) -> JsFormData:
+        """JavaScript's form, by the name that it has inside of the SDK."""
+        return self.js_object
+
     def __getitem__(self, key: str) -> str | Blob | File | None:
         return _face(self.js_object.get(key))
 

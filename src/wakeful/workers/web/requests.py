@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from http import HTTPMethod
 from typing import Any, Final
 
-from wakeful.workers.proxies import JsDict, JsTypeError, options_of
+from wakeful.workers.proxies import JsDict, JsProxy, JsTypeError, options_of
 from wakeful.workers.values import js_string
 from wakeful.workers.web import urls
 from wakeful.workers.web.body import Body, BodyFace, Content, extract, own_headers
@@ -32,13 +32,17 @@ WRONG_REDIRECT: Final = (
 METHODS: Final = {method.value: method for method in HTTPMethod}
 
 
+class Cf(JsDict, JsProxy):
+    """`request.cf`: what is known of a connection. `isinstance(request.cf, JsProxy)` is true."""
+
+
 class JsRequest(Body):
     """A request as JavaScript has it."""
 
     __slots__ = ("_signal", "cf", "method", "redirect", "url")
     js_name = "Request"
     _signal: AbortSignal | None
-    cf: JsDict | None
+    cf: Cf | None
     method: str
     redirect: str
     url: str
@@ -67,7 +71,7 @@ class JsRequest(Body):
         if isinstance(signal, AbortSignal):
             self._signal = signal
         given = init.get("cf")
-        self.cf = JsDict(given) if isinstance(given, dict) else cf
+        self.cf = Cf(given) if isinstance(given, dict) else cf
         self.url = url
         headers = init.get("headers")
         super().__init__(
@@ -98,9 +102,13 @@ class JsRequest(Body):
         request.url = url
         request._signal = None
         request.redirect = "manual"  # what a Worker passes on, it passes on as it is
-        request.cf = None if cf is None else JsDict(cf)
+        request.cf = None if cf is None else Cf(cf)
         Body.__init__(request, content, FixedHeaders.received(headers))
         return request
+
+    cache = None  # as workerd has these three
+    integrity = ""
+    keepalive = False
 
     @property
     def signal(self) -> AbortSignal:
@@ -187,14 +195,19 @@ class Request(BodyFace):
         return view(self.js_object.headers)
 
     @property
-    def cf(self) -> JsDict | None:
-        """What is known of the connection."""
+    def cf(self) -> Cf | None:
+        """What is known of the connection; None of a request that code has made without it."""
         return self.js_object.cf
 
     @property
     def redirect(self) -> str:
         """What is done with redirects when it is sent."""
         return self.js_object.redirect
+
+    @property
+    def _js_request(self) -> JsRequest:
+        """JavaScript's request, by the name that code has taken from the inside of the SDK."""
+        return self.js_object
 
     def clone(self) -> Request:
         """The same request again; the bodies of both can be read."""
