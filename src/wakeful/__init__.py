@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         readonly,
         websocket,
     )
+    from wakeful.client.asynchronous import Client, connect
+    from wakeful.client.synchronous import SyncClient, connect_sync
     from wakeful.config import Config, Limits
     from wakeful.errors import (
         ActivationFailed,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
         UnknownActorType,
         UnknownMethod,
         UnknownOutcome,
+        Unreachable,
         WakefulError,
     )
     from wakeful.facet import Call, Facet, Lifetime, Persistence, Reply, TypePlan
@@ -81,6 +84,7 @@ __all__ = [
     "Call",
     "CallCycle",
     "CallError",
+    "Client",
     "Config",
     "ConfigError",
     "DeadlineExceeded",
@@ -114,14 +118,18 @@ __all__ = [
     "StateError",
     "StateInvalid",
     "StorageError",
+    "SyncClient",
     "TypePlan",
     "UnknownActorType",
     "UnknownMethod",
     "UnknownOutcome",
+    "Unreachable",
     "VirtualActorConfig",
     "VirtualActorFacet",
     "WakefulError",
     "WebSocket",
+    "connect",
+    "connect_sync",
     "interleave",
     "readonly",
     "websocket",
@@ -141,13 +149,20 @@ _HOMES: Final = (
     "facets.virtual",
     "ports",
 )
-# The runtime with its store takes four times as long to load as all the others.
-_RUNTIME: Final = ("node",)
+# The runtime with its store takes four times as long to load as all the others, and the clients
+# bring an HTTP client along.
+_OWN_HOMES: Final = {
+    "Runtime": "node",
+    "Client": "client.asynchronous",
+    "SyncClient": "client.synchronous",
+    "connect": "client.asynchronous",
+    "connect_sync": "client.synchronous",
+}
 
 
 def __getattr__(name: str) -> object:
     if name in __all__:
-        for home in _RUNTIME if name == "Runtime" else _HOMES:
+        for home in (_OWN_HOMES[name],) if name in _OWN_HOMES else _HOMES:
             module = import_module(f"wakeful.{home}")
             if hasattr(module, name):
                 value = globals()[name] = getattr(module, name)

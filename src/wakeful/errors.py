@@ -12,6 +12,7 @@
     │  │  ├─ RuntimeOverloaded  503  └─ ShuttingDown 503
     │  ├─ DeadlineExceeded      504  the outcome is unknown: it may have run
     │  │  └─ DeadlineInQueue    503  it has not run, and will not
+    │  ├─ Unreachable           503  no server answers: nothing was sent
     │  └─ CallCycle             508  waiting would never end
     ├─ ActorError               the actor answered with a failure
     │  ├─ ActorRaised           500  user code raised (remote type, message)
@@ -189,6 +190,14 @@ class DeadlineInQueue(DeadlineExceeded):
     """The deadline passed before the actor came to the call: it has not run, and will not."""
 
     code = "deadline_in_queue"
+    http = 503
+    retry = Retry.SAFE
+
+
+class Unreachable(CallError):
+    """No server answers at the address: nothing was sent."""
+
+    code = "unreachable"
     http = 503
     retry = Retry.SAFE
 

@@ -1,0 +1,1 @@
+"""Calling actors of a running server from another process: typed refs over HTTP."""

@@ -1,0 +1,149 @@
+"""`wakeful.connect_sync`: a running server's actors, for programs without an event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+import httpx2
+
+from wakeful.actor_type import MethodPlan
+from wakeful.client.connection import (
+    ANSWER_BYTES_MAX,
+    TIMEOUT_SECONDS,
+    Refs,
+    failure,
+    settings,
+    too_large,
+)
+from wakeful.client.wire import Request, refuse, request_for, value_of
+from wakeful.ids import ActorId
+from wakeful.runtime.refs import Asking, Ref
+
+A = TypeVar("A")
+P = ParamSpec("P")
+R = TypeVar("R")
+OK: Final = 200
+
+
+class SyncClient:
+    """Refs to the actors of one server, whose methods return values. Use it in a `with` statement.
+
+    Several threads may use one client.
+
+    Args:
+        url: where the server is, "http://127.0.0.1:8787"; a path is what it is mounted at.
+        token: sent as a bearer token, to this server only.
+        timeout: seconds for which a call may wait for its answer.
+        transport: of httpx2, for tests.
+
+    Raises:
+        ConfigError: the address or the timeout is none.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        timeout: float = TIMEOUT_SECONDS,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        self.url = url
+        self._http = httpx2.Client(transport=transport, **settings(url, token, timeout))
+        self._refs = Refs(self, self._asking)
+
+    def __enter__(self) -> SyncClient:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
+    def get(self, actor: type[Any] | str, name: str) -> Any:
+        """A ref; its methods return what the actor's methods return when awaited.
+
+        Checkers know nothing of it, since the class's methods are coroutines: see `call`.
+
+        Args:
+            actor: the class, or the name of a type whose class is not at hand.
+            name: the actor's name.
+
+        Raises:
+            ConfigError: it is no actor class.
+            InvalidArguments: the name is none.
+        """
+        return self._refs.get(actor, name)
+
+    def call(
+        self,
+        actor: type[A],
+        name: str,
+        method: Callable[Concatenate[A, P], Coroutine[Any, Any, R]],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Call a method; checkers know its arguments and its result.
+
+            client.call(Counter, "c1", Counter.increment, by=2)
+
+        Raises:
+            WakefulError: as `Client.get` says.
+        """
+        ask: Callable[..., R] = getattr(self.get(actor, name), method.__name__)
+        return ask(*args, **kwargs)
+
+    def _asking(self, plan: MethodPlan) -> Asking:
+        def ask(ref: Ref, /, *args: object, **kwargs: object) -> Any:
+            return self._send(ref._id, request_for(ref._id, plan, args, kwargs), plan)
+
+        return ask
+
+    def _send(self, actor: ActorId, request: Request, plan: MethodPlan | None) -> object:
+        try:
+            with self._http.stream("POST", request.path, content=request.body) as answer:
+                body = self._read(actor, answer)
+        except httpx2.HTTPError as error:
+            raise failure(error, actor, self.url) from error
+        if answer.status_code == OK:
+            return value_of(plan, body)
+        headers = answer.headers
+        refuse(
+            answer.status_code, headers.get("content-type", ""), headers.get("retry-after"), body
+        )
+
+    def _read(self, actor: ActorId, answer: httpx2.Response) -> bytes:
+        body = bytearray()
+        for chunk in answer.iter_bytes():
+            body += chunk
+            if len(body) > ANSWER_BYTES_MAX:
+                raise too_large(actor)
+        return bytes(body)
+
+
+def connect_sync(
+    url: str, *, token: str | None = None, timeout: float = TIMEOUT_SECONDS
+) -> SyncClient:
+    """A client for the actors of a running server, for code without an event loop.
+
+        with wakeful.connect_sync("http://127.0.0.1:8787") as client:
+            client.get(Counter, "c1").increment(by=2)
+
+    Args:
+        url: where the server is; a path is what it is mounted at.
+        token: sent as a bearer token, to this server only.
+        timeout: seconds for which a call may wait for its answer.
+
+    Raises:
+        ConfigError: the address or the timeout is none.
+    """
+    return SyncClient(url, token=token, timeout=timeout)

@@ -1,0 +1,171 @@
+"""What a client sends and what it makes of the answer: requests and outcomes, without any I/O.
+
+Shapes:  a request is a path and a JSON body. An outcome is a value, or an error of the class that
+         the server's problem document names.
+Errors:  InvalidArguments before anything is sent; InvalidResult for an answer that does not fit;
+         UnknownOutcome for an answer that is not the server's (a proxy's page, say).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple, NoReturn
+from urllib.parse import quote
+
+import msgspec
+
+from wakeful import errors
+from wakeful.actor_type import MethodPlan
+from wakeful.codec import to_json
+from wakeful.errors import (
+    ActorRaised,
+    CallError,
+    InvalidArguments,
+    InvalidResult,
+    Overloaded,
+    Retry,
+    StateInvalid,
+    UnknownOutcome,
+    WakefulError,
+)
+from wakeful.ids import ActorId, check_name
+
+Args = tuple[object, ...]
+Kwargs = Mapping[str, object]
+
+PROBLEM: Final = "application/problem+json"
+JSON: Final = "application/json"
+TYPE_CHARS_MAX: Final = 200
+
+
+class Request(NamedTuple):
+    """One call, ready to be sent as a POST."""
+
+    path: str
+    body: bytes
+
+
+class Problem(msgspec.Struct):
+    """A server's account of an error (RFC 9457)."""
+
+    code: str = ""
+    detail: str = ""
+    retry: str = "never"
+    field: str | None = None
+    exception: str | None = None
+    message: str = ""
+
+
+def request_for(actor: ActorId, plan: MethodPlan, args: Args, kwargs: Kwargs) -> Request:
+    """The request of a call whose method is known.
+
+    Raises:
+        InvalidArguments: the arguments do not fit the signature, or have no JSON form.
+    """
+    args, kwargs = plan.copy_arguments(args, kwargs)
+    given = plan.parameters[: len(args)]
+    if kwargs and all(parameter.by_keyword for parameter in given):
+        names = (parameter.name for parameter in given)
+        kwargs, args = {**dict(zip(names, args, strict=True)), **kwargs}, ()
+    return untyped_request(actor, plan.name, args, kwargs)
+
+
+def untyped_request(actor: ActorId, method: str, args: Args, kwargs: Kwargs) -> Request:
+    """The request of a call of which only the method's name is known.
+
+    Raises:
+        InvalidArguments: arguments by position and by name together, or without JSON form.
+    """
+    if args and kwargs:
+        raise InvalidArguments(
+            f"{actor}.{method}: over HTTP arguments go by position or by name, not both"
+        )
+    path = "/".join(quote(part, safe="") for part in (actor.type, check_name(actor.name), method))
+    try:
+        body = to_json(kwargs or list(args)) if args or kwargs else b""
+    except StateInvalid as error:
+        raise InvalidArguments(f"{actor}.{method}: {error}") from None
+    return Request(f"/actors/{path}", body)
+
+
+def value_of(plan: MethodPlan | None, body: bytes) -> object:
+    """What a successful answer says.
+
+    Raises:
+        InvalidResult: it does not fit what the method is said to return.
+    """
+    try:
+        if plan is None:
+            return msgspec.json.decode(body)
+        return plan.returns.from_json(body)
+    except (CallError, msgspec.MsgspecError) as error:
+        what = plan.name if plan is not None else "the call"
+        raise InvalidResult(f"the answer of {what} does not fit: {error}") from None
+
+
+def refuse(status: int, content_type: str, retry_after: str | None, body: bytes) -> NoReturn:
+    """Raise what an answer that is no success says.
+
+    Raises:
+        WakefulError: of the class that the server names.
+        UnknownOutcome: the answer is not the server's.
+    """
+    problem = _problem(content_type, body)
+    if problem is None:
+        raise UnknownOutcome(
+            f"status {status} and no problem document: something between here and the server "
+            "has answered; the call may have run"
+        )
+    raise _error(problem, retry_after)
+
+
+def _problem(content_type: str, body: bytes) -> Problem | None:
+    if content_type.partition(";")[0].strip().lower() != PROBLEM:
+        return None
+    try:
+        return msgspec.json.decode(body, type=Problem)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def _error(problem: Problem, retry_after: str | None) -> WakefulError:
+    cls = CLASSES.get(problem.code)
+    if cls is ActorRaised or problem.exception is not None:
+        return ActorRaised((problem.exception or "Exception")[:TYPE_CHARS_MAX], problem.message)
+    if cls is None:
+        return Refused(problem)
+    if issubclass(cls, InvalidArguments):
+        return cls(problem.detail, problem.field)
+    if issubclass(cls, Overloaded):
+        return cls(problem.detail, _nanoseconds(retry_after))
+    return cls(problem.detail)
+
+
+def _nanoseconds(retry_after: str | None) -> int:
+    if retry_after is not None and retry_after.isascii() and retry_after.isdigit():
+        return int(retry_after[:9]) * 1_000_000_000
+    return 1_000_000_000
+
+
+class Refused(CallError):
+    """The server refused for a reason that this version of wakeful has no class for.
+
+    Attributes:
+        code: the server's code.
+        retry: its retry class.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(f"{problem.code}: {problem.detail}")
+        known = {retry.value: retry for retry in Retry}
+        self.code = problem.code or CallError.code  # type: ignore[misc]
+        self.retry = known.get(problem.retry, Retry.NEVER)  # type: ignore[misc]
+
+
+def _classes() -> dict[str, type[WakefulError]]:
+    own = [value for value in vars(errors).values() if isinstance(value, type)]
+    known = [cls for cls in own if issubclass(cls, WakefulError)]
+    return {cls.code: cls for cls in known if "code" in vars(cls)}
+
+
+CLASSES: Final = _classes()
