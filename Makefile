@@ -56,7 +56,7 @@ core: setup
 	@$(BIN)/coverage run --source=wakeful.core -m pytest -q tests/core
 	@$(BIN)/coverage report --fail-under=100
 
-map: setup ## write the tables of modules in ARCHITECTURE.md from their docstrings
+map: setup ## write the tables of modules in MODULES.md from their docstrings
 	@$(BIN)/python -m tests.module_map
 
 fmt: setup map ## format the code, apply the safe lint fixes, write the map

@@ -1,6 +1,6 @@
-"""The tables of modules in ARCHITECTURE.md: `make map` writes each row from its module's docstring.
+"""The tables of MODULES.md: `make map` writes each row from its module's docstring.
 
-Shapes:  below a heading `### wakeful.store` there are rows for modules of that package; a package
+Shapes:  below a heading `## wakeful.store` there are rows for modules of that package; a package
          may have several such headings. Their order is kept; a module without a row gets one at the
          end of its package's last table.
 """
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-DOCUMENT: Final = ROOT / "ARCHITECTURE.md"
-HEADING: Final = re.compile(r"### (wakeful[\w.]*)")
+DOCUMENT: Final = ROOT / "MODULES.md"
+HEADING: Final = re.compile(r"## (wakeful[\w.]*)")
 ROW: Final = re.compile(r"\| `(\w+)` \|")
 RULE: Final = "|---|---|"
 
@@ -54,7 +54,7 @@ def written(text: str, modules: Mapping[str, str]) -> str:
     for name in reversed(sorted(left, key=lambda one: (ends.get(one.rpartition(".")[0], 0), one))):
         package = name.rpartition(".")[0]
         if package not in ends:
-            raise ValueError(f"ARCHITECTURE.md has no table below a heading ### {package}")
+            raise ValueError(f"MODULES.md has no table below a heading ## {package}")
         lines.insert(ends[package], _row(name, left[name]))
     return "\n".join(lines) + "\n"
 

@@ -297,7 +297,7 @@ def test_ratchet_names_rules_only() -> None:
 
 
 def test_architecture_has_a_row_for_every_module() -> None:
-    """A reader of ARCHITECTURE.md has heard of every module, in its own words: `make map`."""
+    """A reader of MODULES.md has heard of every module, in its own words: `make map`."""
     text = module_map.DOCUMENT.read_text()
     assert text == module_map.written(text, module_map.summaries(PACKAGE)), "run `make map`"
 
