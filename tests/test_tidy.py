@@ -407,14 +407,14 @@ def test_ratchet_entry_that_is_met_must_go() -> None:
 
 
 MAP: Final = """\
-### wakeful.core: machines
+## wakeful.core: machines
 
 | module | |
 |---|---|
 | `gone` | It was here once |
 | `gates` | What it said before |
 
-### wakeful.core: more
+## wakeful.core: more
 
 | module | |
 |---|---|
@@ -436,7 +436,7 @@ def test_map_of_modules_follows_their_docstrings() -> None:
 
 
 def test_map_of_modules_needs_a_table_for_each_package() -> None:
-    with pytest.raises(ValueError, match=r"no table below a heading ### wakeful\.store"):
+    with pytest.raises(ValueError, match=r"no table below a heading ## wakeful\.store"):
         module_map.written(MAP, {"wakeful.store.lock": "One owner"})
 
 
