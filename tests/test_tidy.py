@@ -243,6 +243,32 @@ def banned_words(module: Module) -> Iterator[Offence]:
             yield Offence(f"{module.path}:{number}")
 
 
+# What runs later runs in somebody's context: whose, only these two say.
+SCHEDULERS: Final = {
+    "runtime/host_loop.py": "the host's, for all of `runtime`, and for `workers` as its host",
+    "workers/own_tasks.py": "that of a Worker's own code, for what is made in its place",
+}
+SCHEDULES: Final = frozenset(
+    {"call_soon", "call_soon_threadsafe", "call_later", "call_at", "create_task"}
+    | {"ensure_future", "add_done_callback", "run_coroutine_threadsafe", "TaskGroup"}
+)
+
+
+def raw_scheduling(module: Module) -> Iterator[Offence]:
+    """`runtime` and `workers` schedule by HostLoop: what runs later is not in a caller's name."""
+    if not module.path.startswith(("runtime/", "workers/")) or module.path in SCHEDULERS:
+        return
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ImportFrom):
+            found = {alias.name for alias in node.names} & SCHEDULES
+        elif isinstance(node, ast.Attribute):
+            found = {node.attr} & SCHEDULES
+        else:
+            continue
+        if found:
+            yield Offence(f"{module.path}:{node.lineno}")
+
+
 RULES: Final[tuple[Rule, ...]] = (
     module_lines,
     function_lines,
@@ -255,6 +281,7 @@ RULES: Final[tuple[Rule, ...]] = (
     boolean_positionals,
     module_state,
     banned_words,
+    raw_scheduling,
 )
 
 
@@ -347,6 +374,10 @@ CAUGHT: Final = [
     (banned_words, "http/helpers.py", ""),
     (banned_words, "actor_manager.py", ""),
     (banned_words, "common/x.py", ""),
+    (raw_scheduling, "runtime/x.py", "def f(loop):\n loop.call_later(1, g)"),
+    (raw_scheduling, "runtime/x.py", "def f(loop, t):\n t.add_done_callback(g, context=c)"),
+    (raw_scheduling, "workers/web/x.py", "import asyncio\nasyncio.ensure_future(work)"),
+    (raw_scheduling, "workers/x.py", "from asyncio import create_task"),
 ]
 
 LET_PASS: Final = [
@@ -366,6 +397,9 @@ LET_PASS: Final = [
     (module_state, "x.py", "__all__ = ['a']\nA: Final = []\nB: Final[list[int]] = []\nC = (1, 2)"),
     (module_state, "x.py", "def f():\n seen = []"),
     (banned_words, "core/commit.py", "# uncommon, and not a helper"),
+    (raw_scheduling, "runtime/host_loop.py", "def f(loop):\n loop.call_soon(g)"),
+    (raw_scheduling, "http/x.py", "def f(loop):\n loop.call_soon(g)"),
+    (raw_scheduling, "runtime/x.py", "def f(loop):\n loop.later(1, g)"),
 ]
 
 
@@ -382,6 +416,13 @@ def test_rule_catches(rule: Rule, path: str, source: str) -> None:
 @pytest.mark.parametrize(("rule", "path", "source"), LET_PASS, ids=rule_and_path)
 def test_rule_lets_pass(rule: Rule, path: str, source: str) -> None:
     assert list(rule(Module(path, source))) == []
+
+
+def test_modules_that_may_schedule_are_there_and_do() -> None:
+    source = {module.path: module.source for module in modules()}
+    for path in SCHEDULERS:
+        renamed = Module(path.replace(".py", "_too.py"), source[path])
+        assert list(raw_scheduling(renamed)) != []
 
 
 def test_every_rule_has_a_snippet_it_catches() -> None:

@@ -26,7 +26,7 @@ async def test_the_examples_of_the_readme_hold(served: Serving) -> None:
             check=True,
         ).stdout
 
-    loop = served.runtime.host.loop
+    loop = served.runtime.host.loop.raw
     assert await loop.run_in_executor(None, curl) == "1"
     assert await loop.run_in_executor(None, curl, "-d", '{"by": 5}') == "6"
     assert await loop.run_in_executor(None, curl, "-d", "[5]") == "11"
@@ -257,7 +257,7 @@ async def test_a_full_mailbox_is_429_and_says_when_to_come_back(tmp_path: Path) 
         serving(tmp_path, actor, config=config) as it,
         httpx2.AsyncClient(base_url=it.server.url) as http,
     ):
-        loop = it.runtime.host.loop
+        loop = it.runtime.host.loop.raw
         running = loop.create_task(http.post("/actors/Waiting/w/wait"))
         await gate.entered.wait()
         others = [loop.create_task(http.post("/actors/Waiting/w/wait")) for _ in range(2)]
@@ -277,7 +277,7 @@ async def test_too_many_requests_at_once_are_503(tmp_path: Path) -> None:
         serving(tmp_path, actor, config=config) as it,
         httpx2.AsyncClient(base_url=it.server.url) as http,
     ):
-        running = it.runtime.host.loop.create_task(http.post("/actors/Waiting/w/wait"))
+        running = it.runtime.host.loop.raw.create_task(http.post("/actors/Waiting/w/wait"))
         await gate.entered.wait()
         refused = await http.post("/actors/Waiting/other/get")
         assert (refused.status_code, refused.json()["code"]) == (503, "runtime_overloaded")
@@ -311,7 +311,7 @@ async def test_a_call_that_was_late_in_the_queue_never_runs(tmp_path: Path) -> N
         serving(tmp_path, actor, config=config) as it,
         httpx2.AsyncClient(base_url=it.server.url) as http,
     ):
-        first = it.runtime.host.loop.create_task(http.post("/actors/Waiting/w/wait"))
+        first = it.runtime.host.loop.raw.create_task(http.post("/actors/Waiting/w/wait"))
         await gate.entered.wait()
         late = await http.post("/actors/Waiting/w/wait")
         assert (late.status_code, late.json()["code"]) == (503, "deadline_in_queue")
@@ -328,7 +328,7 @@ async def test_a_client_that_leaves_does_not_stop_its_turn(tmp_path: Path) -> No
         serving(tmp_path, actor) as it,
         httpx2.AsyncClient(base_url=it.server.url) as http,
     ):
-        leaving = it.runtime.host.loop.create_task(http.post("/actors/Waiting/w/wait"))
+        leaving = it.runtime.host.loop.raw.create_task(http.post("/actors/Waiting/w/wait"))
         await gate.entered.wait()
         leaving.cancel()
         gate.open.set()
@@ -340,7 +340,7 @@ async def test_closing_lets_a_request_under_way_finish(tmp_path: Path) -> None:
     actor, gate = waiter()
     async with httpx2.AsyncClient() as http:
         async with serving(tmp_path, actor) as it:
-            loop = it.runtime.host.loop
+            loop = it.runtime.host.loop.raw
             url = f"{it.server.url}/actors/Waiting/w/wait"
             running = loop.create_task(http.post(url))
             await gate.entered.wait()

@@ -70,7 +70,7 @@ class Gateway:
         self.active = 0
         self.shed = 0
         self.answers = [0] * 6
-        self.deadlines = Deadlines(host.loop, host.config.limits.request_seconds)
+        self.deadlines = Deadlines(host.loop.raw, host.config.limits.request_seconds)
         self._host = host
         self._metrics = metrics
         self._report = report

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import Mapping
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING
 
 from wakeful.actor_type import ActorType, MethodPlan
@@ -47,6 +47,8 @@ class Envelope:
         kwargs: Mapping[str, object],
         reply: Future[object],
         wait: Wait[ActorId, Turn] | None = None,
+        *,
+        context: Context | None = None,
     ) -> None:
         self.plan = plan
         self.turn: Turn | None = None
@@ -54,7 +56,7 @@ class Envelope:
         self.kwargs = kwargs
         self.reply = reply
         self.wait = wait
-        self.context = copy_context()
+        self.context = context or copy_context()
 
 
 class Activation:

@@ -8,10 +8,9 @@ Invariants: concurrent first messages share one activation; a message that waits
 from __future__ import annotations
 
 import asyncio
-from asyncio import AbstractEventLoop, CancelledError, Future
+from asyncio import CancelledError, Future
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from contextvars import Context
 from typing import Final
 
 from wakeful.actor import Actor
@@ -38,7 +37,8 @@ from wakeful.runtime.activation import Activation, Envelope
 from wakeful.runtime.catalog import Catalog
 from wakeful.runtime.committer import Committer
 from wakeful.runtime.hooks import Hooks
-from wakeful.runtime.turn import current
+from wakeful.runtime.host_loop import HostLoop
+from wakeful.runtime.turn import Turn, current
 
 MakeContext = Callable[[Activation], object]
 Deliver = Callable[[Activation], None]
@@ -62,8 +62,7 @@ class Activator:
     def __init__(
         self,
         *,
-        loop: AbstractEventLoop,
-        context: Context,
+        loop: HostLoop,
         store: Store,
         shards: int,
         clock: Clock,
@@ -73,7 +72,7 @@ class Activator:
         deliver: Deliver,
     ) -> None:
         active_max = config.limits.active_actors
-        self.catalog = Catalog(loop, context, clock.monotonic_ns, active_max, self.retire)
+        self.catalog = Catalog(loop, clock.monotonic_ns, active_max, self.retire)
         self.committer = committer
         self.closing = False
         self.activations = 0
@@ -140,10 +139,7 @@ class Activator:
         try:
             cells = self._store.load(actor) if activation.durable else {}
             if isinstance(cells, dict) and not actor_type.on_activate:
-                self._fill(activation, cells, args)
-                if actor_type.has_constructor:  # what it did is not the first turn's to undo
-                    self._save(activation)
-                self._ready(activation)
+                self._loop.run(self._wake_at_once, activation, cells, args)
                 return activation
         except BaseException as error:
             failure = _why(activation, error)
@@ -242,7 +238,7 @@ class Activator:
 
     async def change(self) -> None:
         """Return when some turn, hook or work in the background has ended."""
-        changed: Future[None] = self._loop.create_future()
+        changed: Future[None] = self._loop.future()
         self.watchers.append(changed)
         await changed
 
@@ -282,11 +278,12 @@ class Activator:
             return False
         return True
 
+    def _under_way(self, turn: Turn | None) -> bool:
+        return turn is not None and not turn.ended and turn.home is self.committer
+
     def _check_may_wake(self, actor: ActorId) -> None:
-        if self.closing:
-            turn = current.get()
-            if turn is None or turn.ended or turn.home is not self.committer:
-                raise ShuttingDown(f"{actor}: the runtime is shutting down")
+        if self.closing and not self._under_way(current.get()):
+            raise ShuttingDown(f"{actor}: the runtime is shutting down")
         if not self.committer.lease.held(self._clock.monotonic_ns()):
             raise Fenced(f"{actor}: a newer owner has taken over the data directory")
         if self.catalog.full():
@@ -300,6 +297,12 @@ class Activator:
         instance: Actor = cls.__new__(cls)
         vars(instance)["ctx"] = self._make_context(activation)
         activation.wake(instance, cells, args)
+
+    def _wake_at_once(self, activation: Activation, cells: Cells, args: tuple[object, ...]) -> None:
+        self._fill(activation, cells, args)
+        if activation.type.has_constructor:  # what it did is not the first turn's to undo
+            self._save(activation)
+        self._ready(activation)
 
     def _ready(self, activation: Activation) -> None:
         activation.life.ready()
@@ -374,7 +377,7 @@ class Activator:
     def _tell_deactivated(self, activation: Activation) -> None:
         for hook in activation.type.chain.on_deactivated:
             try:
-                hook(activation.id)
+                self._loop.run(hook, activation.id)
             except Exception as error:  # the actor goes all the same, and so do the others
                 log = logger()
                 log.exception("a facet failed", actor=str(activation.id), error=str(error))
@@ -428,19 +431,19 @@ class Activator:
         if activation.gate.broken is not None or not self.committer.pending(activation):
             self._forget(activation)
             return
-        settled: Future[object] = self._loop.create_future()
+        settled: Future[object] = self._loop.future()
 
         def gone(done: Future[object]) -> None:
             done.exception()  # seen: those who waited have been told
             self._forget(activation)
 
-        settled.add_done_callback(gone)
+        self._loop.when_done(settled, gone)
         self.committer.commit.wait(activation.gate, settled)
 
     def _forget(self, activation: Activation) -> None:
         self.catalog.remove(activation)
         if activation.life.cause is not None:  # its code may be what runs right now
-            self._loop.call_soon(self._release_lost, activation)
+            self._loop.soon(self._release_lost, activation)
         waiting = _drain(activation)
         if waiting:
             self._hand_over(activation, waiting)
@@ -452,8 +455,11 @@ class Activator:
             activation.release()
 
     def _hand_over(self, activation: Activation, waiting: list[Envelope]) -> None:
+        # While the runtime closes, it wakes only if a turn under way is among those who wait.
+        turns = (w for w in waiting if self._under_way(w.context.get(current)))
+        first = next(turns, waiting[0])
         try:
-            successor = self.find(activation.type, activation.id)
+            successor = first.context.run(self.find, activation.type, activation.id)
         except WakefulError as error:
             self._refuse(waiting, error)
             return

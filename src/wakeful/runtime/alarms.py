@@ -11,8 +11,8 @@ Source:     Cloudflare alarms; workerd alarm-scheduler.
 from __future__ import annotations
 
 import asyncio
-from asyncio import AbstractEventLoop, Task, TimerHandle
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from asyncio import Task, TimerHandle
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
@@ -31,6 +31,7 @@ from wakeful.ids import ActorId
 from wakeful.log import logger
 from wakeful.ports import ALARM_KEY, Alarm, Clock, Store
 from wakeful.runtime.alarm_face import EVER_NS, alarm_cell, can_have_alarm, give_up
+from wakeful.runtime.host_loop import HostLoop
 
 if TYPE_CHECKING:
     from wakeful.actor import Actor
@@ -63,7 +64,9 @@ class Failure(NamedTuple):
     fired: Fired | None
 
 
-Ask = Callable[[ActorType, ActorId, "InternalPlan", tuple[object, ...]], Awaitable[object]]
+Ask = Callable[
+    [ActorType, ActorId, "InternalPlan", tuple[object, ...]], Coroutine[object, object, object]
+]
 
 
 class InternalPlan(MethodPlan):
@@ -113,7 +116,7 @@ class Alarms:
     def __init__(
         self,
         *,
-        loop: AbstractEventLoop,
+        loop: HostLoop,
         store: Store,
         clock: Clock,
         types: Mapping[str, ActorType],
@@ -154,7 +157,7 @@ class Alarms:
     def start(self) -> None:
         """Look after alarms, also those that fell due meanwhile."""
         self._more = True
-        self._looking = self._loop.create_task(self._first_look())
+        self._looking = self._loop.task(self._first_look())
 
     def note(self, due_ns: int) -> None:
         """An alarm has become durable."""
@@ -173,7 +176,7 @@ class Alarms:
         if len(self._waiting) >= WAITING_MAX:
             self._start()
         elif self._looking is None:
-            self._looking = self._loop.create_task(self._look())
+            self._looking = self._loop.task(self._look())
         else:
             self._stale = True
 
@@ -185,7 +188,8 @@ class Alarms:
         Raises:
             Exception: whatever the handler raised.
         """
-        return bool(await self._ask(actor_type, actor, self._early[actor_type.gated], ()))
+        plan = self._early[actor_type.gated]
+        return bool(await self._loop.task(self._ask(actor_type, actor, plan, ())))
 
     def close(self) -> None:
         """Fire no more; handlers under way are turns and end as turns do."""
@@ -209,7 +213,7 @@ class Alarms:
         self._due_ns = due_ns
         delay_s = (due_ns - self._clock.now_ns()) / 1e9
         delay_s = min(max(SLEEP_SECONDS_MIN, delay_s), self._look_seconds)
-        self._timer = self._loop.call_later(delay_s, self._tick)
+        self._timer = self._loop.later(delay_s, self._tick)
 
     def _tick(self) -> None:
         """It is time, or time to read the wall clock again: it may have been set meanwhile."""
@@ -272,7 +276,7 @@ class Alarms:
         while self._waiting and len(self._running) < self._running_max and not self._closed:
             actor = next(iter(self._waiting))
             actor_type = self._waiting.pop(actor)
-            self._running[actor] = self._loop.create_task(self._run(actor_type, actor))
+            self._running[actor] = self._loop.task(self._run(actor_type, actor))
 
     async def _run(self, actor_type: ActorType, actor: ActorId) -> None:
         self.fired += 1
@@ -332,7 +336,7 @@ class Alarms:
     def _pass_over(self, actor: ActorId, seconds: float) -> None:
         """Leave an alarm alone for a while, though it is due."""
         self._passed_over.add(actor)
-        self._loop.call_later(seconds, self._look_again, actor)
+        self._loop.later(seconds, self._look_again, actor)
 
     def _look_again(self, actor: ActorId) -> None:
         self._passed_over.discard(actor)

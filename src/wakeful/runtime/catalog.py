@@ -6,15 +6,15 @@ Invariants: at most one activation of an actor is in the catalog, and while one 
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, TimerHandle
+from asyncio import TimerHandle
 from collections.abc import Callable, Iterator
-from contextvars import Context
 from typing import Final
 
 from wakeful.core.idle import IdleWheel
 from wakeful.core.lifecycle import ActivationState
 from wakeful.ids import ActorId
 from wakeful.runtime.activation import Activation
+from wakeful.runtime.host_loop import HostLoop
 
 TICK_NS: Final = 10_000_000
 ROOM_TRIES: Final = 8  # busy actors passed over before a new one is refused
@@ -24,20 +24,18 @@ class Catalog:
     """Activations by actor id, and the one timer that watches the idle ones.
 
     Args:
-        context: what the timer works in: nobody's, whoever woke an actor first.
         active_max: how many activations there may be.
         retire: puts one to sleep, if it may.
     """
 
     __slots__ = (
-        *("_context", "_due_ns", "_loop", "_now_ns", "_retire", "_timer", "_wheel"),
+        *("_due_ns", "_loop", "_now_ns", "_retire", "_timer", "_wheel"),
         *("active_max", "actors"),
     )
 
     def __init__(
         self,
-        loop: AbstractEventLoop,
-        context: Context,
+        loop: HostLoop,
         now_ns: Callable[[], int],
         active_max: int,
         retire: Callable[[Activation], None],
@@ -45,7 +43,6 @@ class Catalog:
         self.actors: dict[ActorId, Activation] = {}
         self.active_max = active_max
         self._loop = loop
-        self._context = context
         self._now_ns = now_ns
         self._retire = retire
         self._wheel: IdleWheel[Activation] = IdleWheel(TICK_NS)
@@ -119,7 +116,7 @@ class Catalog:
             return
         self._due_ns = due_ns
         delay_s = max(0.0, (due_ns - self._now_ns()) / 1e9)
-        self._timer = self._loop.call_later(delay_s, self._expire, context=self._context)
+        self._timer = self._loop.later(delay_s, self._expire)
 
     def _expire(self) -> None:
         self._timer = None

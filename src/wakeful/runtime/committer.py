@@ -5,9 +5,8 @@ A ticket is a future, or one with what it will be given: nothing that an actor s
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, Future
+from asyncio import Future
 from collections.abc import Callable, Sequence
-from contextvars import Context
 from typing import Union, cast
 
 from wakeful.core.commit import GroupCommit
@@ -15,6 +14,7 @@ from wakeful.core.lease import Lease
 from wakeful.errors import CallError, Fenced, StorageError, UnknownOutcome, again
 from wakeful.ports import ALARM_KEY, Store, due_of
 from wakeful.runtime.activation import Activation
+from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.transaction import in_transaction
 
 Outcome = tuple["Future[object]", object, "BaseException | None"]
@@ -31,7 +31,6 @@ class Committer:
 
     Args:
         loop: the loop.
-        context: what it works in: nobody's, whoever wrote first.
         store: where batches go.
         lease: the epoch they carry.
         broken: is told of the activations whose writes are lost, of a batch all at once.
@@ -40,7 +39,6 @@ class Committer:
     __slots__ = (
         "_alarms_due",
         "_broken",
-        "_context",
         "_idle",
         "_loop",
         "_scheduled",
@@ -55,8 +53,7 @@ class Committer:
 
     def __init__(
         self,
-        loop: AbstractEventLoop,
-        context: Context,
+        loop: HostLoop,
         store: Store,
         lease: Lease,
         broken: Broken,
@@ -66,7 +63,6 @@ class Committer:
         self.batches = 0
         self.records = 0
         self._loop = loop
-        self._context = context
         self._store = store
         self._broken = broken
         self._scheduled = False
@@ -102,7 +98,7 @@ class Committer:
         """
         gate = activation.gate
         if gate.batch > self.commit.settled:
-            done: Future[object] = self._loop.create_future()
+            done: Future[object] = self._loop.future()
             self.commit.wait(gate, done)
             await done
         elif gate.broken is not None:
@@ -116,7 +112,7 @@ class Committer:
         """
         gate = activation.gate
         if self.commit.holds(gate):
-            done: Future[object] = self._loop.create_future()
+            done: Future[object] = self._loop.future()
             self.commit.wait_confirmed(gate, done)
             await done
         elif gate.broken is not None:
@@ -168,14 +164,14 @@ class Committer:
     async def settled(self) -> None:
         """Return when nothing collects and nothing is in flight."""
         if self.commit.in_flight is not None or self.commit.collecting.writers:
-            idle: Future[None] = self._loop.create_future()
+            idle: Future[None] = self._loop.future()
             self._idle.append(idle)
             await idle
 
     def _schedule(self) -> None:
         if self.commit.in_flight is None:
             self._scheduled = True
-            self._loop.call_soon(self._flush, context=self._context)
+            self._loop.soon(self._flush)
 
     def _flush(self) -> None:
         self._scheduled = False
@@ -193,13 +189,17 @@ class Committer:
             ]
             self.batches += 1
             self.records += len(records)
-            self._store.commit(records, self._done)
+            self._store.commit(records, self._heard)
         except StorageError as error:
-            self._loop.call_soon(self._done, error)
+            self._loop.soon(self._done, error)
         except Exception as error:  # a fault of ours or of the store: nobody may wait for ever
             lost = UnknownOutcome(f"the batch could not be handed to the store: {error!r}")
             lost.__cause__ = error
-            self._loop.call_soon(self._done, lost)
+            self._loop.soon(self._done, lost)
+
+    def _heard(self, error: StorageError | None) -> None:
+        """The store has answered, in whichever context that does."""
+        self._loop.run(self._done, error)
 
     def _done(self, error: StorageError | None) -> None:
         if error is None:

@@ -11,7 +11,7 @@ Invariants: a turn ends in `_conclude`, or in the two lines of `ask` that do the
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, Future, TimerHandle
+from asyncio import Future, TimerHandle
 from collections.abc import Mapping
 from contextvars import Context
 from functools import partial
@@ -39,6 +39,7 @@ from wakeful.ports import Clock
 from wakeful.runtime.activation import Activation, Envelope
 from wakeful.runtime.activator import Activator
 from wakeful.runtime.committer import Committer
+from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.outcome import of_turn, says_nothing_happened, told
 from wakeful.runtime.refs import Asking, Ref
 from wakeful.runtime.turn import SUSPENDED, RunnerPool, Turn, current
@@ -56,8 +57,7 @@ class Delivery:
     def __init__(
         self,
         *,
-        loop: AbstractEventLoop,
-        context: Context,
+        loop: HostLoop,
         clock: Clock,
         config: Config,
         activator: Activator,
@@ -68,14 +68,14 @@ class Delivery:
         self.failures = 0
         self.shed = 0
         self._loop = loop
-        self._new_future = loop.create_future
+        self._new_future = loop.future
         self._suspended: dict[Turn, float] = {}
         self._timer: TimerHandle | None = None
         self._to_pump: set[Activation] = set()
         self._now_ns = clock.monotonic_ns
         self._limits = config.limits
         self._activator = activator
-        self.pool = RunnerPool(loop, context, self._finish)
+        self.pool = RunnerPool(loop, self._finish)
 
     @property
     def waiting(self) -> int:
@@ -89,7 +89,7 @@ class Delivery:
         """
         committer, now_ns, find = self.committer, self._now_ns, self._activator.find
         commit, wrote_and_waits = committer.commit, committer.wrote_and_waits
-        new_future, in_turn = self._loop.create_future, current.get
+        new_future, in_turn = self._new_future, current.get
 
         async def ask(ref: Ref, /, *args: object, **kwargs: object) -> object:
             if args or kwargs or plan.required:
@@ -123,8 +123,22 @@ class Delivery:
 
         return ask
 
-    def post(self, actor_type: ActorType, actor: ActorId, plan: MethodPlan, event: object) -> Reply:
-        """Deliver an event to a gated actor, after those before it; done when it has ended.
+    def post(
+        self,
+        actor_type: ActorType,
+        actor: ActorId,
+        plan: MethodPlan,
+        event: object,
+        context: Context | None = None,
+    ) -> Reply:
+        """Deliver an event to an actor, after those before it; done when it has ended.
+
+        Args:
+            actor_type: of what type the actor is.
+            actor: which.
+            plan: handles the event.
+            event: what has happened.
+            context: whose event it is; by default of the code that runs.
 
         Raises:
             WakefulError: it was refused.
@@ -133,7 +147,9 @@ class Delivery:
             raise ShuttingDown("the runtime is shutting down")
         activation = self._activator.find(actor_type, actor)
         plan.calls += 1
-        reply = self._queue(activation, Envelope(plan, (event,), {}, self._new_future()))
+        reply = self._queue(
+            activation, Envelope(plan, (event,), {}, self._new_future(), context=context)
+        )
         self.pump(activation)
         return reply
 
@@ -157,7 +173,7 @@ class Delivery:
     def _pump_soon(self, activation: Activation) -> None:
         if activation not in self._to_pump:
             self._to_pump.add(activation)
-            self._loop.call_soon(self._pump_now, activation)
+            self._loop.soon(self._pump_now, activation)
 
     def _pump_now(self, activation: Activation) -> None:
         self._to_pump.discard(activation)
@@ -419,15 +435,14 @@ class Delivery:
         """Bound a turn's time: turns end in about the order they began, one timer serves all."""
         self._suspended[turn] = self._loop.time() + self._limits.turn_seconds
         if self._timer is None:
-            seconds, context = self._limits.turn_seconds, self.pool.context  # nobody's
-            self._timer = self._loop.call_later(seconds, self._expire, context=context)
+            self._timer = self._loop.later(self._limits.turn_seconds, self._expire)
 
     def _expire(self) -> None:
         self._timer = None
         now = self._loop.time()
         for turn, deadline in list(self._suspended.items()):
             if deadline > now + 0.001:
-                self._timer = self._loop.call_later(deadline - now, self._expire)
+                self._timer = self._loop.later(deadline - now, self._expire)
                 return
             del self._suspended[turn]
             self._interrupt(turn)
@@ -442,7 +457,7 @@ class Delivery:
                 allowed,
             )
         )
-        self._loop.call_later(seconds, self._give_up, turn)
+        self._loop.later(seconds, self._give_up, turn)
 
     def _give_up(self, turn: Turn) -> None:
         """It did not stop when cancelled: the actor goes on without it, in a new activation."""

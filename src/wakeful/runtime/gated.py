@@ -99,6 +99,7 @@ class Gated:
 
     Attributes:
         owner: the object whose code it is, for those who made it.
+        loop: schedules what is not the object's own code.
         before_commit: called before each commit.
         writes: which kinds of writes there were since: CONFIRMED, UNCONFIRMED, or both.
     """
@@ -110,13 +111,13 @@ class Gated:
         "_host",
         "_joined",
         "_leaving",
-        "_loop",
         "_openings",
         "_scheduled",
         "_stepping",
         "_waiting",
         "_wiped",
         "before_commit",
+        "loop",
         "owner",
         "writes",
     )
@@ -131,7 +132,7 @@ class Gated:
         self._host = host
         self._activation = activation
         self._committer = host.committer
-        self._loop = host.loop
+        self.loop = host.loop
         self._leaving = asyncio.Lock()
         self._openings: list[_Opening] = []
         self._scheduled = False
@@ -168,10 +169,18 @@ class Gated:
     def construct(self, make: Callable[[], V]) -> V:
         """Make the object. Nothing is delivered before tasks begun there have had their first step.
 
+        It is made in the host's context: it is not the caller's whose event comes first.
+
         Raises:
             Exception: the constructor raised; the caller resets the object, with what was written.
         """
+        context = self.loop.context()
+        context.run(current.set, current.get())
+        return context.run(self._construct, make)
+
+    def _construct(self, make: Callable[[], V]) -> V:
         section = self._activation.open_section()
+        inside.set(self)
         section_of.set(section)
         self._stepping += 1
         try:
@@ -180,7 +189,7 @@ class Gated:
             self._stepping -= 1
             section_of.set(None)
             if self._activation.background:
-                self._loop.call_soon(self._close, section)
+                self.loop.soon(self._close, section)
             else:
                 self._close(section)
         self.commit()
@@ -238,7 +247,7 @@ class Gated:
         """Wait for the gate; a cancellation meanwhile is kept for when it opens."""
         cancelled: CancelledError | None = None
         while not self._admits():
-            waiting: Future[None] = self._loop.create_future()
+            waiting: Future[None] = self.loop.future()
             self._waiting.append(waiting)
             try:
                 yield from waiting
@@ -258,7 +267,7 @@ class Gated:
         if not self._stepping and not self._scheduled:
             # By a callback, which is no step: with this iteration of the loop.
             self._scheduled = True
-            self._loop.call_soon(self._commit_scheduled)
+            self.loop.soon(self._commit_scheduled)
 
     def commit(self) -> None:
         """What was written since the last commit is one record from here on."""
@@ -331,7 +340,7 @@ class Gated:
     async def _after(self, durable: Callable[[Activation], Awaitable[None]]) -> None:
         self.commit()
         # Not by this code itself, which may have to wait for a section while others leave.
-        await self._loop.create_task(self._departed(durable), context=outside())
+        await self.loop.task(self._departed(durable))
 
     async def _departed(self, durable: Callable[[Activation], Awaitable[None]]) -> None:
         async with self._leaving:
@@ -339,7 +348,7 @@ class Gated:
 
     def send(self, post: Callable[[], Future[V]]) -> Task[V]:
         """Post something once it may leave, after what was sent before; its answer."""
-        return self._loop.create_task(self._send(post), context=outside())
+        return self.loop.task(self._send(post), outside())
 
     async def _send(self, post: Callable[[], Future[V]]) -> V:
         async with self._leaving:
@@ -352,7 +361,7 @@ class Gated:
     # --- sections ----------------------------------------------------------------------------
 
     def in_section(
-        self, work: Callable[[], Awaitable[V]], ended: Callable[[Task[V]], object] | None = None
+        self, work: Callable[[], Awaitable[V]], ended: Callable[[Future[V]], object] | None = None
     ) -> Task[V]:
         """Run work in a critical section, a task of it.
 
@@ -365,10 +374,10 @@ class Gated:
         opening = _Opening(section_of.get())
         self._openings.append(opening)
         self._open_next()
-        task = self._loop.create_task(_run(work), context=opening.context)
+        task = self.loop.task(_run(work), opening.context)
         if ended is not None:
-            task.add_done_callback(ended, context=outside())
-        task.add_done_callback(lambda _: self._leave(opening), context=outside())
+            self.loop.when_done(task, ended)
+        self.loop.when_done(task, lambda _: self._leave(opening))
         return task
 
     def _open_next(self) -> None:
@@ -394,13 +403,13 @@ class Gated:
         for future in waiting:
             if not future.done():
                 future.set_result(None)
-        self._loop.call_soon(self._host.delivery.pump, activation, context=outside())
+        self.loop.soon(self._host.delivery.pump, activation)
 
     # --- ending ------------------------------------------------------------------------------
 
     def reset(self, cause: WakefulError) -> None:
         """Throw the object away, with what its running step has written."""
-        outside().run(self._host.discard, self._activation, cause)
+        self.loop.run(self._host.discard, self._activation, cause)
 
     def keep_awake(self, work: Awaitable[object]) -> Task[None]:
         """The object stays awake until work has ended; how it ends is only logged.
@@ -414,7 +423,9 @@ class Gated:
             if asyncio.iscoroutine(work):
                 work.close()
             raise
-        return self._loop.create_task(self._kept(work), context=self._own_context())
+        context = copy_context()
+        context.run(inside.set, self)
+        return self.loop.task(self._kept(work), context)
 
     async def _kept(self, work: Awaitable[object]) -> None:
         try:
@@ -422,11 +433,6 @@ class Gated:
         except (Exception, SystemExit) as error:
             log = logger()
             log.error("waitUntil failed", actor=str(self._activation.id), exc_info=error)
-
-    def _own_context(self) -> Context:
-        context = copy_context()
-        context.run(inside.set, self)
-        return context
 
     # --- tasks of user code ------------------------------------------------------------------
 
@@ -446,13 +452,13 @@ class Gated:
         background = activation.background
         background.add(task)
 
-        def ended(task: Task[Any]) -> None:
+        def ended(task: Future[Any]) -> None:
             background.discard(task)
             work.close()  # in case it was cancelled before it began
             if activation.life.state is ActivationState.ACTIVE:
                 self._host.delivery.pump(activation)
 
-        task.add_done_callback(ended, context=outside())
+        self.loop.when_done(task, ended)
 
     async def _child(self, work: Work) -> object:
         turn = Turn(self._committer, self._activation, "background work")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import AbstractEventLoop, Task
+from asyncio import Future, Task
 from collections.abc import Callable, Coroutine
 
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.committer import Committer
+from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.turn import Turn, current
 
 Work = Coroutine[object, object, None]
@@ -23,7 +24,7 @@ class Hooks:
 
     __slots__ = ("_ended", "_home", "_loop", "_tasks")
 
-    def __init__(self, loop: AbstractEventLoop, home: Committer, ended: Callable[[], None]) -> None:
+    def __init__(self, loop: HostLoop, home: Committer, ended: Callable[[], None]) -> None:
         self._loop = loop
         self._home = home
         self._ended = ended
@@ -34,21 +35,21 @@ class Hooks:
 
     def start(self, activation: Activation, work: Work) -> None:
         """Do in a task what an activation does on its way up or down."""
-        task = self._loop.create_task(work)
+        task = self._loop.task(work)
         self._tasks[activation] = task
 
-        def ended(task: Task[None]) -> None:
+        def ended(task: Future[None]) -> None:
             if self._tasks.get(activation) is task:
                 del self._tasks[activation]
             work.close()  # in case it was cancelled before it began
             self._ended()
 
-        task.add_done_callback(ended)
+        self._loop.when_done(task, ended)
 
     def cancel(self, activation: Activation) -> None:
         """Cancel what an activation does there, unless that is what is running right now."""
         task = self._tasks.get(activation)
-        if task is not None and task is not asyncio.current_task(self._loop):
+        if task is not None and task is not asyncio.current_task(self._loop.raw):
             task.cancel()
 
     async def run(self, activation: Activation, name: str, work: Work) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import AbstractEventLoop, CancelledError, Task
+from asyncio import AbstractEventLoop, CancelledError, Future
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextvars import copy_context
 from functools import partial
@@ -33,9 +33,11 @@ from wakeful.runtime.alarms import RUNNING_MAX, Alarms, InternalPlan
 from wakeful.runtime.committer import Committer
 from wakeful.runtime.context import Context
 from wakeful.runtime.delivery import Delivery
+from wakeful.runtime.gated import inside, section_of
+from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.refs import Ref, ref_class
 from wakeful.runtime.sockets import Sockets
-from wakeful.runtime.transaction import transact
+from wakeful.runtime.transaction import running, transact
 from wakeful.runtime.turn import Turn, current
 
 A = TypeVar("A")
@@ -56,18 +58,16 @@ class Host:
         random: Random,
         sql: SqlFactory,
     ) -> None:
-        self.loop = loop
+        self.loop = HostLoop(loop, (current, inside, section_of, running))
         self.clock = clock
         self.config = config
         self.store = store
         self.sql = sql
         self.types: dict[str, ActorType] = {}
-        context = self._context = copy_context()
-        context.run(current.set, None)  # it may be started by a turn of another runtime
-        self.committer = Committer(loop, context, store, Lease(info.epoch), self._broken)
+        own = self.loop
+        self.committer = Committer(own, store, Lease(info.epoch), self._broken)
         self.activator = Activator(
-            loop=loop,
-            context=context,
+            loop=own,
             store=store,
             shards=info.shards,
             clock=clock,
@@ -77,8 +77,7 @@ class Host:
             deliver=self._deliver,
         )
         self.delivery = Delivery(
-            loop=loop,
-            context=context,
+            loop=own,
             clock=clock,
             config=config,
             activator=self.activator,
@@ -87,8 +86,7 @@ class Host:
         self.alarms = self._make_alarms(random)
         self.committer.alarm_set = self.alarms.note
         self.sockets = Sockets(
-            loop=loop,
-            variables=context,
+            loop=own,
             clock=clock,
             limits=config.limits,
             active=self.activator.catalog.actors,
@@ -116,7 +114,7 @@ class Host:
 
     def start(self) -> None:
         """Everything is registered: look after alarms, also those that fell due meanwhile."""
-        self._context.run(self.alarms.start)
+        self.alarms.start()
 
     def knows(self, actor: type) -> bool:
         """Whether a class is registered."""
@@ -220,19 +218,19 @@ class Host:
         turn.holds = False
         context = copy_context()
         context.run(current.set, turn)
-        task = self.loop.create_task(self._background(turn, work), context=context)
+        task = self.loop.task(self._background(turn, work), context)
         if activation.background is None:
             activation.background = set()
         background = activation.background
         background.add(task)
         activation.refresh()
 
-        def ended(task: Task[object]) -> None:
+        def ended(task: Future[object]) -> None:
             background.discard(task)
             work.close()  # in case it was cancelled before it began
             self.delivery.pump(activation)
 
-        task.add_done_callback(ended)
+        self.loop.when_done(task, ended)
 
     async def close(self) -> None:
         """Stop admitting, let turns finish, put everyone to sleep, flush."""

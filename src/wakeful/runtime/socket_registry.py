@@ -6,7 +6,6 @@ Invariants: a room is there while it has sockets or its actor is awake; an actor
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterator, Mapping
 
 from wakeful.config import Limits
@@ -14,6 +13,7 @@ from wakeful.core.lifecycle import ActivationState
 from wakeful.errors import Overloaded
 from wakeful.ids import ActorId
 from wakeful.runtime.activation import Activation
+from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.socket import ActorSockets, Socket
 
 
@@ -30,7 +30,7 @@ class SocketRegistry:
 
     def __init__(
         self,
-        loop: AbstractEventLoop,
+        loop: HostLoop,
         limits: Limits,
         active: Mapping[ActorId, Activation],
         pump: Callable[[Activation], None],
@@ -100,7 +100,7 @@ class SocketRegistry:
 
     def _stand(self, activation: Activation, room: ActorSockets, socket: Socket) -> None:
         if not room.standing:
-            room.pin = self._loop.create_future()
+            room.pin = self._loop.future()
             if activation.background is None:
                 activation.background = set()
             activation.background.add(room.pin)

@@ -13,7 +13,7 @@ Source:     Cloudflare WebSocket hibernation; workerd hibernation-manager and io
 from __future__ import annotations
 
 import asyncio
-from asyncio import AbstractEventLoop, Future
+from asyncio import Future
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -47,6 +47,7 @@ from wakeful.ports import Clock
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.alarms import InterleavedPlan, InternalPlan
 from wakeful.runtime.committer import Committer
+from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.socket import ActorSockets, Effect, Event, Held, Socket, SocketGroup, nothing
 from wakeful.runtime.socket_registry import SocketRegistry
 
@@ -58,7 +59,7 @@ RETRY_SECONDS: Final = 0.05
 RETRIES_MAX: Final = 100
 CLOSE_SECONDS: Final = 1.0  # for clients to answer the last close frame
 
-Post = Callable[[ActorType, ActorId, MethodPlan, object], "Future[object]"]
+Post = Callable[[ActorType, ActorId, MethodPlan, object, Variables], "Future[object]"]
 
 
 class EventPlan(InternalPlan):
@@ -75,7 +76,6 @@ class Sockets:
     """The sockets of all actors of one runtime.
 
     Args:
-        variables: the context its callbacks run in: nobody's.
         active: the activations there are.
         post: delivers an event to an actor, after those before it.
         pump: goes on with an activation that nothing keeps awake any more.
@@ -88,8 +88,7 @@ class Sockets:
     def __init__(
         self,
         *,
-        loop: AbstractEventLoop,
-        variables: Variables,
+        loop: HostLoop,
         clock: Clock,
         limits: Limits,
         active: Mapping[ActorId, Activation],
@@ -102,7 +101,6 @@ class Sockets:
         self.now_ns = clock.now_ns
         self.goodbye = (GOING_AWAY, "the server is going away")
         self._loop = loop
-        self._variables = variables
         self._active = active
         self._committer = committer
         self._post = post
@@ -185,7 +183,7 @@ class Sockets:
         if activation.effects is None:
             activation.effects = []
             activation.free = False  # until then turns take the way that ends one before the next
-            self._loop.call_soon(self.drain, activation, context=self._variables)
+            self._loop.soon(self.drain, activation)
         activation.effects.append(Effect(do, undo))
 
     # --- when it may be seen ---------------------------------------------------------------------
@@ -224,8 +222,8 @@ class Sockets:
         waiting = bool(room.held) and room.held[-1].batch == batch
         room.held.append(Held(batch, effects))
         if pending and not waiting:
-            ticket: Future[object] = self._loop.create_future()
-            ticket.add_done_callback(partial(self._settled, room), context=self._variables)
+            ticket: Future[object] = self._loop.future()
+            self._loop.when_done(ticket, partial(self._settled, room))
             self._committer.commit.wait(activation.gate, ticket)
 
     def _settled(self, room: ActorSockets, ticket: Future[object]) -> None:
@@ -293,13 +291,13 @@ class Sockets:
 
     def soon(self, do: Callable[[], object]) -> None:
         """Do something outside all turns."""
-        self._loop.call_soon(do, context=self._variables)
+        self._loop.soon(do)
 
     def _deliver(self, room: ActorSockets, event: Event) -> None:
         socket = event.socket
         plan = self._gated_plan if room.type.gated else self._plan
         try:
-            reply = self._post(room.type, room.actor, plan, event)
+            reply = self._post(room.type, room.actor, plan, event, self._loop.context())
         except ShuttingDown:
             return
         except Overloaded as error:
@@ -312,8 +310,7 @@ class Sockets:
         if reply.done():
             self._handled(event, reply)
         else:
-            ended = partial(self._handled_later, event)
-            reply.add_done_callback(ended, context=self._variables)
+            self._loop.when_done(reply, partial(self._handled_later, event))
 
     def _postpone(self, event: Event, error: Overloaded) -> None:
         socket = event.socket
@@ -326,7 +323,7 @@ class Sockets:
         self._keep(socket).appendleft(event)
         socket.hold(held=True)
         if not socket.outstanding:
-            self._loop.call_later(RETRY_SECONDS, self._go_on, socket, context=self._variables)
+            self._loop.later(RETRY_SECONDS, self._go_on, socket)
 
     def _go_on(self, socket: Socket) -> None:
         """Deliver what waits, as far as there is room."""
@@ -396,7 +393,7 @@ class Sockets:
             socket.end(*self.goodbye)
         self._rooms.clear()
         if self.connected:
-            self._ended = self._loop.create_future()
+            self._ended = self._loop.future()
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_SECONDS):
                     await self._ended

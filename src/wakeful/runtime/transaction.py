@@ -9,13 +9,14 @@ Invariants: transactions of an actor are open one at a time, unless one runs ins
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, Future
+from asyncio import Future
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from functools import partial
 from typing import Final, TypeVar
 
 from wakeful.runtime.activation import Activation
+from wakeful.runtime.host_loop import HostLoop
 
 V = TypeVar("V")
 
@@ -37,9 +38,9 @@ class Transaction:
         """Call a function once the transaction is over."""
         self._waiting.append(do)
 
-    async def over(self, loop: AbstractEventLoop) -> None:
+    async def over(self, loop: HostLoop) -> None:
         """Return when the transaction is over."""
-        done: Future[None] = loop.create_future()
+        done: Future[None] = loop.future()
         self.when_over(partial(_tell, done))
         await done
 
@@ -49,12 +50,12 @@ class Transaction:
             do()
 
 
-_inside: Final[ContextVar[Transaction | None]] = ContextVar("wakeful_transaction", default=None)
+running: Final[ContextVar[Transaction | None]] = ContextVar("wakeful_transaction", default=None)
 
 
 def in_transaction(activation: Activation) -> bool:
     """Whether the running code is the work of the transaction that is open."""
-    return activation.transaction is not None and activation.transaction is _inside.get()
+    return activation.transaction is not None and activation.transaction is running.get()
 
 
 def _tell(done: Future[None]) -> None:
@@ -62,9 +63,7 @@ def _tell(done: Future[None]) -> None:
         done.set_result(None)
 
 
-async def transact(
-    loop: AbstractEventLoop, activation: Activation, work: Callable[[], Awaitable[V]]
-) -> V:
+async def transact(loop: HostLoop, activation: Activation, work: Callable[[], Awaitable[V]]) -> V:
     """Run work as a transaction: if it raises, state and storage are as before."""
     while activation.transaction is not None and not in_transaction(activation):
         await activation.transaction.over(loop)
@@ -77,8 +76,8 @@ async def transact(
     sent = len(activation.effects or ())
     transaction = Transaction(activation.transaction)
     activation.transaction = transaction
-    outside = _inside.get()
-    _inside.set(transaction)
+    outside = running.get()
+    running.set(transaction)
     try:
         result = await work()
         if activation.sql is not None and mark is not None:
@@ -92,6 +91,6 @@ async def transact(
         activation.take_back(sent)
         raise
     finally:
-        _inside.set(outside)
+        running.set(outside)
         activation.transaction = transaction.parent
         transaction.close()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import types
-from asyncio import AbstractEventLoop, CancelledError, Future
+from asyncio import CancelledError, Future
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, ContextVar, copy_context
@@ -22,6 +22,7 @@ from wakeful.actor_type import MethodPlan
 from wakeful.errors import WakefulError
 from wakeful.log import logger
 from wakeful.runtime.activation import Activation
+from wakeful.runtime.host_loop import HostLoop
 
 if TYPE_CHECKING:
     from wakeful.runtime.committer import Committer
@@ -118,10 +119,8 @@ class Runner:
         self._pool = pool
         self._begun = False
         self._turn: Turn | None = None
-        self._wake: Future[None] = pool.loop.create_future()
-        self.task: asyncio.Task[None] = pool.loop.create_task(
-            self._main(), context=pool.context.copy()
-        )
+        self._wake: Future[None] = pool.loop.future()
+        self.task: asyncio.Task[None] = pool.loop.task(self._main())
 
     def _cancelled(self) -> bool:
         # A cancellation asked for and taken back is on its way all the same (before Python 3.13).
@@ -131,7 +130,7 @@ class Runner:
         """Cancel the turn it drives, unless that is what is running right now."""
         # A task cancelled before its first step never runs, and its turn would never end:
         # such a runner finds out by itself that its turn is not wanted any more.
-        if self._begun and asyncio.current_task(self._pool.loop) is not self.task:
+        if self._begun and asyncio.current_task(self._pool.loop.raw) is not self.task:
             self.task.cancel()
 
     def first_step(
@@ -145,7 +144,7 @@ class Runner:
         Raises:
             BaseException: what the turn raised in its first step.
         """
-        loop, task = self._pool.loop, self.task
+        loop, task = self._pool.loop.raw, self.task
         turn.runner = self
         if caller is not None:
             _leave_task(loop, caller)
@@ -207,7 +206,7 @@ class Runner:
             if self._cancelled():
                 self._pool.finish(turn, result, raised)
                 return
-            self._wake = self._pool.loop.create_future()
+            self._wake = self._pool.loop.future()
             self._pool.park(self)
             self._pool.finish(turn, result, raised)
             del turn, result, raised
@@ -217,15 +216,13 @@ class RunnerPool:
     """Parked runners, last in, first out.
 
     Args:
-        context: what runners run in between turns.
         finish: is told of each turn that has ended after it had suspended.
     """
 
-    __slots__ = ("_all", "_depth", "_parked", "context", "finish", "loop")
+    __slots__ = ("_all", "_depth", "_parked", "finish", "loop")
 
-    def __init__(self, loop: AbstractEventLoop, context: Context, finish: Finish) -> None:
+    def __init__(self, loop: HostLoop, finish: Finish) -> None:
         self.loop = loop
-        self.context = context
         self.finish = finish
         self._depth = 0
         self._parked: list[Runner] = []
@@ -247,7 +244,7 @@ class RunnerPool:
             return SUSPENDED
         self._depth += 1
         try:
-            return runner.first_step(turn, work, context, asyncio.current_task(self.loop))
+            return runner.first_step(turn, work, context, asyncio.current_task(self.loop.raw))
         finally:
             self._depth -= 1
 
@@ -293,7 +290,7 @@ class RunnerPool:
     def _new(self) -> Runner:
         runner = Runner(self)
         self._all.add(runner)
-        runner.task.add_done_callback(lambda _: self._all.discard(runner), context=self.context)
+        self.loop.when_done(runner.task, lambda _: self._all.discard(runner))
         return runner
 
 

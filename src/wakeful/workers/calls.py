@@ -12,7 +12,7 @@ from typing import Any, Final
 from wakeful.core.lifecycle import Lifecycle
 from wakeful.errors import WakefulError
 from wakeful.runtime.gated import inside, outside
-from wakeful.workers import strict, values
+from wakeful.workers import own_tasks, strict, values
 from wakeful.workers.js_errors import ENDS, ObjectReset, is_cancelled, thrown, undelivered
 from wakeful.workers.objects.ids import DurableObjectId
 from wakeful.workers.proxies import JsException, JsProxy
@@ -218,7 +218,7 @@ def exporter() -> values.Export:
 def _export_stateless(function: Callable[..., object]) -> RemoteFunction:
     def post(args: tuple[object, ...], event: Event) -> Future[object]:
         work = answered(event, lambda: function(*args))
-        return asyncio.get_running_loop().create_task(work, context=outside())
+        return own_tasks.begin_in(outside(), work)
 
     return RemoteFunction(post)
 

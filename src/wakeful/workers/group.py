@@ -97,7 +97,7 @@ class WorkerGroup:
 
     def start(self, host: Host) -> None:
         """Serve their objects by a host from now on."""
-        self._closing.enter_context(gated_tasks(host.loop))
+        self._closing.enter_context(gated_tasks(host.loop.raw))
         for worker in self.workers.values():
             worker.start(host)
 

@@ -10,7 +10,6 @@ Source:  WHATWG WebSockets; Cloudflare docs on WebSockets; websockets, asyncio c
 
 from __future__ import annotations
 
-import asyncio
 from asyncio import CancelledError, Event, Queue, Task
 from collections.abc import Coroutine
 from typing import Any, Final
@@ -20,9 +19,9 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.typing import Subprotocol
 
 from wakeful.core.hibernation import CUT, LOST, NO_CODE
-from wakeful.runtime.gated import inside, outside
+from wakeful.runtime.gated import inside
 from wakeful.runtime.socket import Peer
-from wakeful.workers import strict
+from wakeful.workers import own_tasks, strict
 from wakeful.workers.web import urls
 from wakeful.workers.web.outgoing import HOP_BY_HOP
 from wakeful.workers.web.requests import JsRequest
@@ -121,16 +120,16 @@ class Outward:
             raise OSError(f"Network connection lost: {url}: {error}") from error
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work, context=outside())
+        task = self._lobby.loop.task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._lobby.loop.when_done(task, self._tasks.discard)
 
     def _departure(self) -> Task[None] | None:
         """Done when what an object has written before is durable."""
         gated = inside.get()
         if gated is None:
             return None
-        return asyncio.get_running_loop().create_task(gated.depart(), context=outside())
+        return gated.loop.task(gated.depart())
 
     async def _open(
         self,
@@ -170,7 +169,7 @@ def _headers(connection: ClientConnection) -> list[tuple[str, str]]:
 async def _run(connection: ClientConnection, peer: Peer) -> None:
     """Talk to the code's end until the connection has ended."""
     wire = ClientWire(connection)
-    writing = asyncio.create_task(wire.write())
+    writing = own_tasks.begin(wire.write())
     try:
         peer.connect(wire)
         while True:

@@ -23,6 +23,7 @@ import msgspec
 
 from wakeful.errors import ConfigError
 from wakeful.log import logger
+from wakeful.workers import own_tasks
 from wakeful.workers.proxies import JsException, JsRangeError
 from wakeful.workers.workerd_files.v8_writer import write
 
@@ -90,7 +91,7 @@ class Invocation:
         """It has answered: what still goes on has so much time left."""
         self._ended = True
         if any(not task.done() for task in self._kept):
-            asyncio.get_running_loop().call_later(WAIT_UNTIL_SECONDS_MAX, self._cut)
+            own_tasks.later(WAIT_UNTIL_SECONDS_MAX, self._cut)
 
     def _cut(self) -> None:
         late = [task for task in self._kept if not task.done()]

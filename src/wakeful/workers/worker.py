@@ -9,7 +9,7 @@ import asyncio
 from asyncio import Future, Task
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any, Final
 
 import httpx2
@@ -21,7 +21,7 @@ from wakeful.facets.builder import ActorSpec
 from wakeful.log import logger
 from wakeful.runtime.gated import inside, outside
 from wakeful.runtime.host import Host
-from wakeful.workers import strict
+from wakeful.workers import own_tasks, strict
 from wakeful.workers.bindings.assets import AssetServer
 from wakeful.workers.bindings.bindings import Bindings
 from wakeful.workers.bindings.schedule import Schedule, ScheduledController
@@ -271,7 +271,7 @@ class Worker:
 
     def _begin(self, cron: str, time_ms: int) -> None:
         work = self.scheduled(ScheduledController(cron, time_ms))
-        self._keep(_logged(work, f"scheduled failed: {cron}"))
+        self._keep(_logged(work, f"scheduled failed: {cron}"), copy_context())
 
     def method(self, name: str, entrypoint: str | None, props: JsDict) -> Callable[..., Any]:
         """A method of a new instance of an entrypoint, as other Workers may call it.
@@ -326,7 +326,7 @@ class Worker:
                 f"the Worker {self.config.name} has {self._background_max} tasks in the background "
                 "(limits.background)"
             )
-        task = self._keep(self._stacks.around(_logged(work, "waitUntil failed")))
+        task = self._keep(self._stacks.around(_logged(work, "waitUntil failed")), copy_context())
         if (invocation := strict.current.get()) is not None:
             invocation.keep(task)
 
@@ -334,10 +334,10 @@ class Worker:
         """Handle a call of another Worker, outside of the gates of whoever calls."""
         return self._keep(self._stacks.around(work), outside())
 
-    def _keep(self, work: Coroutine[Any, Any, None], context: Context | None = None) -> Task[None]:
-        task = asyncio.get_running_loop().create_task(work, context=context)
+    def _keep(self, work: Coroutine[Any, Any, None], context: Context) -> Task[None]:
+        task = own_tasks.begin_in(context, work)
         self._kept.add(task)
-        task.add_done_callback(self._kept.discard)
+        own_tasks.when_done(task, self._kept.discard)
         return task
 
     async def _fetch(self, request: JsRequest) -> JsResponse:
@@ -345,8 +345,7 @@ class Worker:
         gated = inside.get()
         if gated is not None:
             await gated.depart()
-        loop = asyncio.get_running_loop()
-        return await loop.create_task(self._sent(request), context=outside())
+        return await own_tasks.begin_in(outside(), self._sent(request))
 
     async def _sent(self, request: JsRequest) -> JsResponse:
         if self._fetcher is not None:

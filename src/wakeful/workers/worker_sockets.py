@@ -274,6 +274,7 @@ class Lobby:
     def start(self, host: Host) -> None:
         """Its Worker is served by a host from now on."""
         self._host = host
+        self.loop = host.loop
         self.connected = host.sockets.connected
         self.limits = host.config.limits
         self.now_ns = host.clock.now_ns
@@ -348,7 +349,7 @@ class Lobby:
             given.over = True
         elif self._host is not None:
             with suppress(RuntimeError):  # the loop has been closed
-                self._host.loop.call_soon_threadsafe(given.abandoned)
+                self._host.loop.soon_from_thread(given.abandoned)
 
     # --- home of sockets of no object ------------------------------------------------------------
 

@@ -6,7 +6,6 @@ reveal is durable, after what the object has sent before. Its answer comes once 
 
 from __future__ import annotations
 
-import asyncio
 from asyncio import Task
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
@@ -17,6 +16,7 @@ from wakeful.errors import WakefulError
 from wakeful.runtime.gated import inside, outside
 from wakeful.runtime.host import Host
 from wakeful.runtime.turn import current
+from wakeful.workers import own_tasks
 from wakeful.workers.proxies import JsException
 from wakeful.workers.strict import check_subrequest
 
@@ -90,7 +90,7 @@ class Backing(Generic[A]):
         gated = inside.get()
 
         def begin() -> Task[R]:
-            return asyncio.get_running_loop().create_task(call(ref), context=_nobody())
+            return own_tasks.begin_in(_nobody(), call(ref))
 
         return Answer(begin() if gated is None else gated.send(begin), made, told)
 

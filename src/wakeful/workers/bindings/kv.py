@@ -9,7 +9,6 @@ Source:  Cloudflare docs on KV; workerd kv.c++.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -17,6 +16,7 @@ from collections.abc import Awaitable, Callable, KeysView
 from typing import Any, Final, TypeVar
 
 from wakeful.errors import Overloaded, RuntimeOverloaded, WakefulError
+from wakeful.workers import own_tasks
 from wakeful.workers.bindings.backing import Answer, Backing
 from wakeful.workers.bindings.kv_store import Entry, Key, KvStore
 from wakeful.workers.proxies import (
@@ -127,7 +127,7 @@ class KvNamespace(JsProxy):
         given = options_of(options, named.items())
         metadata, expires = _metadata(given.get("metadata")), self._expiry(given)
         if isinstance(value, ReadableStream):
-            return asyncio.ensure_future(self._put_stream(name, value, metadata, expires))
+            return own_tasks.begin(self._put_stream(name, value, metadata, expires))
         return self._put(name, _bytes(value), metadata, expires)
 
     def delete(self, key: object) -> Awaitable[None]:

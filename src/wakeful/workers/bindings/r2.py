@@ -9,11 +9,11 @@ Source:  Cloudflare docs on R2; workerd r2-bucket.c++.
 
 from __future__ import annotations
 
-import asyncio
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+from wakeful.workers import own_tasks
 from wakeful.workers.bindings.backing import Backing
 from wakeful.workers.bindings.r2_contents import CHUNK_BYTES
 from wakeful.workers.bindings.r2_digests import Digests
@@ -109,7 +109,7 @@ class R2Bucket(JsProxy):
         data = b"" if value is None else value_of("put", value)
         if isinstance(data, bytes) and len(data) < CHUNK_BYTES:
             return self._put(data, digests, draft)
-        return asyncio.ensure_future(self._put_chunks(cut(data), digests, draft))
+        return own_tasks.begin(self._put_chunks(cut(data), digests, draft))
 
     def delete(self, keys: object) -> Awaitable[None]:
         """Remove an object, or at most 1000 of them, those that are there."""

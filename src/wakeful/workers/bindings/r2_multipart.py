@@ -6,10 +6,10 @@ Source:  Cloudflare docs on R2, multipart uploads; workerd r2-multipart.c++.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable
 from typing import Any, Final
 
+from wakeful.workers import own_tasks
 from wakeful.workers.bindings.r2_digests import Digests
 from wakeful.workers.bindings.r2_objects import R2Object
 from wakeful.workers.bindings.r2_options import read_key, read_options, refused
@@ -64,7 +64,7 @@ class R2MultipartUpload(JsMembers):
         """
         place, name = _number(number), read_key("uploadPart", self.key)
         read_options("uploadPart", options, named)
-        return asyncio.ensure_future(self._upload(place, name, value_of("uploadPart", value)))
+        return own_tasks.begin(self._upload(place, name, value_of("uploadPart", value)))
 
     def complete(self, parts: Any) -> Awaitable[R2Object]:
         """Make the object of parts, given as `uploadPart` has answered."""

@@ -6,10 +6,11 @@ machine sleeps. Runs may overlap, as on Cloudflare. One that fails is logged, an
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, TimerHandle
+from asyncio import TimerHandle
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from wakeful.runtime.host_loop import HostLoop
 from wakeful.workers.bindings.crons import CronExpression
 from wakeful.workers.proxies import JsProxy
 
@@ -64,7 +65,7 @@ class Schedule:
         self._due: dict[CronExpression, int] = {}
         self._timer: TimerHandle | None = None
 
-    def start(self, loop: AbstractEventLoop) -> None:
+    def start(self, loop: HostLoop) -> None:
         """Run what comes due from now on."""
         now = self._now_ms()
         for cron in self._crons:
@@ -84,13 +85,13 @@ class Schedule:
         else:
             self._due[cron] = due
 
-    def _wait(self, loop: AbstractEventLoop) -> None:
+    def _wait(self, loop: HostLoop) -> None:
         if self._due:
             seconds = (min(self._due.values()) - self._now_ms()) / 1000
             wait = min(max(seconds, SECONDS_MIN), SECONDS_MAX)
-            self._timer = loop.call_later(wait, self._look, loop)
+            self._timer = loop.later(wait, self._look, loop)
 
-    def _look(self, loop: AbstractEventLoop) -> None:
+    def _look(self, loop: HostLoop) -> None:
         now = self._now_ms()
         for cron, due in list(self._due.items()):
             if due <= now:

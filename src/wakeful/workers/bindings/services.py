@@ -9,13 +9,12 @@ Source:  Cloudflare docs on service bindings and Workers RPC.
 
 from __future__ import annotations
 
-import asyncio
 from asyncio import Future
 from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any
 
 from wakeful.runtime.gated import outside
-from wakeful.workers import strict, values
+from wakeful.workers import own_tasks, strict, values
 from wakeful.workers.calls import (
     Event,
     Pending,
@@ -144,9 +143,8 @@ async def _handled(entered: Entered, event: Event) -> None:
 
 async def _apart(content: ReadableStream) -> AsyncGenerator[bytes, None]:
     """The chunks of a body, each made outside of the reader's gates."""
-    loop = asyncio.get_running_loop()
     try:
-        while chunk := await loop.create_task(_next(content), context=outside()):
+        while chunk := await own_tasks.begin_in(outside(), _next(content)):
             yield chunk
     except Exception as error:
         raise thrown(error) from error

@@ -128,7 +128,7 @@ class Instance:
         """
         id = self._known(event)
         try:
-            self.target = self.gated.construct(partial(self._make, id))
+            self.target = self.gated.construct(partial(self._make, id, event.depth))
         except ENDS:
             raise
         except BaseException as error:
@@ -152,8 +152,10 @@ class Instance:
             self.gated.accompany(NAME_KEY, utf8(name))
         return id
 
-    def _make(self, id: DurableObjectId) -> Any:
+    def _make(self, id: DurableObjectId, led_to_it: int) -> Any:
         own = self._class
+        depth.set(led_to_it)
+        strict.begin(own.storage.strict)
         self.state = DurableObjectState(self.gated, id, own.exports, own.storage, stacks=own.stacks)
         try:
             return own.exported.cls(self.state, own.env)

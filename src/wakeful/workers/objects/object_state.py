@@ -6,14 +6,13 @@ Source:  Cloudflare docs on DurableObjectState.
 
 from __future__ import annotations
 
-import asyncio
-from asyncio import Future, Task, TimerHandle
+from asyncio import Future, TimerHandle
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final, NoReturn
 
 from wakeful.log import logger
-from wakeful.runtime.gated import Gated, outside, section_of
+from wakeful.runtime.gated import Gated, section_of
 from wakeful.workers.calls import settled
 from wakeful.workers.code.entrypoints import DurableObjectAbort
 from wakeful.workers.code.stacks import Stacks
@@ -88,9 +87,8 @@ class DurableObjectState(Hibernation):
                     gated.reset(reset_by(error))
                 raise
 
-        loop = asyncio.get_running_loop()
-        result: Future[Any] = loop.create_future()
-        timer = loop.call_later(BLOCK_SECONDS_MAX, self._blocked, context=outside())
+        result = gated.loop.future()
+        timer = gated.loop.later(BLOCK_SECONDS_MAX, self._blocked)
         gated.in_section(run, partial(_tell, result, timer))
         return result
 
@@ -117,7 +115,7 @@ class DurableObjectState(Hibernation):
         self._gated.reset(reset)
 
 
-def _tell(result: Future[Any], timer: TimerHandle, task: Task[Any]) -> None:
+def _tell(result: Future[Any], timer: TimerHandle, task: Future[Any]) -> None:
     """A section has ended: who waits for it hears how."""
     timer.cancel()
     error = None if task.cancelled() else task.exception()

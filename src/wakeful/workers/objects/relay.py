@@ -7,13 +7,14 @@ object wait; one that goes away ends it, also where it waits for something else.
 
 from __future__ import annotations
 
-from asyncio import CancelledError, Queue, Task, get_running_loop
+from asyncio import CancelledError, Future, Queue, Task
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 from wakeful.errors import ActivationAborted
 from wakeful.runtime.gated import Gated
+from wakeful.runtime.host_loop import HostLoop
 from wakeful.workers.js_errors import ObjectReset, thrown, undelivered
 from wakeful.workers.proxies import JsException
 from wakeful.workers.web.streams import ReadableStream
@@ -42,10 +43,9 @@ class _Channel:
         self.clear()
         self.queue.put_nowait(error)
 
-    def filled_by(self, work: Task[None]) -> None:
+    def filled_by(self, work: Task[None], loop: HostLoop) -> None:
         """Who makes the chunks, until nobody wants them any more."""
-        loop = get_running_loop()
-        self._cancel = lambda: loop.call_soon_threadsafe(work.cancel)
+        self._cancel = lambda: loop.soon_from_thread(work.cancel)
 
     def leave(self) -> None:
         """Nobody reads any more; in whichever thread that is found."""
@@ -87,14 +87,14 @@ def relayed(gated: Gated, content: ReadableStream) -> ReadableStream:
     channel = _Channel()
     relay = _relay(gated, content, channel)
     task = gated.keep_awake(relay)
-    channel.filled_by(task)
+    channel.filled_by(task, gated.loop)
 
-    def ended(task: Task[None]) -> None:
+    def ended(task: Future[None]) -> None:
         relay.close()
         if task.cancelled() and not channel.ended:  # before its first step: it could not say so
             channel.fail(_lost(gated))
 
-    task.add_done_callback(ended)
+    gated.loop.when_done(task, ended)
     return ReadableStream(_Reader(channel))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wakeful.errors import CallError, WakefulError
+from wakeful.workers import own_tasks
 from wakeful.workers.calls import Event, Line, Pending, Run, call, failed, sent_arguments
 from wakeful.workers.js_errors import twin, undelivered
 from wakeful.workers.objects.ids import DurableObjectId
@@ -75,7 +76,7 @@ class Stub:
             return failed(twin(self._broken))
         pending = call(Event(self.id, run, self._line), self._deliver)
         pending.remote = remote
-        pending.reply.add_done_callback(self._look)
+        own_tasks.when_done(pending.reply, self._look)
         return pending
 
     def _look(self, reply: Future[object]) -> None:

@@ -9,7 +9,6 @@ Source:     workerd actor-sqlite.c++, ExplicitTxn.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from asyncio import Task
 from collections.abc import Callable
@@ -94,10 +93,9 @@ class Transaction:
 
     async def alone(self) -> None:
         """Return when no transaction inside it is open."""
-        loop = asyncio.get_running_loop()
         while (open_one := self._gated.activation.transaction) is not self._within:
             assert open_one is not None, "an outer transaction ends after those inside it"
-            await open_one.over(loop)
+            await open_one.over(self._gated.loop)
 
     def close(self, *, failed: bool) -> None:
         """It is over: what it has written is kept, unless it failed."""

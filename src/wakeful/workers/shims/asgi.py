@@ -19,6 +19,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
 from wakeful.log import logger
+from wakeful.workers import own_tasks
 from wakeful.workers.code.entrypoints import WorkerEntrypoint
 from wakeful.workers.shims.asgi_socket import converse
 from wakeful.workers.shims.environment import Environment
@@ -46,7 +47,7 @@ def asgi_module(environment: Environment) -> ModuleType:
         """The response of an application to a request; its body streams."""
         exchange = Exchange(app, _js_request(req), env)
         work = environment.stacks.around(exchange.run())
-        environment.wait_until(asyncio.ensure_future(work))
+        environment.wait_until(own_tasks.begin(work))
         return await exchange.response()
 
     async def websocket(app: App, req: Any, env: Any = None) -> JsResponse:
@@ -264,7 +265,7 @@ class Lifespan:
         self._from_app: Queue[Message] = Queue()
         self._started = False
         scope = {"type": "lifespan", "asgi": VERSIONS, "state": state}
-        self._task = asyncio.ensure_future(app(scope, self._to_app.get, self._from_app.put))
+        self._task = own_tasks.begin(app(scope, self._to_app.get, self._from_app.put))
 
     async def start(self) -> None:
         """Let the application prepare.
@@ -295,8 +296,9 @@ class Lifespan:
 
     async def _ask(self, what: str) -> Message | None:
         self._to_app.put_nowait({"type": f"lifespan.{what}"})
-        answer = asyncio.ensure_future(self._from_app.get())
-        await asyncio.wait({answer, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        answer: Future[Message] = own_tasks.begin(self._from_app.get())
+        both: list[Future[Any]] = [answer, self._task]
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if answer.done():
             return answer.result()
         answer.cancel()

@@ -8,12 +8,12 @@ Source:  ASGI specification, WebSocket; the Workers SDK.
 
 from __future__ import annotations
 
-import asyncio
-from asyncio import Queue, Task
+from asyncio import Future, Queue
 from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import Any, Final
 
+from wakeful.workers import own_tasks
 from wakeful.workers.proxies import JsException
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.web.events import JsEvent
@@ -51,7 +51,7 @@ class Conversation:
             case "websocket.http.response.start":
                 self._end(NORMAL, "")
 
-    def ended(self, task: Task[Any]) -> None:
+    def ended(self, task: Future[Any]) -> None:
         """The application has returned: the client is not left waiting."""
         failed = not task.cancelled() and task.exception() is not None
         self._end(FAILED if failed else NORMAL, "")
@@ -80,7 +80,7 @@ def converse(environment: Environment, app: Any, scope: dict[str, Any]) -> JsRes
     client, server = environment.web_socket_pair()
     conversation = Conversation(server)
     work = environment.stacks.around(app(scope, conversation.receive, conversation.send))
-    task = asyncio.ensure_future(work)
-    task.add_done_callback(conversation.ended)
+    task = own_tasks.begin(work)
+    own_tasks.when_done(task, conversation.ended)
     environment.wait_until(task)
     return JsResponse(None, status=101, webSocket=client)

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Iterable
 from typing import Any
 
+from wakeful.workers import own_tasks
 from wakeful.workers.proxies import JsArray, JsDict, JsProxy
 
 
@@ -18,7 +19,7 @@ class Promise(JsProxy):
     @staticmethod
     def resolve(value: Any = None) -> Awaitable[Any]:
         """The value, to be awaited."""
-        return asyncio.ensure_future(_settled(value))
+        return own_tasks.begin(_settled(value))
 
     @staticmethod
     def all(values: Iterable[Any]) -> Awaitable[JsArray]:
@@ -27,7 +28,7 @@ class Promise(JsProxy):
         async def gathered() -> JsArray:
             return JsArray(await asyncio.gather(*map(_settled, values)))
 
-        return asyncio.ensure_future(gathered())
+        return own_tasks.begin(gathered())
 
     @staticmethod
     def allSettled(values: Iterable[Any]) -> Awaitable[JsArray]:
@@ -37,18 +38,18 @@ class Promise(JsProxy):
             outcomes = await asyncio.gather(*map(_settled, values), return_exceptions=True)
             return JsArray(map(_outcome, outcomes))
 
-        return asyncio.ensure_future(gathered())
+        return own_tasks.begin(gathered())
 
     @staticmethod
     def race(values: Iterable[Any]) -> Awaitable[Any]:
         """What the first of them gives or raises; the others go on."""
 
         async def first() -> Any:
-            tasks = [asyncio.ensure_future(_settled(value)) for value in values]
+            tasks = [own_tasks.begin(_settled(value)) for value in values]
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             return next(task for task in tasks if task in done).result()
 
-        return asyncio.ensure_future(first())
+        return own_tasks.begin(first())
 
 
 async def _settled(value: Any) -> Any:

@@ -9,11 +9,12 @@ Source:  HTML standard, section Timers.
 from __future__ import annotations
 
 import asyncio
-from asyncio import Task
+from asyncio import Future
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from wakeful.errors import Overloaded
+from wakeful.workers import own_tasks
 from wakeful.workers.proxies import JsTypeError
 from wakeful.workers.shims.environment import Environment
 
@@ -23,7 +24,7 @@ class Timers:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._running: dict[int, Task[None]] = {}
+        self._running: dict[int, Future[None]] = {}
         self._count = 0
 
     def set_timeout(self, callback: Any, milliseconds: Any = 0, *args: Any) -> int:
@@ -65,7 +66,7 @@ class Timers:
         self._count += 1
         number = self._count
         work = self._run(number, lambda: callback(*args), seconds, again=again)
-        task = asyncio.ensure_future(work)
+        task = own_tasks.begin(work)
         try:
             self._environment.wait_until(_ended(task))
         except Overloaded:
@@ -90,7 +91,7 @@ class Timers:
             self._running.pop(number, None)
 
 
-async def _ended(task: Task[None]) -> None:
+async def _ended(task: Future[None]) -> None:
     await asyncio.wait({task})
     if not task.cancelled():
         task.result()

@@ -10,6 +10,7 @@ from asyncio import Future
 from collections.abc import Awaitable, Iterable
 from typing import Any, TypeVar
 
+from wakeful.workers import own_tasks
 from wakeful.workers.proxies import JsException, JsProxy
 from wakeful.workers.web.events import EventTarget, JsEvent
 
@@ -47,7 +48,7 @@ class AbortSignal(EventTarget):
         """One that is aborted after some time."""
         signal = cls()
         why = JsException("The operation was aborted due to timeout", "TimeoutError")
-        asyncio.get_running_loop().call_later(float(milliseconds) / 1000, signal.stop, why)
+        own_tasks.later(float(milliseconds) / 1000, signal.stop, why)
         return signal
 
     @classmethod
@@ -86,9 +87,9 @@ class AbortSignal(EventTarget):
             follower.stop(self.reason)
 
     def _begin(self, work: Awaitable[object]) -> None:
-        task = asyncio.ensure_future(work)
+        task = own_tasks.begin(work)
         self._begun.add(task)
-        task.add_done_callback(self._begun.discard)
+        own_tasks.when_done(task, self._begun.discard)
 
     async def guarded(self, work: Awaitable[V]) -> V:
         """What work gives, unless this is aborted before; then work is cancelled.
@@ -97,7 +98,7 @@ class AbortSignal(EventTarget):
             JsException: it is aborted.
             Exception: whatever work raised.
         """
-        task = asyncio.ensure_future(work)
+        task = own_tasks.begin(work)
         if not self.aborted:
             stopped: Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.add(stopped)

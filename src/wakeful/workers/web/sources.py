@@ -8,12 +8,12 @@ Source:  Streams standard, section on underlying sources; workerd.
 
 from __future__ import annotations
 
-import asyncio
 from asyncio import Event, Future
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable
 from typing import Any, Final
 
+from wakeful.workers import own_tasks
 from wakeful.workers.proxies import JsException, JsProxy, JsTypeError
 from wakeful.workers.values import utf8
 
@@ -120,9 +120,9 @@ def filled_by(source: Any) -> AsyncGenerator[bytes, None]:
     controller = Controller(channel)
     start = source.get("start")
     begun = None if start is None else start(controller)
-    started = asyncio.ensure_future(begun) if isinstance(begun, Awaitable) else None
+    started = own_tasks.begin(begun) if isinstance(begun, Awaitable) else None
     if started is not None:
-        started.add_done_callback(lambda done: _started(channel, done))
+        own_tasks.when_done(started, lambda done: _started(channel, done))
     return _pulled(channel, controller, source, started)
 
 

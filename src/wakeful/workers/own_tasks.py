@@ -1,0 +1,36 @@
+"""Tasks, timers and callbacks that a Worker's own code asks for, or that are made in its place.
+
+They are part of the code that runs: they have its context variables, and inside an object the
+task factory keeps them to its gates. What belongs to the host goes by `runtime.host_loop`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future, Task, TimerHandle
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context
+from typing import Any, TypeVar, TypeVarTuple
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+def begin(work: Awaitable[T]) -> Future[T]:
+    """Let something go on by itself."""
+    return asyncio.ensure_future(work)
+
+
+def begin_in(context: Context, work: Coroutine[Any, Any, T]) -> Task[T]:
+    """Let something go on by itself, in another context than that of the code that runs."""
+    return asyncio.get_running_loop().create_task(work, context=context)
+
+
+def later(seconds: float, do: Callable[[*Ts], object], *args: *Ts) -> TimerHandle:
+    """Call a function after some time."""
+    return asyncio.get_running_loop().call_later(seconds, do, *args)
+
+
+def when_done(future: Future[T], do: Callable[[Future[T]], object]) -> None:
+    """Call a function with a future, or a task, once that is done."""
+    future.add_done_callback(do)
