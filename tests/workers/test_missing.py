@@ -77,8 +77,8 @@ async def test_a_worker_starts_without_and_what_uses_it_raises(
     async with running(tmp_path, THING, more=MORE, default=CODE, allow_missing=EVERYTHING) as app:
         assert await app.fetch("/plain") == (200, "hello")
         said = (
-            "Error: env.AI.run: wakeful does not provide Workers AI, so this binding cannot be "
-            "used here. The configuration asks for it, and the Worker was started without"
+            "Error: env.AI.run: wakeful does not provide Workers AI, so this cannot be used here. "
+            "The configuration asks for it, and the Worker was started without"
         )
         assert await app.fetch("/guarded") == (200, said)
         assert str(await raised(app.fetch("/"))) == said

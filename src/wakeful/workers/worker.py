@@ -24,12 +24,14 @@ from wakeful.runtime.host import Host
 from wakeful.workers import own_tasks, strict
 from wakeful.workers.bindings.assets import AssetServer
 from wakeful.workers.bindings.bindings import Bindings
+from wakeful.workers.bindings.missing import MissingBinding
 from wakeful.workers.bindings.schedule import Schedule, ScheduledController
 from wakeful.workers.calls import awaits
 from wakeful.workers.code.entrypoints import Exported, arguments_taken
 from wakeful.workers.code.loader import LoadedWorker, own_directories
 from wakeful.workers.code.run_sync_use import mentions_run_sync
 from wakeful.workers.code.stacks import Stacks
+from wakeful.workers.config.support import CONTAINER
 from wakeful.workers.config.wrangler import WranglerConfig
 from wakeful.workers.env import make_env
 from wakeful.workers.history.reconcile import Claim
@@ -153,7 +155,17 @@ class Worker:
             ),
         )
         key, exports = unique_key(config.name, name), self._exports
-        return ObjectClass(key, exported, self.env, exports, kind, stacks=self._stacks)
+        container = next(
+            (
+                MissingBinding(missing, "ctx.container")
+                for missing in config.missing
+                if missing.kind == CONTAINER and missing.name == name
+            ),
+            None,
+        )
+        return ObjectClass(
+            key, exported, self.env, exports, kind, stacks=self._stacks, container=container
+        )
 
     @property
     def entrypoints(self) -> list[str]:

@@ -15,10 +15,15 @@ class MissingBinding(JsProxy):
     """`env.AI`, say: to ask for a member of it, or to call it, raises.
 
     It is true, and its own members (`constructor`, `repr`) are there: code may look at it.
+
+    Args:
+        missing: what is not provided.
+        place: where it stands; by default in `env`.
     """
 
-    def __init__(self, missing: Missing) -> None:
+    def __init__(self, missing: Missing, place: str | None = None) -> None:
         self._missing = missing
+        self._place = place or f"env.{missing.name}"
 
     def __call__(self, *_: object, **__: object) -> NoReturn:
         """Raise.
@@ -40,8 +45,8 @@ class MissingBinding(JsProxy):
         return f"<{self._missing.name}: wakeful does not provide {self._missing.what}>"
 
     def _refuse(self, member: str) -> NoReturn:
-        missing = vars(self)["_missing"]
+        missing, place = vars(self)["_missing"], vars(self)["_place"]
         raise JsException(
-            f"env.{missing.name}{member}: wakeful does not provide {missing.what}, so this binding "
-            "cannot be used here. The configuration asks for it, and the Worker was started without"
+            f"{place}{member}: wakeful does not provide {missing.what}, so this cannot be used "
+            "here. The configuration asks for it, and the Worker was started without"
         )

@@ -16,6 +16,7 @@ from wakeful.workers.config.keys import DEPLOYING, READ
 from wakeful.workers.config.tables import Table, meant, shown
 
 RAISES: Final = "env.{name} raises when it is used"
+CONTAINER: Final = "Container"
 NO_EFFECT: Final = "it has no effect"
 
 
@@ -66,7 +67,9 @@ SECTIONS: Final[dict[str, Section]] = {
     "stream": Section("Stream", "Stream"),
     "unsafe_hello_world": Section("the hello-world binding", "Hello World"),
     "unsafe.bindings": Section("unsafe bindings", "Unsafe binding", "name"),
-    "containers": Section("containers", "Container", "class_name", "no container of {name} starts"),
+    "containers": Section(
+        "containers", CONTAINER, "class_name", "ctx.container of {name} raises when it is used"
+    ),
     "tail_consumers": Section(
         "tail Workers", "Tail Worker", "service", "{name} is told nothing of this Worker"
     ),

@@ -12,6 +12,7 @@ from wakeful.facets.durability import DurabilityConfig, DurabilityFacet
 from wakeful.facets.virtual import VirtualActorConfig, VirtualActorFacet
 from wakeful.ids import ActorId
 from wakeful.runtime.host import Host
+from wakeful.workers.bindings.missing import MissingBinding
 from wakeful.workers.calls import Event
 from wakeful.workers.code.entrypoints import Exported
 from wakeful.workers.code.stacks import Stacks
@@ -36,9 +37,13 @@ class ObjectClass:
         exports: what they have as `ctx.exports`.
         storage: what its storage can do.
         stacks: let code of its objects that is not async wait.
+        container: what they have as `ctx.container`: nothing, or what says that there is none.
     """
 
-    __slots__ = ("_host", "_plan", "env", "exported", "exports", "name", "stacks", "storage")
+    __slots__ = (
+        *("_host", "_plan", "container", "env", "exported", "exports", "name", "stacks"),
+        "storage",
+    )
 
     def __init__(
         self,
@@ -49,6 +54,7 @@ class ObjectClass:
         storage: StorageKind,
         *,
         stacks: Stacks | None = None,
+        container: MissingBinding | None = None,
     ) -> None:
         self.name = name
         self._host: Host | None = None
@@ -58,6 +64,7 @@ class ObjectClass:
         self.exports = exports
         self.storage = storage
         self.stacks = stacks or Stacks()
+        self.container = container
 
     def spec(self, idle_seconds: float) -> ActorSpec:
         """The actors that its objects are."""

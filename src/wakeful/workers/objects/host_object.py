@@ -157,6 +157,7 @@ class Instance:
         depth.set(led_to_it)
         strict.begin(own.storage.strict)
         self.state = DurableObjectState(self.gated, id, own.exports, own.storage, stacks=own.stacks)
+        self.state.container = own.container
         try:
             return own.exported.cls(self.state, own.env)
         except TypeError as error:

@@ -47,7 +47,7 @@ class DurableObjectState(Hibernation):
         self.exports = exports
         self.props = JsDict()
         self._stacks = stacks
-        self.container = None
+        self.container: object = None
 
     def waitUntil(self, work: Awaitable[object] | None) -> None:
         """Let work go on after the answer; the object stays in memory until it ends.
