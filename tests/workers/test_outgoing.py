@@ -9,7 +9,8 @@ import httpx2
 import pytest
 
 from wakeful.workers.proxies import JsTypeError
-from wakeful.workers.web.outgoing import HttpFetch, make_fetch
+from wakeful.workers.web.headers import Headers
+from wakeful.workers.web.outgoing import Hop, HttpFetch, make_fetch
 from wakeful.workers.web.requests import Request
 from wakeful.workers.web.responses import JsResponse, Response
 from wakeful.workers.web.streams import ReadableStream
@@ -166,3 +167,18 @@ async def test_another_fetcher(fetch: Callable[..., object]) -> None:
 
     got = await fetch("http://h/echo", fetcher=answer)
     assert await got.text() == "for Request(method='GET', url='http://h/echo')"
+
+
+@pytest.mark.parametrize(
+    ("to", "kept"),
+    [("/b", True), ("https://h:443/b", True), ("https://k/", False), ("http://h/", False)],
+)
+def test_a_redirect_to_another_origin_loses_credentials(to: str, kept: bool) -> None:
+    """The same host without TLS is another origin."""
+    headers = Headers({"authorization": "a", "cookie": "b", "x": "c"})
+    there = Hop("GET", "https://h/a", headers, None).next(302, to)
+    assert [name in there.headers for name in ("authorization", "cookie", "x")] == [
+        kept,
+        kept,
+        True,
+    ]

@@ -421,15 +421,15 @@ def part(head: str, content: str = "c") -> str:
         ("a=b", "", "can only parse the following MIME types"),
         ("--x--", "multipart/form-data", "No boundary string"),
         ("", MULTIPART, "No initial boundary"),
-        (part('Content-Disposition: form-data; name="a"'), MULTIPART, "no final boundary"),
-        (part("Content-Type: a/b") + "--x--", MULTIPART, "no Content-Disposition"),
-        (part("Content-Disposition: form-data") + "--x--", MULTIPART, '"name"'),
-        (part(f"A: {'b' * 9000}") + "--x--", MULTIPART, "bytes of headers"),
-        ("--x junk\r\n\r\n--x--", MULTIPART, "no final boundary"),
+        (part('Content-Disposition: form-data; name="a"'), MULTIPART, "Unexpected end"),
+        (part("Content-Type: a/b") + "--x--", MULTIPART, "Missing Content-Disposition"),
+        (part("Content-Disposition: form-data") + "--x--", MULTIPART, "Missing name"),
+        (part(f"A: {'b' * 9000}") + "--x--", MULTIPART, "of at most 8192 bytes"),
+        ("--x junk\r\n\r\n--x--", MULTIPART, "after first boundary"),
         (
             part('Content-Disposition: form-data; name="a"') * (PARTS_MAX + 1) + "--x--",
             MULTIPART,
-            "more than 1000 parts",
+            "at most 1000 parts",
         ),
         ("&".join(["a=b"] * (PARTS_MAX + 1)), "application/x-www-form-urlencoded", "1000 fields"),
     ],
@@ -441,7 +441,7 @@ def test_bodies_that_are_no_form(body: str, content_type: str, message: str) -> 
 
 def test_multipart_of_other_clients() -> None:
     body = (
-        "preamble\r\n--x  \r\n"
+        "preamble\r\n--x\r\n"
         'content-disposition: FORM-DATA; filename="a\\"b.txt"; name=plain\r\n\r\ndata\r\n'
         '--x\r\nContent-Disposition: form-data; name="empty"\r\n\r\n\r\n--x--\r\nepilogue'
     )

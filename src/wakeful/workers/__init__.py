@@ -6,6 +6,7 @@ What only Workers need is in the extra `workers`; code for actors imports nothin
 try:
     import ada_url  # noqa: F401
     import greenlet  # noqa: F401
+    import multipart  # noqa: F401
 except ModuleNotFoundError as error:
     raise ImportError(
         "Cloudflare Workers need packages that are not installed. Install them: "

@@ -1,7 +1,7 @@
 """Forms as bodies: multipart/form-data and application/x-www-form-urlencoded, both ways.
 
-Limits:  at most PARTS_MAX parts, HEAD_BYTES_MAX of headers in each; the body's size is the
-         server's business.
+Limits:  at most PARTS_MAX parts, HEADERS_MAX headers in each, of HEADER_BYTES_MAX; the body's size
+         is the server's business.
 Errors:  JsTypeError for a body that is no form of its type.
 Source:  RFC 7578; the HTML standard on encoding and the Fetch standard on parsing them.
 """
@@ -12,6 +12,8 @@ import re
 from hashlib import sha256
 from typing import Final, NoReturn
 
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser
+
 from wakeful.workers.proxies import JsTypeError
 from wakeful.workers.values import utf8
 from wakeful.workers.web.blobs import JsFile
@@ -19,7 +21,8 @@ from wakeful.workers.web.forms import Entry, JsFormData
 from wakeful.workers.web.urls import form_pairs
 
 PARTS_MAX: Final = 1000  # as in werkzeug and python-multipart, against bodies of empty parts
-HEAD_BYTES_MAX: Final = 8192
+HEADERS_MAX: Final = 32  # of a part
+HEADER_BYTES_MAX: Final = 8192
 BOUNDARY_CHARS_MAX: Final = 70  # RFC 2046
 NO_BOUNDARY: Final = (
     "No boundary string in Content-Type header. The multipart/form-data MIME type requires a "
@@ -30,7 +33,10 @@ NO_BOUNDARY: Final = (
 MULTIPART: Final = "multipart/form-data"
 URLENCODED: Final = "application/x-www-form-urlencoded"
 PARAMETER: Final = re.compile(r';\s*([\w*-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))')
-FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:([^\r\n]*)")
+LIMITS: Final = (
+    f"A form has at most {PARTS_MAX} parts, each with at most {HEADERS_MAX} headers of at most "
+    f"{HEADER_BYTES_MAX} bytes."
+)
 
 
 def parse_form(body: bytes, content_type: str) -> JsFormData:
@@ -62,47 +68,45 @@ def _urlencoded(body: bytes) -> JsFormData:
 
 
 def _multipart(body: bytes, boundary: bytes) -> JsFormData:
-    form = JsFormData()
-    delimiter = b"\r\n--" + boundary
-    data = b"\r\n" + body  # the first delimiter has no line before it
-    start = data.find(delimiter)
-    if start < 0:
+    if b"--" + boundary not in body:
         _refuse("No initial boundary string (or you have a truncated message).")
-    while True:
-        start += len(delimiter)
-        if data.startswith(b"--", start):
-            return form
-        line_end = data.find(b"\r\n", start)
-        end = data.find(delimiter, max(line_end, start))
-        if line_end < 0 or end < 0 or data[start:line_end].strip(b" \t"):
-            break
-        if len(form.pairs) == PARTS_MAX:
-            _refuse(f"The form has more than {PARTS_MAX} parts.")
-        form.pairs.append(_part(data[line_end + 2 : end]))
-        start = end
-    _refuse("The multipart form has no final boundary: it is cut off, or has another boundary.")
+    form = JsFormData()
+    parser = PushMultipartParser(
+        boundary,
+        max_header_size=HEADER_BYTES_MAX,
+        max_header_count=HEADERS_MAX,
+        max_segment_count=PARTS_MAX,
+        header_charset="latin-1",  # which has a character for each byte
+        strict=True,  # its other mode joins lines of a header, which takes long
+    )
+    part: MultipartSegment | None = None
+    content: list[bytes] = []
+    try:
+        with parser:
+            for event in parser.parse(body):
+                if isinstance(event, MultipartSegment):
+                    part, content = event, []
+                elif event is not None:
+                    content.append(bytes(event))
+                elif part is not None:
+                    form.pairs.append(_entry(part, b"".join(content)))
+    except ParserLimitReached as error:
+        _refuse(f"{error}. {LIMITS}")
+    except MultipartError as error:
+        _refuse(f"The multipart form cannot be read: {error}.")
+    return form
 
 
-def _part(part: bytes) -> Entry:
-    head, blank, content = part.partition(b"\r\n\r\n")
-    if not blank and part.startswith(b"\r\n"):
-        head, content = b"", part[2:]
-    if len(head) > HEAD_BYTES_MAX:
-        _refuse(f"A part of the form has more than {HEAD_BYTES_MAX} bytes of headers.")
-    fields = {}
-    for line in head.split(b"\r\n"):
-        if match := FIELD.fullmatch(line):
-            fields[match[1].decode().lower()] = match[2].decode("utf-8", "replace").strip()
-    disposition = fields.get("content-disposition", "")
-    parameters = _parameters(disposition)
-    if disposition.partition(";")[0].strip().lower() != "form-data" or "name" not in parameters:
-        _refuse('A part of the form has no Content-Disposition of form-data with a "name".')
-    name = parameters["name"]
+def _entry(part: MultipartSegment, content: bytes) -> Entry:
+    fields = {
+        name: value.encode("latin-1").decode("utf-8", "replace") for name, value in part.headerlist
+    }
+    parameters = _parameters(fields["Content-Disposition"])
+    name = parameters.get("name", part.name or "")
     if "filename" not in parameters:
         return name, content.decode("utf-8", "replace")
-    return name, JsFile(
-        [content], parameters["filename"], type=fields.get("content-type", "text/plain")
-    )
+    kind = fields.get("Content-Type", "text/plain").strip()
+    return name, JsFile([content], parameters["filename"], type=kind)
 
 
 def _parameters(header: str) -> dict[str, str]:
