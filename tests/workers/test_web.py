@@ -425,6 +425,7 @@ def part(head: str, content: str = "c") -> str:
         (part("Content-Type: a/b") + "--x--", MULTIPART, "Missing Content-Disposition"),
         (part("Content-Disposition: form-data") + "--x--", MULTIPART, "Missing name"),
         (part(f"A: {'b' * 9000}") + "--x--", MULTIPART, "of at most 8192 bytes"),
+        ("--a\nb--", 'multipart/form-data; boundary="a%0Ab"', "Invalid characters in boundary"),
         ("--x junk\r\n\r\n--x--", MULTIPART, "after first boundary"),
         (
             part('Content-Disposition: form-data; name="a"') * (PARTS_MAX + 1) + "--x--",

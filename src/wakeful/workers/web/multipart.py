@@ -71,18 +71,10 @@ def _multipart(body: bytes, boundary: bytes) -> JsFormData:
     if b"--" + boundary not in body:
         _refuse("No initial boundary string (or you have a truncated message).")
     form = JsFormData()
-    parser = PushMultipartParser(
-        boundary,
-        max_header_size=HEADER_BYTES_MAX,
-        max_header_count=HEADERS_MAX,
-        max_segment_count=PARTS_MAX,
-        header_charset="latin-1",  # which has a character for each byte
-        strict=True,  # its other mode joins lines of a header, which takes long
-    )
     part: MultipartSegment | None = None
     content: list[bytes] = []
     try:
-        with parser:
+        with _parser(boundary) as parser:
             for event in parser.parse(body):
                 if isinstance(event, MultipartSegment):
                     part, content = event, []
@@ -95,6 +87,17 @@ def _multipart(body: bytes, boundary: bytes) -> JsFormData:
     except MultipartError as error:
         _refuse(f"The multipart form cannot be read: {error}.")
     return form
+
+
+def _parser(boundary: bytes) -> PushMultipartParser:
+    return PushMultipartParser(
+        boundary,
+        max_header_size=HEADER_BYTES_MAX,
+        max_header_count=HEADERS_MAX,
+        max_segment_count=PARTS_MAX,
+        header_charset="latin-1",  # which has a character for each byte
+        strict=True,  # its other mode joins lines of a header, which takes long
+    )
 
 
 def _entry(part: MultipartSegment, content: bytes) -> Entry:
