@@ -9,6 +9,7 @@ Source:  RFC 7578; the HTML standard on encoding and the Fetch standard on parsi
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Final, NoReturn
 
@@ -71,22 +72,26 @@ def _multipart(body: bytes, boundary: bytes) -> JsFormData:
     if b"--" + boundary not in body:
         _refuse("No initial boundary string (or you have a truncated message).")
     form = JsFormData()
-    part: MultipartSegment | None = None
-    content: list[bytes] = []
     try:
-        with _parser(boundary) as parser:
-            for event in parser.parse(body):
-                if isinstance(event, MultipartSegment):
-                    part, content = event, []
-                elif event is not None:
-                    content.append(bytes(event))
-                elif part is not None:
-                    form.pairs.append(_entry(part, b"".join(content)))
+        form.pairs = [_entry(part, content) for part, content in _parts(body, boundary)]
     except ParserLimitReached as error:
         _refuse(f"{error}. {LIMITS}")
     except MultipartError as error:
         _refuse(f"The multipart form cannot be read: {error}.")
     return form
+
+
+def _parts(body: bytes, boundary: bytes) -> Iterator[tuple[MultipartSegment, bytes]]:
+    part: MultipartSegment | None = None
+    content: list[bytes] = []
+    with _parser(boundary) as parser:
+        for event in parser.parse(body):
+            if isinstance(event, MultipartSegment):
+                part, content = event, []
+            elif event is not None:
+                content.append(bytes(event))
+            elif part is not None:
+                yield part, b"".join(content)
 
 
 def _parser(boundary: bytes) -> PushMultipartParser:
