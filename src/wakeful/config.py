@@ -42,6 +42,10 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         sockets: open WebSockets (503).
         sockets_per_actor: those of one actor (429; Cloudflare's limit).
         socket_message_bytes: the largest WebSocket message; a larger one closes it (1009).
+        sockets_bytes: what clients have sent over all sockets and no handler has ended with: parts
+            of messages that are not complete, and messages. Those of up to 16 KiB are not counted;
+            one that is alone may be larger. Without room, the socket with the largest part is
+            closed, else the one whose message has come (1013).
         socket_backlog_bytes: what may wait for one slow client; if more does, its socket is closed
             (1013).
         sql_handles: SQL databases open at once (some 0.17 MB each); the least recently used one
@@ -65,6 +69,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sockets: int = 100_000
     sockets_per_actor: int = 32_768
     socket_message_bytes: int = 32 * 1024 * 1024
+    sockets_bytes: int = 256 * 1024 * 1024
     socket_backlog_bytes: int = 16 * 1024 * 1024
     sql_handles: int = 1_000
     sql_cache_bytes: int = 1024 * 1024

@@ -341,6 +341,27 @@ async def test_too_many_sockets(tmp_path: Path) -> None:
         await client.close()
 
 
+async def test_parts_of_messages_are_bounded_over_all_clients(tmp_path: Path) -> None:
+    config = Config(limits=Limits(sockets_bytes=500_000))
+    async with Runtime(tmp_path / "data", actors=[Room], config=config) as rt:
+        rooms = Rooms(rt, rt.serve(port=0))
+        clients = [await rooms.enter() for _ in range(10)]
+        part = Frame(Opcode.BINARY, bytes(100_000), fin=False).serialize(mask=True)
+        for client in clients:
+            client.transport.write(part)
+        async with asyncio.timeout(PATIENCE):
+            ended = [asyncio.ensure_future(closed(client)) for client in clients]
+            while len([end for end in ended if end.done()]) < 5:
+                await asyncio.wait(
+                    [end for end in ended if not end.done()], return_when=asyncio.FIRST_COMPLETED
+                )
+        assert {end.result()[0] for end in ended if end.done()} == {1013}
+        assert rt.host.sockets.memory.bytes <= 500_000
+        quiet = await rooms.enter("quiet")
+        await quiet.send("who sends little")
+        assert await quiet.recv() == "who sends little"
+
+
 async def test_slow_client_is_closed(tmp_path: Path) -> None:
     config = Config(limits=Limits(socket_backlog_bytes=100_000))
 

@@ -582,11 +582,11 @@ async def test_actor_that_cannot_wake_closes_the_socket_that_called() -> None:
         socket, wire = await enter(rt, rt.get(Broken, "b"))
         await asyncio.sleep(3)
         broken = True
-        socket.received("hi")
+        socket.received("hi" * 10_000)
         await settle()
 
         assert wire.got == [(1011, "the actor cannot be reached")]
-        assert rt.host.sockets.count == 0
+        assert rt.host.sockets.count == rt.host.sockets.memory.bytes == 0
 
 
 class Hooks(DurableObject):
@@ -691,3 +691,94 @@ async def test_what_a_turn_of_a_failed_batch_has_sent_is_lost_though_its_actor_w
 
         assert [type(await work) for work in lost] == [StorageFull, StorageFull]
         assert wire.got == ["before", "dropped"]
+
+
+LARGE = b"x" * 2_000_000
+
+
+@virtual
+async def test_actor_that_has_a_large_message_is_not_read_until_it_has_handled_it() -> None:
+    async with runtime(Room) as rt:
+        room = rt.get(Room, "r")
+        socket, wire = await enter(rt, room)
+        memory = rt.host.sockets.memory
+        socket.received("wait")
+        socket.received(LARGE)
+        assert wire.held == [True]
+        assert len(LARGE) < memory.bytes < len(LARGE) + 100
+        socket.received("small")
+        await asyncio.sleep(2)
+
+        assert wire.got == ["wait", LARGE, "small"]
+        assert wire.held == [True, False]
+        assert memory.bytes == 0
+
+
+@virtual
+async def test_client_for_whose_message_there_is_no_room_is_closed() -> None:
+    async with runtime(Room, sockets_bytes=3_000_000) as rt:
+        one, two = rt.get(Room, "one"), rt.get(Room, "two")
+        sockets = [await enter(rt, room) for room in (one, two)]
+        for socket, _ in sockets:
+            socket.received("wait")
+            socket.received(LARGE)
+        assert sockets[1][1].got == [(1013, "try again later")]
+        await asyncio.sleep(2)
+
+        assert sockets[0][1].got == ["wait", LARGE]
+        assert await two.get_log() == [
+            "wait",
+            "error 1013",
+            "closed 1013 clients have sent more than there is room for "
+            "(limits.sockets_bytes) False True",
+        ]
+        assert rt.host.sockets.memory.bytes == 0
+
+
+@virtual
+async def test_memory_is_free_again_when_the_actor_goes() -> None:
+    async with runtime(Room) as rt:
+        room = rt.get(Room, "r")
+        socket, wire = await enter(rt, room)
+        memory = rt.host.sockets.memory
+        for message in ("wait", LARGE, LARGE):
+            socket.received(message)
+        await rt.delete(Room, "r")
+        await settle()
+        assert wire.got == ["dropped"]
+        assert memory.bytes == 0
+
+
+@virtual
+async def test_memory_is_free_again_when_the_runtime_closes() -> None:
+    async with runtime(Room) as rt:
+        socket, _ = await enter(rt, rt.get(Room, "r"))
+        memory = rt.host.sockets.memory
+        for message in ("wait", LARGE, LARGE):
+            socket.received(message)
+    assert memory.bytes == 0
+
+
+@virtual
+async def test_memory_is_free_again_when_the_actor_is_overloaded_for_too_long() -> None:
+    async with runtime(Room, mailbox=1) as rt:
+        room = rt.get(Room, "r")
+        socket, wire = await enter(rt, room)
+        busy = asyncio.create_task(room.wait_and_say(20))
+        await asyncio.sleep(0.1)
+        waiting = asyncio.create_task(room.get_log())
+        await asyncio.sleep(0.1)
+        socket.received(LARGE)
+        socket.received(LARGE)
+        await asyncio.sleep(10)
+        assert wire.got == [(1013, "overloaded")]
+        assert rt.host.sockets.memory.bytes == 0
+        await asyncio.gather(busy, waiting)
+
+
+@virtual
+async def test_memory_is_free_at_once_if_nobody_hears() -> None:
+    async with runtime(Quiet) as rt:
+        socket, _ = await enter(rt, rt.get(Quiet, "q"))
+        socket.received(LARGE)
+        assert rt.host.sockets.memory.bytes == 0

@@ -6,6 +6,7 @@ Source: ASGI 3.0, HTTP and lifespan. Below a mount `path` starts with `root_path
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable, MutableMapping
 from contextlib import (
     AbstractAsyncContextManager,
@@ -21,6 +22,7 @@ from wakeful.http.connection import CLOSE_SECONDS, lost
 from wakeful.http.disconnects import Disconnects
 from wakeful.http.gateway import Gateway
 from wakeful.http.message import SWITCHING, Answer, ClientGone, Headers
+from wakeful.http.pace import FRAMES
 from wakeful.http.problems import problem
 from wakeful.http.refusals import UpgradeRequired
 from wakeful.runtime.socket import Peer
@@ -182,7 +184,9 @@ class AsgiWire:
 
     async def _read(self) -> None:
         limit = self._socket.message_bytes_max
-        while True:
+        for count in itertools.count(1):
+            if count % FRAMES == 0:
+                await asyncio.sleep(0)  # what has come already would not let others in
             event = await self._receive()
             if event["type"] == "websocket.disconnect":
                 code: int = event.get("code") or NO_CODE

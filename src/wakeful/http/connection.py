@@ -4,7 +4,8 @@ What comes in is parsed by the websockets library's sans-I/O part. The close fra
 not answered at once: its actor says how, or its own code goes back when `on_close` has ended.
 
 Invariants: an idle connection holds no parser; what a client sends is bounded by the largest
-            message; the connection ends within CLOSE_SECONDS of our close frame.
+            message, by what there is room for beside others, and in time by `pace`; it is read only
+            while nothing of it waits; the connection ends within CLOSE_SECONDS of our close frame.
 Source:     RFC 6455.
 """
 
@@ -13,14 +14,17 @@ from __future__ import annotations
 import struct
 from asyncio import AbstractEventLoop, Protocol, TimerHandle, Transport
 from collections.abc import Generator
+from contextvars import Context
 from typing import Final, cast
 
 from websockets.exceptions import PayloadTooBig, ProtocolError
 from websockets.frames import Close, Frame, Opcode
 from websockets.streams import StreamReader
 
-from wakeful.core.hibernation import CUT, LOST, NO_CODE, TOO_BIG
+from wakeful.core.hibernation import CUT, LOST, NO_CODE, TOO_BIG, TRY_LATER
+from wakeful.http.pace import Pace
 from wakeful.runtime.socket import Peer
+from wakeful.runtime.socket_memory import FULL, SMALL_BYTES
 
 CLOSE_SECONDS: Final = 5.0
 PONGS_BYTES_MAX: Final = 64 * 1024  # more than that waits for a client that pings and never reads
@@ -35,33 +39,43 @@ Parser = Generator[None, None, Frame]
 class Partial:
     """A message of which fragments are missing."""
 
-    __slots__ = ("chunks", "opcode", "size")
+    __slots__ = ("data", "opcode")
 
     def __init__(self, opcode: Opcode) -> None:
         self.opcode = opcode
-        self.chunks: list[bytes | bytearray] = []
-        self.size = 0
+        self.data = bytearray()  # not a list: that would grow by empty fragments too
 
 
 class Connection(Protocol):
-    """One client's connection, and the wire of its socket."""
+    """One client's connection, and the wire of its socket.
+
+    Args:
+        loop: the loop it is on.
+        socket: who hears what the client sends.
+        pace: how much of that is handled at once.
+    """
 
     __slots__ = (
-        *("_close_sent", "_loop", "_message_bytes_max", "_parser", "_partial", "_reader"),
-        *("_socket", "_their_close", "_timer", "_transport"),
+        *("_close_sent", "_held", "_kept_bytes", "_loop", "_message_bytes_max", "_pace"),
+        *("_parser", "_partial", "_reader", "_socket", "_their_close", "_timer", "_transport"),
+        "_waits",
     )
 
-    def __init__(self, loop: AbstractEventLoop, socket: Peer) -> None:
+    def __init__(self, loop: AbstractEventLoop, socket: Peer, pace: Pace) -> None:
         self._loop = loop
         self._socket = socket
+        self._pace = pace
         self._message_bytes_max = socket.message_bytes_max
         self._transport: Transport | None = None
         self._reader: StreamReader | None = None
         self._parser: Parser | None = None
         self._partial: Partial | None = None
         self._timer: TimerHandle | None = None
+        self._kept_bytes = 0  # as the memory of all sockets knows it
         self._close_sent = False
         self._their_close = False
+        self._held = False  # by its socket
+        self._waits = False  # for a later turn of the loop
 
     # --- the transport's side --------------------------------------------------------------------
 
@@ -74,33 +88,32 @@ class Connection(Protocol):
         """Some bytes have come; after the last frame they are not even kept."""
         if self._their_close:
             return
-        reader = self._reader
-        if reader is None:
-            reader = self._reader = StreamReader()
-        reader.feed_data(data)
-        try:
-            while not self._their_close:
-                frame = self._next_frame(reader)
-                if frame is None:
-                    break
-                self._take(frame)
-        except PayloadTooBig:
-            limit = self._message_bytes_max
-            why = f"a message has at most {limit} bytes (limits.socket_message_bytes)"
-            self._fail(TOO_BIG, why)
-        except ProtocolError as error:
-            self._fail(PROTOCOL_ERROR, str(error))
-        except UnicodeDecodeError:
-            self._fail(NOT_UTF8, "text is not UTF-8")
+        if self._reader is None:
+            self._reader = StreamReader()
+        self._reader.feed_data(data)
+        if not self._waits and not self._held:
+            frames = self._pace.take()
+            self._pace.give_back(frames - self._handle(frames))
+        self._count()
 
     def connection_lost(self, error: Exception | None) -> None:
         """It has ended."""
         if self._timer is not None:
             self._timer.cancel()
-        self._transport = self._reader = self._parser = self._partial = None
+        self._transport = None
+        self._forget()
         if not self._their_close:
             self._socket.closed(LOST, CUT, clean=False)
         self._socket.disconnected()
+
+    # --- the memory's side -----------------------------------------------------------------------
+
+    def make_room(self) -> None:
+        """Keep nothing any more; the client is told to try again later."""
+        self._their_close = True
+        self._kept_bytes = 0  # which the memory knows
+        self._forget()
+        self._loop.call_soon(self._fail, TRY_LATER, FULL, context=Context())
 
     # --- the socket's side -----------------------------------------------------------------------
 
@@ -131,14 +144,12 @@ class Connection(Protocol):
             self._transport.abort()
 
     def hold(self, *, held: bool) -> None:
-        """Stop reading, or go on."""
-        transport = self._transport
-        if transport is None or transport.is_closing() or transport.is_reading() != held:
-            return
-        if held:
-            transport.pause_reading()
+        """Handle nothing more, and stop reading; or go on."""
+        self._held = held
+        if not held and self._reader is not None and not self._waits:
+            self._wait()
         else:
-            transport.resume_reading()
+            self._read_or_not()
 
     def backlog_bytes(self) -> int:
         """What was sent and has not left yet."""
@@ -150,19 +161,77 @@ class Connection(Protocol):
         if self._transport is not None and not self._close_sent:
             self._transport.write(frame.serialize(mask=False))
 
-    def _next_frame(self, reader: StreamReader) -> Frame | None:
+    def _handle(self, frames: int) -> int:
+        """Handle at most so many frames of what has come, and say how many it was."""
+        handled = 0
+        try:
+            while handled < frames and (frame := self._next_frame()) is not None:
+                handled += 1
+                self._take(frame)
+        except PayloadTooBig:
+            limit = self._message_bytes_max
+            why = f"a message has at most {limit} bytes (limits.socket_message_bytes)"
+            self._fail(TOO_BIG, why)
+        except ProtocolError as error:
+            self._fail(PROTOCOL_ERROR, str(error))
+        except UnicodeDecodeError:
+            self._fail(NOT_UTF8, "text is not UTF-8")
+        if handled == frames and not self._held and self._reader is not None:
+            self._wait()  # there is more, or a part of it
+        return handled
+
+    def _wait(self) -> None:
+        """Go on in a later turn of the loop."""
+        self._waits = True
+        self._pace.wait(self._go_on)
+        self._read_or_not()
+
+    def _go_on(self, frames: int) -> None:
+        self._waits = False
+        if not self._held:
+            self._handle(frames)
+        self._count()
+        self._read_or_not()
+
+    def _read_or_not(self) -> None:
+        transport = self._transport
+        read = not (self._held or self._waits)
+        if transport is None or transport.is_closing() or transport.is_reading() is read:
+            return
+        if read:
+            transport.resume_reading()
+        else:
+            transport.pause_reading()
+
+    def _next_frame(self) -> Frame | None:
+        """The next frame that is to be handled now, if all of it is there."""
+        reader = self._reader
+        if reader is None or self._held:
+            return None
         if self._parser is None:
-            if not reader.buffer:
-                self._reader = None
-                return None
-            limit = self._message_bytes_max - (self._partial.size if self._partial else 0)
+            limit = self._message_bytes_max - (len(self._partial.data) if self._partial else 0)
             self._parser = Frame.parse(reader.read_exact, mask=True, max_size=max(125, limit))
         try:
             next(self._parser)
         except StopIteration as stop:
             self._parser = None
+            if not reader.buffer:
+                self._reader = None
             return cast("Frame", stop.value)
         return None
+
+    def _count(self) -> None:
+        """Tell how much is kept of what is not handled."""
+        size = len(self._reader.buffer) if self._reader is not None else 0
+        if self._partial is not None:
+            size += len(self._partial.data)
+        if size > SMALL_BYTES or self._kept_bytes:
+            self._kept_bytes = size if size > SMALL_BYTES else 0
+            self._socket.memory.keep(self, size)
+
+    def _forget(self) -> None:
+        self._reader = self._parser = self._partial = None
+        self._count()
 
     def _take(self, frame: Frame) -> None:
         opcode = frame.opcode
@@ -183,22 +252,24 @@ class Connection(Protocol):
             return
         if partial is None:
             partial = self._partial = Partial(frame.opcode)
-        partial.chunks.append(cast("bytes", frame.data))
-        partial.size += len(frame.data)
-        if partial.size > self._message_bytes_max:
-            raise PayloadTooBig(partial.size, self._message_bytes_max)
+        partial.data += frame.data
+        if len(partial.data) > self._message_bytes_max:
+            raise PayloadTooBig(len(partial.data), self._message_bytes_max)
         if frame.fin:
             self._partial = None
-            self._message(partial.opcode, b"".join(partial.chunks))
+            self._message(partial.opcode, partial.data)
 
     def _message(self, opcode: Opcode, data: bytes | bytearray | memoryview) -> None:
         if len(data) > self._message_bytes_max:
             raise PayloadTooBig(len(data), self._message_bytes_max)
+        if self._kept_bytes:
+            self._count()  # it is the socket's to count from here on
         raw = bytes(data)
         self._socket.received(raw.decode() if opcode is Opcode.TEXT else raw)
 
     def _closed_by_client(self, close: Close) -> None:
         self._their_close = True
+        self._forget()
         if self._close_sent:
             assert self._transport is not None
             self._transport.close()
@@ -207,7 +278,7 @@ class Connection(Protocol):
     def _fail(self, code: int, why: str) -> None:
         """The client has broken a rule: nothing it sends is understood from here on."""
         self._their_close = True
-        self._reader = self._parser = self._partial = None
+        self._forget()
         self._socket.failed(code, why)
         self.close(code, why[:100])
 

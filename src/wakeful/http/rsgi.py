@@ -16,6 +16,7 @@ from wakeful.http.bodies import too_large
 from wakeful.http.connection import Connection, lost
 from wakeful.http.disconnects import Disconnects
 from wakeful.http.message import SWITCHING, Answer, Answering, ClientGone, Content, Headers
+from wakeful.http.pace import Pace
 from wakeful.http.problems import problem
 from wakeful.http.refusals import InternalError, UpgradeRequired
 from wakeful.http.takeover import Taken, Takeover
@@ -199,6 +200,7 @@ class RsgiApplication:
         self._connect = gateway.connect
         self._takeover = Takeover(port)
         self._leaving = Disconnects()
+        self._pace = Pace(asyncio.get_running_loop())
 
     async def __rsgi__(self, scope: RsgiScope, proto: RsgiProtocol) -> None:
         """Answer one request."""
@@ -233,7 +235,7 @@ class RsgiApplication:
             taken.socket.close()
             return
         if status == SWITCHING:
-            await _become(proto, taken, [*headers, *others], body)
+            await _become(proto, taken, [*headers, *others], body, self._pace)
             return
         taken.socket.close()
         await self._answer(scope, proto, (status, others, body))
@@ -253,7 +255,7 @@ class RsgiApplication:
             lost(body)
             await self._answer(scope, proto, problem(error))
             return
-        await _become(proto, taken, [*own, *headers], body)
+        await _become(proto, taken, [*own, *headers], body, self._pace)
 
     async def _answer(self, scope: RsgiScope, proto: RsgiProtocol, answer: Answer) -> None:
         status, headers, body = answer
@@ -296,13 +298,15 @@ class RsgiApplication:
         return headers, taken
 
 
-async def _become(proto: RsgiProtocol, taken: Taken, headers: Headers, body: Content) -> None:
+async def _become(
+    proto: RsgiProtocol, taken: Taken, headers: Headers, body: Content, pace: Pace
+) -> None:
     assert isinstance(body, Peer)
     proto.response_empty(SWITCHING, headers)
     loop = asyncio.get_running_loop()
     try:
         await taken.alone()
-        await loop.connect_accepted_socket(partial(Connection, loop, body), taken.socket)
+        await loop.connect_accepted_socket(partial(Connection, loop, body, pace), taken.socket)
     except BaseException as error:
         taken.socket.close()
         lost(body)

@@ -10,7 +10,7 @@ from asyncio import Future
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol, runtime_checkable
 
 from wakeful import codec
 from wakeful.actor import WebSocket
@@ -26,9 +26,14 @@ from wakeful.core.hibernation import (
 )
 from wakeful.errors import InvalidArguments, PayloadTooLarge, SocketClosed
 from wakeful.ids import ActorId
+from wakeful.runtime.socket_memory import FULL, SMALL_BYTES, SocketMemory
 
 if TYPE_CHECKING:
     from wakeful.actor import Actor
+
+
+WINDOW: Final = 32  # events of one socket in its actor's mailbox; more wait, and it is not read
+WINDOW_BYTES: Final = 1024 * 1024  # of large messages among them; one may be larger
 
 
 class Wire(Protocol):
@@ -58,6 +63,10 @@ class Peer(Protocol):
     def message_bytes_max(self) -> int:
         """The largest message the client may send."""
 
+    @property
+    def memory(self) -> SocketMemory:
+        """Counts what is kept of messages that are not complete."""
+
     def connect(self, wire: Wire, /) -> None:
         """The connection is there."""
 
@@ -79,6 +88,7 @@ class Home(Protocol):
 
     connected: set[Socket]
     limits: Limits
+    memory: SocketMemory
 
     @property
     def now_ns(self) -> Callable[[], int]:
@@ -103,9 +113,13 @@ class Home(Protocol):
 
 
 class Event:
-    """Something that happened on a socket."""
+    """Something that happened on a socket.
 
-    __slots__ = ("args", "begun", "hook", "socket", "tries")
+    Attributes:
+        size: what a large message takes of the memory for all sockets, until it is settled.
+    """
+
+    __slots__ = ("args", "begun", "hook", "size", "socket", "tries")
 
     def __init__(self, socket: Socket, hook: str, *args: object) -> None:
         self.socket = socket
@@ -113,6 +127,13 @@ class Event:
         self.args = args
         self.begun = False
         self.tries = 0
+        self.size = 0
+
+    def settle(self) -> None:
+        """Nobody will handle it any more: it has been, or it is dropped. Idempotent."""
+        if self.size:
+            self.socket.let_go(self.size)
+            self.size = 0
 
 
 class Effect(NamedTuple):
@@ -173,6 +194,9 @@ class Socket(WebSocket):
         standing: it is lost when its actor's activation goes, keeps that awake, and has no
             automatic answers.
         deaf: once its actor has closed it, it hears no more messages.
+        outstanding: its events in its actor's mailbox, or being handled.
+        waiting: its events for which there was no room there; None if reading goes on.
+        taken_bytes: what its large messages take of the memory for all sockets.
     """
 
     standing: ClassVar[bool] = False
@@ -180,7 +204,7 @@ class Socket(WebSocket):
 
     __slots__ = (
         *("_attachment", "_auto_ns", "_early", "_home", "_last", "_queued_bytes", "_wire"),
-        *("closed_by_actor", "outstanding", "over", "room", "waiting"),
+        *("closed_by_actor", "outstanding", "over", "room", "taken_bytes", "waiting"),
     )
 
     def __init__(self, home: Home) -> None:
@@ -195,6 +219,7 @@ class Socket(WebSocket):
         self.closed_by_actor = False
         self.over = False
         self.outstanding = 0
+        self.taken_bytes = 0
         self.waiting: deque[Event] | None = None
 
     # --- for the actor ---------------------------------------------------------------------------
@@ -278,6 +303,11 @@ class Socket(WebSocket):
         return self._home.limits.socket_message_bytes
 
     @property
+    def memory(self) -> SocketMemory:
+        """Counts what is kept of messages that are not complete."""
+        return self._home.memory
+
+    @property
     def accepted(self) -> bool:
         """Whether the actor has accepted it."""
         return self.room is not None
@@ -311,7 +341,7 @@ class Socket(WebSocket):
             self._auto_ns = self._home.now_ns()
             self._put(partial(_send, auto.response))
         else:
-            self._home.offer(Event(self, "on_message", message))
+            self._offer(message)
 
     def closed(self, code: int, reason: str, *, clean: bool) -> None:
         """The client has closed (clean), or the connection is lost: nothing comes any more."""
@@ -327,7 +357,32 @@ class Socket(WebSocket):
         self._home.offer(Event(self, "on_error", SocketClosed(why, code)))
         self.closed(code, why, clean=False)
 
+    def _offer(self, message: str | bytes) -> None:
+        event = Event(self, "on_message", message)
+        if len(message) > SMALL_BYTES:
+            size = message.__sizeof__()
+            if not self._home.memory.take(size):
+                self._end_early(FULL, "try again later")
+                return
+            event.size = size
+            self.taken_bytes += size
+        self._home.offer(event)
+
     # --- for the driver --------------------------------------------------------------------------
+
+    def let_go(self, size: int) -> None:
+        """So much of what it has taken is free again."""
+        self.taken_bytes -= size
+        self._home.memory.give_back(size)
+
+    def is_full(self) -> bool:
+        """Whether as many of its events are outstanding as may be."""
+        outstanding = self.outstanding
+        return outstanding >= WINDOW or (outstanding > 0 and self.taken_bytes > WINDOW_BYTES)
+
+    def has_room(self) -> bool:
+        """Whether so few are that it may be read again."""
+        return self.outstanding <= WINDOW // 2 and not self.is_full()
 
     def hears(self, room: ActorSockets, event: Event) -> bool:
         """Whether there is code that handles it."""
@@ -350,6 +405,7 @@ class Socket(WebSocket):
         """Close it, whatever its actor thinks; it has no more events."""
         if not self.over:
             self.over = True
+            self._drop_waiting()
             self._put(partial(_close, code, reason))
 
     def hang_up(self, code: int, reason: str) -> None:
@@ -361,9 +417,14 @@ class Socket(WebSocket):
     def drop(self) -> None:
         """Cut it; it has no more events."""
         self.over = True
-        self.waiting = None
+        self._drop_waiting()
         if self._wire is not None:
             self._wire.drop()
+
+    def _drop_waiting(self) -> None:
+        waiting, self.waiting = self.waiting, None
+        for event in waiting or ():
+            event.settle()
 
     def _answer_close(self, code: int) -> None:
         """Its last event has been handled: answer the client's close frame, if nobody has."""
@@ -398,11 +459,14 @@ class Socket(WebSocket):
         return self._queued_bytes + backlog > self._home.limits.socket_backlog_bytes
 
     def _too_slow(self) -> None:
+        limit = self._home.limits.socket_backlog_bytes
+        why = f"more than {limit} bytes wait for a slow client (limits.socket_backlog_bytes)"
+        self._end_early(why, "too slow")
+
+    def _end_early(self, why: str, reason: str) -> None:
         if not self.over and not self._last:
-            limit = self._home.limits.socket_backlog_bytes
-            why = f"more than {limit} bytes wait for a slow client (limits.socket_backlog_bytes)"
             self.failed(TRY_LATER, why)
-            self._put(partial(_close, TRY_LATER, "too slow"))
+            self._put(partial(_close, TRY_LATER, reason))
 
 
 def _send(message: str | bytes, wire: Wire) -> None:

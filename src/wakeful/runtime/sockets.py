@@ -49,12 +49,12 @@ from wakeful.runtime.alarms import InterleavedPlan, InternalPlan
 from wakeful.runtime.committer import Committer
 from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.socket import ActorSockets, Effect, Event, Held, Socket, SocketGroup, nothing
+from wakeful.runtime.socket_memory import SocketMemory
 from wakeful.runtime.socket_registry import SocketRegistry
 
 if TYPE_CHECKING:
     from wakeful.actor import Actor
 
-WINDOW: Final = 32  # events of one socket in its actor's mailbox; more wait, and it is not read
 RETRY_SECONDS: Final = 0.05
 RETRIES_MAX: Final = 100
 CLOSE_SECONDS: Final = 1.0  # for clients to answer the last close frame
@@ -98,6 +98,7 @@ class Sockets:
     ) -> None:
         self.connected: set[Socket] = set()
         self.limits = limits
+        self.memory = SocketMemory(limits.sockets_bytes)
         self.now_ns = clock.now_ns
         self.goodbye = (GOING_AWAY, "the server is going away")
         self._loop = loop
@@ -275,13 +276,15 @@ class Sockets:
         """Deliver an event after those before it, or keep it until there is room."""
         socket, room = event.socket, event.socket.room
         if not isinstance(room, ActorSockets):
-            return
-        if socket.waiting or socket.outstanding >= WINDOW:
-            self._keep(socket).append(event)
-            socket.hold(held=True)
+            event.settle()
+        elif socket.waiting is not None:
+            socket.waiting.append(event)
         elif socket.outstanding or socket.hears(room, event):
             self._deliver(room, event)
+            if socket.outstanding and socket.is_full():
+                self._hold(socket)
         else:
+            event.settle()
             self._finish(event)
 
     def abandon(self, socket: Socket) -> None:
@@ -299,6 +302,7 @@ class Sockets:
         try:
             reply = self._post(room.type, room.actor, plan, event, self._loop.context())
         except ShuttingDown:
+            event.settle()
             return
         except Overloaded as error:
             self._postpone(event, error)
@@ -317,24 +321,24 @@ class Sockets:
         event.tries += 1
         if event.tries > RETRIES_MAX:
             self._log("a socket is closed: its actor is overloaded", _actor(socket), error)
+            event.settle()
             socket.end(TRY_LATER, "overloaded")
             self._rooms.forget(socket)
             return
-        self._keep(socket).appendleft(event)
-        socket.hold(held=True)
+        self._hold(socket).appendleft(event)
         if not socket.outstanding:
             self._loop.later(RETRY_SECONDS, self._go_on, socket)
 
     def _go_on(self, socket: Socket) -> None:
         """Deliver what waits, as far as there is room."""
         room, tries = socket.room, 0
-        while isinstance(room, ActorSockets) and socket.waiting and socket.outstanding < WINDOW:
+        while isinstance(room, ActorSockets) and socket.waiting and not socket.is_full():
             event = socket.waiting.popleft()
             tries = event.tries
             self._deliver(room, event)
             if event.tries > tries:
                 return
-        if not socket.waiting and socket.waiting is not None:
+        if socket.waiting is not None and not socket.waiting and socket.has_room():
             socket.waiting = None
             socket.hold(held=False)
 
@@ -344,6 +348,7 @@ class Sockets:
 
     def _handled(self, event: Event, reply: Future[object]) -> None:
         event.socket.outstanding -= 1
+        event.settle()
         error = None if reply.cancelled() else reply.exception()
         if error is not None and not isinstance(error, ShuttingDown | ActorAborted):
             if event.begun:
@@ -355,6 +360,7 @@ class Sockets:
 
     def _undeliverable(self, event: Event, error: BaseException) -> None:
         socket = event.socket
+        event.settle()
         self._log("a socket is closed: its actor cannot be reached", _actor(socket), error)
         socket.end(INTERNAL_ERROR, "the actor cannot be reached")
         self._rooms.forget(socket)
@@ -400,9 +406,11 @@ class Sockets:
         for socket in list(self.connected):
             socket.drop()
 
-    def _keep(self, socket: Socket) -> deque[Event]:
+    def _hold(self, socket: Socket) -> deque[Event]:
+        """Read no more of a socket; where its events wait."""
         if socket.waiting is None:
             socket.waiting = deque()
+            socket.hold(held=True)
         return socket.waiting
 
     def _log(self, event: str, actor: ActorId | None, error: BaseException) -> None:

@@ -12,13 +12,16 @@ from collections import deque
 from collections.abc import Callable
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from wakeful.core.hibernation import CUT, LOST
 from wakeful.runtime.socket import Peer, Socket, Wire
+from wakeful.runtime.socket_memory import SocketMemory
 
 if TYPE_CHECKING:
     from wakeful.workers.worker_sockets import WorkerSocket
+
+AT_ONCE: Final = 32  # messages that are handed over in one turn of the loop
 
 Soon = Callable[[Callable[[], object]], None]
 
@@ -38,6 +41,7 @@ class End:
     Args:
         soon: does something outside all turns.
         message_bytes_max: the largest message that may come.
+        memory: counts what is kept of messages that are not complete.
 
     Attributes:
         other: the other end.
@@ -48,16 +52,26 @@ class End:
     """
 
     __slots__ = (
-        *("_soon", "_waiting", "_wire", "attachment", "face", "message_bytes_max", "other"),
+        *(
+            "_soon",
+            "_waiting",
+            "_wire",
+            "attachment",
+            "face",
+            "memory",
+            "message_bytes_max",
+            "other",
+        ),
         *("socket", "token", "use"),
     )
     other: End
 
-    def __init__(self, soon: Soon, message_bytes_max: int) -> None:
+    def __init__(self, soon: Soon, message_bytes_max: int, memory: SocketMemory) -> None:
         self._soon = soon
         self._waiting: list[Callable[[Peer], object]] = []
         self._wire: Wire | None = None
         self.message_bytes_max = message_bytes_max
+        self.memory = memory
         self.use = Use.NONE
         self.socket: WorkerSocket | None = None
         self.attachment: bytes | None = None
@@ -186,10 +200,13 @@ class LocalWire:
 
     def _flush(self) -> None:
         self._scheduled = False
-        while self._queue and not self._held:
+        for _ in range(AT_ONCE):
+            if not self._queue or self._held:
+                return
             tell, size = self._queue.popleft()
             self._bytes -= size
             tell()
+        self._schedule()
 
 
 def join(one: Socket, other: Socket, soon: Soon) -> None:

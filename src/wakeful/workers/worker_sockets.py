@@ -277,6 +277,7 @@ class Lobby:
         self.loop = host.loop
         self.connected = host.sockets.connected
         self.limits = host.config.limits
+        self.memory = host.sockets.memory
         self.now_ns = host.clock.now_ns
         self.soon = host.sockets.soon
         self.notice = host.sockets.notice
@@ -319,7 +320,8 @@ class Lobby:
     def _ends(self) -> tuple[End, End]:
         if self._host is None:
             raise JsException(NOT_HERE)
-        one, other = (End(self.soon, self.limits.socket_message_bytes) for _ in range(2))
+        limit = self.limits.socket_message_bytes
+        one, other = (End(self.soon, limit, self.memory) for _ in range(2))
         one.other, other.other = other, one
         return one, other
 
@@ -365,6 +367,7 @@ class Lobby:
 
     def _told(self, event: Event) -> None:
         socket = cast("StandardSocket", event.socket)
+        event.settle()
         if socket.over:
             return
         socket.tell(event)
