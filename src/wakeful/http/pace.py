@@ -6,7 +6,7 @@ already. Meanwhile it is not read.
 
 Invariants: a turn of the loop handles at most TURN_FRAMES frames of connections that were just
             read, and as many of those that wait; no connection handles more than FRAMES at once;
-            a callback is scheduled only in a turn in which frames came, or after it.
+            a callback is scheduled only after many frames.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ class Pace:
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
-        self._left = TURN_FRAMES
+        self._left = TURN_FRAMES  # at most; a turn need not begin with all of them
         self._waiting: deque[tuple[Context, Callable[[int], None]]] = deque()
         self._turning = False
+        self._nobody = Context()
 
     def take(self) -> int:
         """How many frames a connection that was just read may handle now."""
-        if not self._turning:
-            self._begin_turn()
         granted = min(FRAMES, self._left)
         self._left -= granted
+        if self._left < TURN_FRAMES // 2 and not self._turning:
+            self._begin_turn()
         return granted
 
     def give_back(self, frames: int) -> None:
@@ -50,7 +51,7 @@ class Pace:
 
     def _begin_turn(self) -> None:
         self._turning = True
-        self._loop.call_soon(self._turn, context=Context())
+        self._loop.call_soon(self._turn, context=self._nobody)
 
     def _turn(self) -> None:
         self._turning = False

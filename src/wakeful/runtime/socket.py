@@ -10,7 +10,7 @@ from asyncio import Future
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from wakeful import codec
 from wakeful.actor import WebSocket
@@ -30,10 +30,6 @@ from wakeful.runtime.socket_memory import FULL, SMALL_BYTES, SocketMemory
 
 if TYPE_CHECKING:
     from wakeful.actor import Actor
-
-
-WINDOW: Final = 32  # events of one socket in its actor's mailbox; more wait, and it is not read
-WINDOW_BYTES: Final = 1024 * 1024  # of large messages among them; one may be larger
 
 
 class Wire(Protocol):
@@ -131,9 +127,10 @@ class Event:
 
     def settle(self) -> None:
         """Nobody will handle it any more: it has been, or it is dropped. Idempotent."""
-        if self.size:
-            self.socket.let_go(self.size)
-            self.size = 0
+        size, self.size = self.size, 0
+        if size:
+            self.socket.taken_bytes -= size
+            self.socket.memory.give_back(size)
 
 
 class Effect(NamedTuple):
@@ -204,11 +201,12 @@ class Socket(WebSocket):
 
     __slots__ = (
         *("_attachment", "_auto_ns", "_early", "_home", "_last", "_queued_bytes", "_wire"),
-        *("closed_by_actor", "outstanding", "over", "room", "taken_bytes", "waiting"),
+        *("closed_by_actor", "memory", "outstanding", "over", "room", "taken_bytes", "waiting"),
     )
 
     def __init__(self, home: Home) -> None:
         self._home = home
+        self.memory = home.memory
         self._wire: Wire | None = None
         self._early: list[tuple[Callable[[Wire], object], int]] | None = None
         self._attachment: bytes | None = None
@@ -303,11 +301,6 @@ class Socket(WebSocket):
         return self._home.limits.socket_message_bytes
 
     @property
-    def memory(self) -> SocketMemory:
-        """Counts what is kept of messages that are not complete."""
-        return self._home.memory
-
-    @property
     def accepted(self) -> bool:
         """Whether the actor has accepted it."""
         return self.room is not None
@@ -361,7 +354,7 @@ class Socket(WebSocket):
         event = Event(self, "on_message", message)
         if len(message) > SMALL_BYTES:
             size = message.__sizeof__()
-            if not self._home.memory.take(size):
+            if not self.memory.take(size):
                 self._end_early(FULL, "try again later")
                 return
             event.size = size
@@ -369,20 +362,6 @@ class Socket(WebSocket):
         self._home.offer(event)
 
     # --- for the driver --------------------------------------------------------------------------
-
-    def let_go(self, size: int) -> None:
-        """So much of what it has taken is free again."""
-        self.taken_bytes -= size
-        self._home.memory.give_back(size)
-
-    def is_full(self) -> bool:
-        """Whether as many of its events are outstanding as may be."""
-        outstanding = self.outstanding
-        return outstanding >= WINDOW or (outstanding > 0 and self.taken_bytes > WINDOW_BYTES)
-
-    def has_room(self) -> bool:
-        """Whether so few are that it may be read again."""
-        return self.outstanding <= WINDOW // 2 and not self.is_full()
 
     def hears(self, room: ActorSockets, event: Event) -> bool:
         """Whether there is code that handles it."""

@@ -55,6 +55,8 @@ from wakeful.runtime.socket_registry import SocketRegistry
 if TYPE_CHECKING:
     from wakeful.actor import Actor
 
+WINDOW: Final = 32  # events of one socket in its actor's mailbox; more wait, and it is not read
+WINDOW_BYTES: Final = 1024 * 1024  # of large messages among them; one may be larger
 RETRY_SECONDS: Final = 0.05
 RETRIES_MAX: Final = 100
 CLOSE_SECONDS: Final = 1.0  # for clients to answer the last close frame
@@ -281,7 +283,7 @@ class Sockets:
             socket.waiting.append(event)
         elif socket.outstanding or socket.hears(room, event):
             self._deliver(room, event)
-            if socket.outstanding and socket.is_full():
+            if socket.outstanding and _is_full(socket):
                 self._hold(socket)
         else:
             event.settle()
@@ -332,13 +334,13 @@ class Sockets:
     def _go_on(self, socket: Socket) -> None:
         """Deliver what waits, as far as there is room."""
         room, tries = socket.room, 0
-        while isinstance(room, ActorSockets) and socket.waiting and not socket.is_full():
+        while isinstance(room, ActorSockets) and socket.waiting and not _is_full(socket):
             event = socket.waiting.popleft()
             tries = event.tries
             self._deliver(room, event)
             if event.tries > tries:
                 return
-        if socket.waiting is not None and not socket.waiting and socket.has_room():
+        if socket.waiting is not None and not socket.waiting and _has_room(socket):
             socket.waiting = None
             socket.hold(held=False)
 
@@ -416,6 +418,17 @@ class Sockets:
     def _log(self, event: str, actor: ActorId | None, error: BaseException) -> None:
         log = logger()
         log.error(event, actor=str(actor), error=repr(error), exc_info=error)
+
+
+def _is_full(socket: Socket) -> bool:
+    """Whether as many of its events are outstanding as may be."""
+    outstanding = socket.outstanding
+    return outstanding >= WINDOW or (outstanding > 0 and socket.taken_bytes > WINDOW_BYTES)
+
+
+def _has_room(socket: Socket) -> bool:
+    """Whether so few are that it may be read again."""
+    return socket.outstanding <= WINDOW // 2 and not _is_full(socket)
 
 
 def _do(effects: list[Effect]) -> None:
