@@ -12,15 +12,17 @@ import typing
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Final
 
-from wakeful import codec
+from wakeful import codec, error_values
 from wakeful.actor import HOOKS, Actor, AlarmInfo
 from wakeful.codec import JSON_ERRORS, json_bytes, not_json
 from wakeful.errors import (
+    OWN,
     ConfigError,
     InvalidArguments,
     InvalidResult,
     StateInvalid,
     UnknownMethod,
+    WakefulError,
 )
 from wakeful.facet import Chain, Facet, Lifetime, Method, Persistence
 from wakeful.state import StateSchema
@@ -63,6 +65,7 @@ class MethodPlan:
         urgent: it goes before what waits in the mailbox.
         gated: an event that passes the gates step by step (runtime/gated): in order of arrival
             although it interleaves, without a limit of time, lost with the activation it waits for.
+        for_callers: what it raises goes to callers, by value; not to the runtime, or to a Worker.
         straight: the code has no await, so it never suspends: it runs in the caller's task and
             context, without any of the machinery that a suspended turn needs.
     """
@@ -86,6 +89,7 @@ class MethodPlan:
         "urgent",
     )
     gated: ClassVar[bool] = False
+    for_callers: ClassVar[bool] = True
     _given: ClassVar[int] = 1  # leading parameters no caller gives: self
 
     def __init__(self, cls: type[Actor], name: str) -> None:
@@ -280,6 +284,7 @@ class ActorType:
 
     __slots__ = (
         "_alarm_is_told",
+        "_named_errors",
         "chain",
         "cls",
         "gated",
@@ -326,11 +331,31 @@ class ActorType:
         chain = Chain(facets)
         plan = chain.plan(self.name)
         self.schema = StateSchema.of(self.cls, durable=plan.persistence is not None)
+        self._named_errors: frozenset[type[Exception]] | None = None
         self.chain = chain
         self.lifetime = plan.lifetime
         self.persistence = plan.persistence
         for method in (*self.methods.values(), *self.socket_methods.values()):
             method.compile(chain)
+
+    def named_errors(self) -> frozenset[type[Exception]]:
+        """The error classes that the modules of the class and of its facets name.
+
+        Found out when first asked for: those modules have been read to their end by then.
+        """
+        if self._named_errors is None:
+            facets = [type(facet) for facet in self.chain.facets]
+            self._named_errors = error_values.named_errors([self.cls, *facets])
+        return self._named_errors
+
+    def errors_for_callers(self) -> list[type[WakefulError]]:
+        """Those of them that are made for callers and are not wakeful's, by code."""
+        found = [
+            error
+            for error in self.named_errors()
+            if issubclass(error, WakefulError) and error.__module__.partition(".")[0] != OWN
+        ]
+        return sorted(found, key=lambda error: (error.code, error.__qualname__))
 
     async def run_alarm(self, instance: Actor, info: AlarmInfo) -> None:
         """Call an instance's alarm handler, with the information if it takes it."""

@@ -39,8 +39,13 @@ Source: classes sorted by blame as in h11 and httpx; callers decide by retry cla
 
 from __future__ import annotations
 
+import re
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, Final
+
+OWN: Final = __name__.partition(".")[0]
+WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+CODE: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 
 
 class Retry(Enum):
@@ -52,11 +57,30 @@ class Retry(Enum):
 
 
 class WakefulError(Exception):
-    """Base of all errors wakeful raises on purpose."""
+    """Base of all errors wakeful raises on purpose, and of those that you make for callers.
+
+    A class of your own says with class attributes what callers over HTTP get. Without a `code` it
+    has that of its name: `SeatTaken` is "seat_taken".
+
+    Attributes:
+        code: what programs decide by; it is part of your interface.
+        http: the status, 400 to 599.
+        retry: whether sending the same call again is safe.
+
+    Raises:
+        ConfigError: when a class is defined whose attributes cannot be that.
+    """
 
     code: ClassVar[str] = "error"
     http: ClassVar[int] = 500
     retry: ClassVar[Retry] = Retry.NEVER
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__module__.partition(".")[0] != OWN:
+            if "code" not in vars(cls):
+                cls.code = WORD_START.sub("_", cls.__name__).lower()
+            _check_class(cls)
 
 
 def again(error: WakefulError) -> WakefulError:
@@ -71,7 +95,10 @@ def again(error: WakefulError) -> WakefulError:
 
 
 class CallError(WakefulError):
-    """The call did not complete; the actor's code is not to blame."""
+    """The call did not complete; the actor's code is not to blame.
+
+    The base of errors that a method raises for its callers: class Sold(CallError), http = 409.
+    """
 
     code = "call_error"
 
@@ -216,9 +243,7 @@ class ActorError(WakefulError):
 
 
 class ActorRaised(ActorError):
-    """The actor's own code raised.
-
-    That is how callers outside of the process see it; inside, the caller gets the exception itself.
+    """The actor's own code raised an error that does not travel as itself (see error_values).
 
     Attributes:
         type_name: the class name of the remote exception.
@@ -410,3 +435,15 @@ class ActivationAborted(BaseException):
     def __init__(self, cause: WakefulError) -> None:
         super().__init__(str(cause))
         self.cause = cause
+
+
+def _check_class(cls: type[WakefulError]) -> None:
+    code: object = cls.code
+    http: object = cls.http
+    retry: object = cls.retry
+    if not isinstance(code, str) or not CODE.fullmatch(code):
+        raise ConfigError(f"{cls.__name__}: code is lower-case words joined by _, not {code!r}")
+    if type(http) is not int or not 400 <= http <= 599:
+        raise ConfigError(f"{cls.__name__}: http is a status from 400 to 599, not {http!r}")
+    if not isinstance(retry, Retry):
+        raise ConfigError(f"{cls.__name__}: retry is a wakeful.Retry, not {retry!r}")

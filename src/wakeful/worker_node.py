@@ -18,6 +18,7 @@ from typing import Final, Self
 from urllib.parse import parse_qsl, quote
 
 from wakeful.config import Config
+from wakeful.error_values import raised
 from wakeful.errors import (
     ActorRaised,
     ConfigError,
@@ -28,7 +29,6 @@ from wakeful.errors import (
 )
 from wakeful.http.bodies import Incoming, StreamedBody
 from wakeful.http.message import Answer, ClientGone, Request, json_answer
-from wakeful.http.problems import raised
 from wakeful.http.websocket import wants_upgrade
 from wakeful.log import logger
 from wakeful.node import Path, Runtime, SystemClock

@@ -13,7 +13,7 @@ from typing import Annotated, NamedTuple
 
 import msgspec
 
-from wakeful import Config, DurableObject, InvalidArguments, Runtime, readonly
+from wakeful import CallError, Config, DurableObject, InvalidArguments, Runtime, readonly
 from wakeful.http.gateway import Gateway
 from wakeful.http.server import HttpServer
 from wakeful.http.settings import HttpSettings
@@ -39,6 +39,16 @@ class Counter(DurableObject):
 
 class Colour(Enum):
     RED = "red"
+
+
+class Sold(CallError):
+    """The seat is sold."""
+
+    http = 409
+
+    def __init__(self, seat: int) -> None:
+        super().__init__(f"seat {seat} is sold")
+        self.seat = seat
 
 
 class Point(msgspec.Struct):
@@ -92,6 +102,10 @@ class Probe(DurableObject):
 
     async def refuse(self) -> None:
         raise InvalidArguments("not on Sundays", field="day")
+
+    async def sell(self, seat: int) -> None:
+        self.seen += 1
+        raise Sold(seat)
 
     async def leave(self) -> None:
         raise SystemExit(3)

@@ -174,6 +174,7 @@ async def test_any_name_can_be_called(http: httpx2.AsyncClient, name: str) -> No
         ),
         ("GET", "/actors/Probe/p/typed?number=%FF", None, 400, "malformed_request", None),
         ("POST", "/actors/Probe/p/fail", b'["no"]', 500, "actor_raised", None),
+        ("POST", "/actors/Probe/p/sell", b"[7]", 409, "sold", None),
         ("POST", "/actors/Probe/p/refuse", None, 422, "invalid_arguments", "day"),
         ("POST", "/actors/Probe/p/leave", None, 500, "actor_raised", None),
         ("POST", "/actors/Probe/p/cancel", None, 500, "actor_raised", None),
@@ -231,6 +232,15 @@ async def test_what_the_actor_raised_is_told_by_type_and_message(http: httpx2.As
     assert (problem["exception"], problem["message"]) == ("ValueError", "not today")
     assert problem["retry"] == "never"
     assert "outcome" not in problem
+
+
+async def test_an_error_of_the_actors_own_is_told_by_its_class(
+    http: httpx2.AsyncClient,
+) -> None:
+    problem = (await http.post("/actors/Probe/p/sell", json=[7])).json()
+    assert (problem["title"], problem["detail"]) == ("The seat is sold.", "seat 7 is sold")
+    assert (problem["type"], problem["retry"]) == ("/_wakeful/errors/sold", "never")
+    assert (await http.get("/actors/Probe/p/count")).json() == 0
 
 
 async def test_a_method_not_allowed_says_which_are(http: httpx2.AsyncClient) -> None:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from tests.http.actors import Counter, Probe
 
-from wakeful import Actor, readonly
+from wakeful import Actor, CallError, readonly
 from wakeful.actor_type import ActorType
 from wakeful.http.openapi import document
 
@@ -140,3 +140,23 @@ def test_a_default_that_json_has_not_is_left_out() -> None:
 
     properties = body(document_of(Odd)["paths"]["/actors/Odd/{name}/call"])["anyOf"][0]
     assert properties["properties"] == {"most": {"type": "number"}, "text": {"type": "string"}}
+
+
+def test_errors_that_the_module_names_are_answers(paths: dict[str, Any]) -> None:
+    responses = paths["/actors/Counter/{name}/increment"]["post"]["responses"]
+    assert responses["409"]["description"] == "`sold`: The seat is sold."
+    assert set(responses["409"]["content"]) == {"application/problem+json"}
+
+
+def test_an_error_with_a_status_of_ours_is_told_beside_it() -> None:
+    class Busy(Actor):
+        class Full(CallError):
+            """No seat is left."""
+
+            http = 429
+
+        async def sell(self) -> None: ...
+
+    document = document_of(Busy)
+    responses = document["paths"]["/actors/Busy/{name}/sell"]["post"]["responses"]
+    assert responses["429"]["description"].endswith("see Retry-After. `full`: No seat is left.")

@@ -597,7 +597,7 @@ class Raises(DurableObject):
 @virtual
 @pytest.mark.parametrize("method", ["fail", "fail_later"])
 @pytest.mark.parametrize(
-    ("name", "kind"), [("value", ValueError), ("exit", SystemExit), ("stop", RuntimeError)]
+    ("name", "kind"), [("value", ValueError), ("exit", ActorRaised), ("stop", RuntimeError)]
 )
 async def test_exception_reaches_the_caller_and_undoes_the_turn(
     method: str, name: str, kind: type[BaseException]

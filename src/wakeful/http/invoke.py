@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from wakeful.actor_type import EMPTY, ActorType, MethodPlan, Parameter
+from wakeful.error_values import raised
 from wakeful.errors import (
     DeadlineExceeded,
     InvalidArguments,
@@ -28,7 +29,6 @@ from wakeful.errors import (
 from wakeful.http.bodies import Bodies
 from wakeful.http.deadline import Deadlines
 from wakeful.http.message import JSON_HEADERS, Answer, Request
-from wakeful.http.problems import raised
 from wakeful.http.refusals import (
     NoSuchPath,
     NotAllowedHere,

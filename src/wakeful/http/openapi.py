@@ -15,8 +15,9 @@ import msgspec
 from wakeful import models
 from wakeful.actor_type import EMPTY, ActorType, MethodPlan, Parameter
 from wakeful.codec import to_json
+from wakeful.errors import WakefulError
 from wakeful.http.message import JSON
-from wakeful.http.problems import PROBLEM
+from wakeful.http.problems import PROBLEM, title
 from wakeful.ids import NAME_BYTES_MAX
 
 Schema = dict[str, object]
@@ -153,7 +154,7 @@ def _operations(actor_type: ActorType, plan: MethodPlan, schemas: Schemas) -> Sc
                 "description": "What the method returned.",
                 "content": {JSON: {"schema": schemas.get(id(plan.returns.annotation), {})}},
             },
-            **_problems(),
+            **_problems(actor_type.errors_for_callers()),
         },
     }
     name = f"{actor_type.name}_{plan.name}"
@@ -220,10 +221,15 @@ def _described(parameter: Parameter, schemas: Schemas) -> Schema:
     return {**schema, "default": msgspec.Raw(default)}
 
 
-def _problems() -> Schema:
+def _problems(own: Iterable[type[WakefulError]] = ()) -> Schema:
+    """What may be answered in place of a result; `own` are the actor's own errors."""
     content = {PROBLEM: {"schema": {"$ref": REFS.format(name=PROBLEM_NAME)}}}
+    texts = {status: [text] for status, text in REFUSALS.items()}
+    for error in own:
+        texts.setdefault(str(error.http), []).append(f"`{error.code}`: {title(error)}")
     found: Schema = {
-        status: {"description": text, "content": content} for status, text in REFUSALS.items()
+        status: {"description": " ".join(texts[status]), "content": content}
+        for status in sorted(texts)
     }
     return {**found, "default": {"description": "Another problem.", "content": content}}
 

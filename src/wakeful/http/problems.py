@@ -49,19 +49,11 @@ def problem(error: WakefulError) -> Answer:
     return cls.http, _headers(error), to_json(content)
 
 
-def raised(error: BaseException) -> ActorRaised:
-    """What user code raised, as callers outside the process see it: no traceback."""
-    try:
-        message = str(error)
-    except Exception:
-        message = ""
-    return ActorRaised(type(error).__name__, message)
-
-
 def title(cls: type[WakefulError]) -> str:
     """What an error's code means, in one line: the first of its class's docstring."""
     owner = next(base for base in cls.__mro__ if "code" in vars(base))
-    return (inspect.getdoc(owner) or cls.code).partition("\n")[0]
+    text = vars(owner).get("__doc__") or cls.code.replace("_", " ")  # not that of a base
+    return inspect.cleandoc(text).partition("\n")[0]
 
 
 def explanations(*roots: type[WakefulError]) -> dict[str, type[WakefulError]]:

@@ -73,6 +73,7 @@ class InternalPlan(MethodPlan):
     """A method of the runtime's own: it goes first, and its arguments travel as they are."""
 
     __slots__ = ()
+    for_callers = False
 
     def __init__(self, name: str, function: Callable[..., object]) -> None:
         self.name = name

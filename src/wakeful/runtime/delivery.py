@@ -215,7 +215,7 @@ class Delivery:
                 await self.committer.durable(activation)
         if isinstance(error, Replaced):
             return plan.copy_result(error.answer)
-        raise told(error)
+        raise told(activation.type, plan, error)
 
     async def _ask_slowly(
         self, activation: Activation, plan: MethodPlan, args: Args, kwargs: Kwargs
@@ -409,7 +409,7 @@ class Delivery:
             turn.result = result
         else:
             self._undo(turn)
-            turn.error = told(error)
+            turn.error = told(activation.type, plan, error)
         if activation.effects is not None:
             self.committer.release(activation)
 

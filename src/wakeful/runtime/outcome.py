@@ -10,6 +10,8 @@ from __future__ import annotations
 from asyncio import CancelledError
 from typing import TYPE_CHECKING
 
+from wakeful.actor_type import ActorType, MethodPlan
+from wakeful.error_values import by_value, raised
 from wakeful.errors import (
     ActivationAborted,
     ActorRaised,
@@ -24,12 +26,21 @@ if TYPE_CHECKING:
     from wakeful.runtime.turn import Turn
 
 
-def told(error: BaseException) -> BaseException:
-    """An error as the caller sees it; a method that was cancelled does not cancel its caller."""
+def told(turn_of: ActorType, plan: MethodPlan, error: BaseException) -> BaseException:
+    """An error as the caller sees it.
+
+    A method that was cancelled, or that wants to end the program, does neither to its caller.
+    """
     if isinstance(error, ActivationAborted):
         return again(error.cause)
     if isinstance(error, CancelledError):
         return ActorRaised("CancelledError", "the method was cancelled from inside")
+    if not plan.for_callers:
+        return error
+    if isinstance(error, SystemExit):
+        return raised(error)
+    if isinstance(error, Exception):
+        return by_value(error, turn_of.named_errors())
     return error
 
 
