@@ -65,7 +65,7 @@ class MethodPlan:
         urgent: it goes before what waits in the mailbox.
         gated: an event that passes the gates step by step (runtime/gated): in order of arrival
             although it interleaves, without a limit of time, lost with the activation it waits for.
-        for_callers: what it raises goes to callers, by value; not to the runtime, or to a Worker.
+        for_callers: what it raises goes to callers, by value, and not to the runtime itself.
         straight: the code has no await, so it never suspends: it runs in the caller's task and
             context, without any of the machinery that a suspended turn needs.
     """

@@ -57,7 +57,6 @@ class GatedPlan(MethodPlan):
     """A way to deliver events to a gated actor: arguments as they are, and nothing is answered."""
 
     __slots__ = ()
-    for_callers = False
     gated = True
 
     def __init__(self, name: str, function: Callable[..., Work]) -> None:

@@ -35,7 +35,7 @@ def told(turn_of: ActorType, plan: MethodPlan, error: BaseException) -> BaseExce
         return again(error.cause)
     if isinstance(error, CancelledError):
         return ActorRaised("CancelledError", "the method was cancelled from inside")
-    if not plan.for_callers:
+    if plan.gated or not plan.for_callers:
         return error
     if isinstance(error, SystemExit):
         return raised(error)
