@@ -120,12 +120,6 @@ class MethodPlan:
         if self._as_json is not None:
             self._as_json.follow(self)
 
-    def never_straight(self) -> None:
-        """From now on no call takes the straight path."""
-        self.straight = False
-        if self._as_json is not None:
-            self._as_json.follow(self)
-
     def as_json(self) -> JsonPlan:
         """The same method, for callers who want its result as JSON."""
         if self._as_json is None:
@@ -364,11 +358,6 @@ class ActorType:
             await handler(info)
         else:
             await handler()
-
-    def never_straight(self) -> None:
-        """From now on no call takes the straight path, which asks for nothing."""
-        for method in (*self.methods.values(), *self.socket_methods.values()):
-            method.never_straight()
 
     def method(self, name: str) -> MethodPlan:
         """The method of a name.

@@ -34,7 +34,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             RuntimeOverloaded (503).
         turn_seconds: how long one turn may take; then it is cancelled and undone (504).
         activate_seconds: how long waking (`on_activate` included) may take.
-        shutdown_seconds: how long `close` waits for turns under way.
+        shutdown_seconds: how long closing may take: turns under way end, actors go to sleep, what
+            they wrote becomes durable; what has not ended then is thrown away, within two seconds.
         request_bytes: the largest HTTP request body that an actor's arguments are (413).
         stream_bytes: the largest that a Worker is given, as it comes (413; Cloudflare's limit).
         http_requests: HTTP requests being handled at once (503).

@@ -9,7 +9,8 @@
     │  ├─ MethodNotAllowed      405  a method that writes was called by a read
     │  ├─ Overloaded            429  this actor's mailbox is full (retry_after_ns)
     │  │  ├─ RateLimited        429  a RateLimit facet refused (retry_after_ns)
-    │  │  ├─ RuntimeOverloaded  503  └─ ShuttingDown 503
+    │  │  ├─ RuntimeOverloaded  503  ├─ ShuttingDown 503
+    │  │  └─ ActorMoved         503  its shard goes to another owner
     │  ├─ DeadlineExceeded      504  the outcome is unknown: it may have run
     │  │  └─ DeadlineInQueue    503  it has not run, and will not
     │  ├─ Unreachable           503  no server answers: nothing was sent
@@ -194,6 +195,13 @@ class ShuttingDown(Overloaded):
     """The runtime no longer admits calls."""
 
     code = "shutting_down"
+    http = 503
+
+
+class ActorMoved(Overloaded):
+    """The actor's shard is being handed to another owner, or has been: the call did not run."""
+
+    code = "actor_moved"
     http = 503
 
 

@@ -1,7 +1,8 @@
 """One in-memory incarnation of an actor: its instance, its gates, and what it has not saved yet.
 
-Invariants: `free` is exactly: active, input gate free, nothing queued, nothing to be sent. It
-            is cached because every message asks; only `refresh` sets it.
+Invariants: `free` is exactly: active, input gate free, nothing queued, nothing to be sent,
+            and neither stopping nor draining. It is cached because every message asks; only
+            `refresh` sets it.
 """
 
 from __future__ import annotations
@@ -68,6 +69,7 @@ class Activation:
         "bucket",
         "buffer",
         "confirm",
+        "draining",
         "durable",
         "effects",
         "free",
@@ -105,6 +107,7 @@ class Activation:
         self.shard = shard
         self.stale = False
         self.stopping = False
+        self.draining = False  # it takes no new calls
         self.free = False
         self.input = InputGate()
         self.gate = OutputGate(self)
@@ -169,6 +172,7 @@ class Activation:
             and not self.background
             and self.effects is None
             and not self.stopping
+            and not self.draining
         )
 
     def check_background(self, limit: int) -> None:
@@ -194,7 +198,8 @@ class Activation:
 
     def quiet(self) -> bool:
         """Nothing is queued, running or owed by user code: it may sleep."""
-        return self.free
+        rest = self.at_rest() and not self.mailbox
+        return rest and self.effects is None and not self.stopping
 
     def at_rest(self) -> bool:
         """It is awake, and nothing is running or owed by user code, whatever is queued."""

@@ -11,7 +11,6 @@ import asyncio
 from asyncio import CancelledError, Future
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Final
 
 from wakeful.actor import Actor
 from wakeful.actor_type import ActorType
@@ -25,34 +24,30 @@ from wakeful.errors import (
     Fenced,
     InvalidArguments,
     RuntimeOverloaded,
-    ShuttingDown,
     StorageError,
     WakefulError,
     again,
 )
-from wakeful.ids import ActorId, shard_of
+from wakeful.ids import ActorId
 from wakeful.log import logger
 from wakeful.ports import Cells, Clock, Store
 from wakeful.runtime.activation import Activation, Envelope
+from wakeful.runtime.admission import Admission
 from wakeful.runtime.catalog import Catalog
 from wakeful.runtime.committer import Committer
 from wakeful.runtime.hooks import Hooks
 from wakeful.runtime.host_loop import HostLoop
-from wakeful.runtime.turn import Turn, current
+from wakeful.runtime.turn import current
 
 MakeContext = Callable[[Activation], object]
 Deliver = Callable[[Activation], None]
-
-
-HOOK_GRACE_SECONDS: Final = 1.0  # after a hook that took too long was cancelled
-CLOSE_ROUNDS: Final = 8  # an actor that goes to sleep may wake another, which goes to sleep, ...
 
 
 class Activator:
     """The only one that changes an activation's lifecycle.
 
     Attributes:
-        closing: nothing is admitted any more but what turns under way need.
+        hooks: those that are under way.
         waiting: calls that wait in mailboxes.
         watchers: those who wait for something to end.
         left: is told of activations that have gone to sleep, or are lost.
@@ -64,7 +59,7 @@ class Activator:
         *,
         loop: HostLoop,
         store: Store,
-        shards: int,
+        admission: Admission,
         clock: Clock,
         config: Config,
         committer: Committer,
@@ -74,7 +69,6 @@ class Activator:
         active_max = config.limits.active_actors
         self.catalog = Catalog(loop, clock.monotonic_ns, active_max, self.retire)
         self.committer = committer
-        self.closing = False
         self.activations = 0
         self.deactivations = 0
         self.discards = 0
@@ -84,12 +78,12 @@ class Activator:
         self.unborn: Callable[[Activation], None] = _nobody
         self._loop = loop
         self._store = store
-        self._shards = shards
+        self._admission = admission
         self._clock = clock
         self._config = config
         self._make_context = make_context
         self._deliver = deliver
-        self._hooks = Hooks(loop, committer, self.tell_watchers)
+        self.hooks = Hooks(loop, committer, self.tell_watchers)
         self._spawned: dict[ActorId, tuple[object, ...]] = {}
 
     def find(self, actor_type: ActorType, actor: ActorId) -> Activation:
@@ -132,7 +126,8 @@ class Activator:
             RuntimeOverloaded, ShuttingDown, Fenced: it may not wake here now.
         """
         self._check_may_wake(actor)
-        activation = Activation(actor_type, actor, shard_of(actor, self._shards))
+        activation = Activation(actor_type, actor, self._admission.shard_of(actor))
+        activation.draining = self._admission.refuses(activation.shard)
         activation.used_ns = self._clock.monotonic_ns()
         self.catalog.add(activation)
         self.activations += 1
@@ -145,7 +140,7 @@ class Activator:
             failure = _why(activation, error)
             self._lose(activation, failure)
             raise failure from failure.__cause__  # it may be the error itself
-        self._hooks.start(activation, self._wake_slowly(activation, cells, args))
+        self.hooks.start(activation, self._wake_slowly(activation, cells, args))
         return activation
 
     def retire(self, activation: Activation) -> None:
@@ -155,7 +150,7 @@ class Activator:
             activation.used_ns = self._clock.monotonic_ns()
             self.catalog.watch(activation)
             return
-        self._sleep(activation)
+        self.sleep(activation)
 
     def discard(self, activation: Activation, cause: WakefulError) -> None:
         """Throw an activation away: turns under way get the cause, waiting messages do not.
@@ -183,6 +178,8 @@ class Activator:
 
     async def delete(self, actor_type: ActorType, actor: ActorId) -> None:
         """Remove everything stored of an actor, and its activation if there is one."""
+        if self._admission.refuses_actor(actor):
+            raise self._admission.refusal(actor)
         self._spawned.pop(actor, None)
         while (activation := self.catalog.actors.get(actor)) is not None:
             if activation.life.state is not ActivationState.GONE:
@@ -192,7 +189,7 @@ class Activator:
             await asyncio.sleep(0)  # until it is forgotten
         if activation is None:
             # One that is never filled, to write the deletion with.
-            activation = Activation(actor_type, actor, shard_of(actor, self._shards))
+            activation = Activation(actor_type, actor, self._admission.shard_of(actor))
             self.catalog.add(activation)
         activation.wiped = True
         if activation.durable:
@@ -229,12 +226,7 @@ class Activator:
                 with suppress(StorageError):  # told to those who wrote
                     await self.committer.durable(activation)
             else:
-                self._sleep(activation)
-
-    async def quiet(self) -> None:
-        """Return when no turn runs, none waits, and nobody works in the background."""
-        while any(a.turns or a.mailbox or a.background for a in self.catalog):
-            await self.change()
+                self.sleep(activation)
 
     async def change(self) -> None:
         """Return when some turn, hook or work in the background has ended."""
@@ -249,41 +241,9 @@ class Activator:
             if not changed.done():
                 changed.set_result(None)
 
-    async def close(self) -> None:
-        """Put everyone to sleep; what does not end is thrown away."""
-        for _ in range(CLOSE_ROUNDS):
-            await self.committer.settled()
-            for activation in self.catalog:
-                if activation.at_rest() and not activation.mailbox:
-                    self.retire(activation)
-                elif activation.life.state is ActivationState.ACTIVE:
-                    self.discard(activation, _cut_short(activation))
-            ended = await self._hooks_end()
-            await self.committer.settled()
-            if not ended or not len(self.catalog):
-                break
-        for activation in self.catalog:
-            self.discard(activation, _cut_short(activation))
-        self.catalog.close()
-
-    async def _hooks_end(self) -> bool:
-        """Wait until all hooks have ended; False: one does not though its time is up."""
-        try:
-            async with asyncio.timeout(self._config.limits.activate_seconds + HOOK_GRACE_SECONDS):
-                while len(self._hooks):
-                    await self.change()
-        except TimeoutError:
-            log = logger()
-            log.error("hooks do not end although they are cancelled", count=len(self._hooks))
-            return False
-        return True
-
-    def _under_way(self, turn: Turn | None) -> bool:
-        return turn is not None and not turn.ended and turn.home is self.committer
-
     def _check_may_wake(self, actor: ActorId) -> None:
-        if self.closing and not self._under_way(current.get()):
-            raise ShuttingDown(f"{actor}: the runtime is shutting down")
+        if self._admission.refuses_actor(actor):
+            self._admission.check(actor, current.get())
         if not self.committer.lease.held(self._clock.monotonic_ns()):
             raise Fenced(f"{actor}: a newer owner has taken over the data directory")
         if self.catalog.full():
@@ -319,7 +279,7 @@ class Activator:
             async with limit:
                 loaded = cells if isinstance(cells, dict) else await cells
                 self._fill(activation, loaded, args)
-                await self._hooks.run(activation, "on_activate", activation.instance.on_activate())
+                await self.hooks.run(activation, "on_activate", activation.instance.on_activate())
             if activation.life.state is ActivationState.GONE:
                 return
             self._save(activation)
@@ -333,19 +293,20 @@ class Activator:
         else:
             self._deliver(activation)
 
-    def _sleep(self, activation: Activation) -> None:
+    def sleep(self, activation: Activation) -> None:
+        """Begin to put an activation to sleep, which is quiet and owes nothing."""
         self.catalog.unwatch(activation)
         activation.life.retire()
         activation.refresh()
         if activation.type.on_deactivate:
-            self._hooks.start(activation, self._retire_slowly(activation))
+            self.hooks.start(activation, self._retire_slowly(activation))
         else:
             self._gone(activation)
 
     async def _retire_slowly(self, activation: Activation) -> None:
         try:
             async with asyncio.timeout(self._config.limits.activate_seconds):
-                await self._hooks.run(
+                await self.hooks.run(
                     activation, "on_deactivate", activation.instance.on_deactivate()
                 )
             if activation.life.state is ActivationState.GONE:
@@ -399,7 +360,7 @@ class Activator:
             turn.interrupt(cause)
         for task in list(activation.background or ()):
             task.cancel()
-        self._hooks.cancel(activation)
+        self.hooks.cancel(activation)
         self._tell_deactivated(activation)
         self.left(activation)
         first = activation.mailbox.peek() if activation.mailbox is not None else None
@@ -416,7 +377,7 @@ class Activator:
         if activation.sql is not None:
             activation.sql.close()
         self.catalog.unwatch(activation)
-        self._hooks.cancel(activation)
+        self.hooks.cancel(activation)
         self.unborn(activation)
         self._refuse(_drain(activation), failure)
         self._forget_when_settled(activation)
@@ -456,7 +417,7 @@ class Activator:
 
     def _hand_over(self, activation: Activation, waiting: list[Envelope]) -> None:
         # While the runtime closes, it wakes only if a turn under way is among those who wait.
-        turns = (w for w in waiting if self._under_way(w.context.get(current)))
+        turns = (w for w in waiting if self._admission.is_needed_by(w.context.get(current)))
         first = next(turns, waiting[0])
         try:
             successor = first.context.run(self.find, activation.type, activation.id)
@@ -475,10 +436,6 @@ def _nobody(activation: Activation) -> None:
 
 def _drain(activation: Activation) -> list[Envelope]:
     return activation.mailbox.drain() if activation.mailbox is not None else []
-
-
-def _cut_short(activation: Activation) -> ShuttingDown:
-    return ShuttingDown(f"{activation.id} was still busy when the runtime was closed")
 
 
 def _why(activation: Activation, error: BaseException) -> WakefulError:

@@ -107,6 +107,7 @@ class Alarms:
     """Watches the store's alarms.
 
     Args:
+        refuses: tells whether an actor takes no calls here any more: its alarm is not fired.
         running_max: handlers that may run at once; more actors than can be awake would refuse
             each other.
         types: the types alarms may be for.
@@ -123,6 +124,7 @@ class Alarms:
         types: Mapping[str, ActorType],
         ask: Ask,
         random: Random,
+        refuses: Callable[[ActorId], bool],
         running_max: int = RUNNING_MAX,
     ) -> None:
         self.fired = 0
@@ -133,6 +135,7 @@ class Alarms:
         self._clock = clock
         self._types = types
         self._ask = ask
+        self._refuses = refuses
         self._running_max = running_max
         self._look_seconds = min(clock.trust_seconds, SLEEP_SECONDS_MAX)
         self._random = random
@@ -257,7 +260,11 @@ class Alarms:
                 self._more = False
                 self.note(due_ns)
                 return
-            if actor not in self._running and actor not in self._passed_over:
+            if actor in self._running or actor in self._passed_over:
+                continue
+            if self._refuses(actor):
+                self._passed_over.add(actor)
+            else:
                 self._waiting[actor] = self._types[actor.type]
 
     def _served(self) -> set[str]:
@@ -277,6 +284,9 @@ class Alarms:
         while self._waiting and len(self._running) < self._running_max and not self._closed:
             actor = next(iter(self._waiting))
             actor_type = self._waiting.pop(actor)
+            if self._refuses(actor):
+                self._passed_over.add(actor)
+                continue
             self._running[actor] = self._loop.task(self._run(actor_type, actor))
 
     async def _run(self, actor_type: ActorType, actor: ActorId) -> None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Union, cast
 
 from wakeful.core.commit import GroupCommit
 from wakeful.core.lease import Lease
-from wakeful.errors import CallError, Fenced, StorageError, UnknownOutcome, again
+from wakeful.errors import CallError, Fenced, StorageClosed, StorageError, UnknownOutcome, again
 from wakeful.ports import ALARM_KEY, Store, due_of
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.host_loop import HostLoop
@@ -189,7 +190,7 @@ class Committer:
             ]
             self.batches += 1
             self.records += len(records)
-            self._store.commit(records, self._heard)
+            self._store.commit(records, partial(self._heard, batch.number))
         except StorageError as error:
             self._loop.soon(self._done, error)
         except Exception as error:  # a fault of ours or of the store: nobody may wait for ever
@@ -197,9 +198,21 @@ class Committer:
             lost.__cause__ = error
             self._loop.soon(self._done, lost)
 
-    def _heard(self, error: StorageError | None) -> None:
+    def abandon(self) -> None:
+        """Wait for the store no longer: who waits is told, and what it answers later is not heard.
+
+        What was acknowledged is durable; of the batch in flight nobody knows.
+        """
+        if self.commit.in_flight is not None:
+            self._failed(UnknownOutcome("the runtime was closed before the store had answered"))
+        if self.commit.take() is not None:
+            self._failed(StorageClosed("the runtime was closed before this was written"))
+        self._tell_idle()
+
+    def _heard(self, batch: int, error: StorageError | None) -> None:
         """The store has answered, in whichever context that does."""
-        self._loop.run(self._done, error)
+        if batch > self.commit.settled:
+            self._loop.run(self._done, error)
 
     def _done(self, error: StorageError | None) -> None:
         if error is None:

@@ -12,7 +12,7 @@ Invariants: a turn ends in `_conclude`, or in the two lines of `ask` that do the
 from __future__ import annotations
 
 from asyncio import Future, TimerHandle
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from functools import partial
 from typing import Final
@@ -29,7 +29,6 @@ from wakeful.errors import (
     DeadlineInQueue,
     Overloaded,
     RuntimeOverloaded,
-    ShuttingDown,
     WakefulError,
     again,
 )
@@ -38,6 +37,7 @@ from wakeful.ids import ActorId
 from wakeful.ports import Clock
 from wakeful.runtime.activation import Activation, Envelope
 from wakeful.runtime.activator import Activator
+from wakeful.runtime.admission import Admission
 from wakeful.runtime.committer import Committer
 from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.outcome import of_turn, says_nothing_happened, told
@@ -62,6 +62,7 @@ class Delivery:
         config: Config,
         activator: Activator,
         committer: Committer,
+        admission: Admission,
     ) -> None:
         self.committer = committer
         self.waits: WaitGraph[ActorId, Turn] = WaitGraph()
@@ -75,6 +76,7 @@ class Delivery:
         self._now_ns = clock.monotonic_ns
         self._limits = config.limits
         self._activator = activator
+        self._admission = admission
         self.pool = RunnerPool(loop, self._finish)
 
     @property
@@ -143,9 +145,9 @@ class Delivery:
         Raises:
             WakefulError: it was refused.
         """
-        if self._activator.closing and current.get() is None:
-            raise ShuttingDown("the runtime is shutting down")
         activation = self._activator.find(actor_type, actor)
+        if activation.draining and current.get() is None:
+            raise self._admission.refusal(actor)
         plan.calls += 1
         reply = self._queue(
             activation, Envelope(plan, (event,), {}, self._new_future(), context=context)
@@ -188,12 +190,16 @@ class Delivery:
         else:
             turn.reply = event.reply
 
-    async def close(self, seconds: float) -> None:
-        """End what is left of turns; wait so long for those that do not want to, and no longer."""
+    async def end_turns(self, seconds: float, of: Callable[[Turn], bool]) -> None:
+        """End turns whose activations are gone; wait so long for them, and give them up then."""
+        for turn in await self.pool.end(seconds, of):
+            self._give_up(turn)
+
+    def close(self) -> None:
+        """No more turns begin."""
         if self._timer is not None:
             self._timer.cancel()
-        for turn in await self.pool.close(seconds):
-            self._give_up(turn)
+        self.pool.close()
 
     async def _straight_ended(self, activation: Activation, wrote: bool) -> None:
         """The rarer ends: what was written need not be waited for, or what was read must be."""
@@ -222,12 +228,12 @@ class Delivery:
     ) -> object:
         turn = current.get()
         if turn is None:
-            self._check_open(inside=False)
+            self._check_open(activation, None)
             return await self._deliver(activation, plan, args, kwargs)
         await turn.home.commit_point(turn.activation)
         activation = self._activator.find(activation.type, activation.id)
         inside = not turn.ended and turn.home is self.committer
-        self._check_open(inside=inside)
+        self._check_open(activation, turn)
         try:
             if inside and turn.holds:
                 result = await self._ask_and_wait(turn, activation, plan, args, kwargs)
@@ -239,9 +245,9 @@ class Delivery:
         turn.stands = turn.stands or not plan.readonly
         return result
 
-    def _check_open(self, *, inside: bool) -> None:
-        if self._activator.closing and not inside:
-            raise ShuttingDown("the runtime is shutting down")
+    def _check_open(self, activation: Activation, turn: Turn | None) -> None:
+        if activation.draining:
+            self._admission.check(activation.id, turn)
 
     async def _ask_and_wait(
         self, turn: Turn, activation: Activation, plan: MethodPlan, args: Args, kwargs: Kwargs

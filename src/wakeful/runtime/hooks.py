@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import Future, Task
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.committer import Committer
@@ -30,8 +30,12 @@ class Hooks:
         self._ended = ended
         self._tasks: dict[Activation, Task[None]] = {}
 
-    def __len__(self) -> int:
-        return len(self._tasks)
+    def __iter__(self) -> Iterator[Activation]:
+        return iter(self._tasks)
+
+    def task_of(self, activation: Activation) -> Task[None] | None:
+        """The task of an activation's hook, if it has one."""
+        return self._tasks.get(activation)
 
     def start(self, activation: Activation, work: Work) -> None:
         """Do in a task what an activation does on its way up or down."""

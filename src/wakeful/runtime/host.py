@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from asyncio import AbstractEventLoop, CancelledError, Future
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from contextvars import copy_context
 from functools import partial
 from random import Random
@@ -29,10 +28,12 @@ from wakeful.log import logger
 from wakeful.ports import Clock, Database, SqlFactory, Store, StoreInfo
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.activator import Activator
+from wakeful.runtime.admission import Admission
 from wakeful.runtime.alarms import RUNNING_MAX, Alarms, InternalPlan
 from wakeful.runtime.committer import Committer
 from wakeful.runtime.context import Context
 from wakeful.runtime.delivery import Delivery
+from wakeful.runtime.drain import Deadline, Drain
 from wakeful.runtime.gated import inside, section_of
 from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.refs import Ref, ref_class
@@ -66,10 +67,11 @@ class Host:
         self.types: dict[str, ActorType] = {}
         own = self.loop
         self.committer = Committer(own, store, Lease(info.epoch), self._broken)
+        self.admission = Admission(self.committer, info.shards)
         self.activator = Activator(
             loop=own,
             store=store,
-            shards=info.shards,
+            admission=self.admission,
             clock=clock,
             config=config,
             committer=self.committer,
@@ -82,6 +84,7 @@ class Host:
             config=config,
             activator=self.activator,
             committer=self.committer,
+            admission=self.admission,
         )
         self.alarms = self._make_alarms(random)
         self.committer.alarm_set = self.alarms.note
@@ -232,24 +235,33 @@ class Host:
 
         self.loop.when_done(task, ended)
 
-    async def close(self) -> None:
-        """Stop admitting, let turns finish, put everyone to sleep, flush."""
-        self.sockets.let_go()
-        self.activator.closing = True
-        self.alarms.close()
-        for actor_type in self.types.values():
-            actor_type.never_straight()  # so that every call finds out
-        seconds = self.config.limits.shutdown_seconds
-        try:
-            async with asyncio.timeout(seconds):
-                await self.activator.quiet()
-        except TimeoutError:
-            pass
-        await self.activator.close()
-        await self.committer.settled()
-        await self.sockets.close()
-        await self.delivery.close(seconds)
-        await self.alarms.finished()
+    async def close(self, deadline: Deadline | None = None) -> None:
+        """Put all actors to rest, for good; see Drain.
+
+        Args:
+            deadline: when it is to be over; by default in `limits.shutdown_seconds`.
+        """
+        await self._drain(None, deadline).run()
+
+    async def drain(self, shards: Collection[int], deadline: Deadline | None = None) -> bool:
+        """Put the actors of some shards to rest; from then on they take no calls here.
+
+        Returns:
+            Whether all that they have written is durable: another owner may have them then.
+        """
+        return await self._drain(shards, deadline).run()
+
+    def _drain(self, shards: Collection[int] | None, deadline: Deadline | None) -> Drain:
+        return Drain(
+            admission=self.admission,
+            activator=self.activator,
+            committer=self.committer,
+            delivery=self.delivery,
+            sockets=self.sockets,
+            alarms=self.alarms,
+            deadline=deadline or Deadline(self.loop.time, self.config.limits.shutdown_seconds),
+            shards=shards,
+        )
 
     async def _background(self, turn: Turn, work: Coroutine[object, object, object]) -> object:
         activation = turn.activation
@@ -301,6 +313,7 @@ class Host:
             types=self.types,
             ask=self._ask,
             random=random,
+            refuses=self.admission.refuses_actor,
             running_max=min(RUNNING_MAX, max(1, self.config.limits.active_actors // 2)),
         )
 

@@ -104,8 +104,8 @@ class Home(Protocol):
     def abandon(self, socket: Socket) -> None:
         """Forget a socket: it is over."""
 
-    def notice(self) -> None:
-        """A connection has ended."""
+    def notice(self, socket: Socket) -> None:
+        """The connection of a socket has ended."""
 
 
 class Event:
@@ -319,7 +319,7 @@ class Socket(WebSocket):
     def disconnected(self) -> None:
         """The connection has ended."""
         self._home.connected.discard(self)
-        self._home.notice()
+        self._home.notice(self)
 
     def received(self, message: str | bytes) -> None:
         """The client has sent a message."""

@@ -64,6 +64,9 @@ CLOSE_SECONDS: Final = 1.0  # for clients to answer the last close frame
 Post = Callable[[ActorType, ActorId, MethodPlan, object, Variables], "Future[object]"]
 
 
+Of = Callable[[ActorId], bool]
+
+
 class EventPlan(InternalPlan):
     """An event of a socket: it waits its turn like a call."""
 
@@ -108,7 +111,7 @@ class Sockets:
         self._committer = committer
         self._post = post
         self._rooms = SocketRegistry(loop, limits, active, pump)
-        self._ended: Future[None] | None = None
+        self._goodbyes: list[tuple[set[Socket], Future[None]]] = []
         self._plan = EventPlan()
         self._gated_plan = InterleavedPlan("socket event", _handle)
 
@@ -377,36 +380,56 @@ class Sockets:
 
     # --- ending ----------------------------------------------------------------------------------
 
-    def notice(self) -> None:
-        """A connection has ended."""
-        if self._ended is not None and not self.connected and not self._ended.done():
-            self._ended.set_result(None)
+    def notice(self, socket: Socket) -> None:
+        """The connection of a socket has ended."""
+        for waiting, ended in self._goodbyes:
+            waiting.discard(socket)
+            if not waiting and not ended.done():
+                ended.set_result(None)
 
-    def let_go(self) -> None:
-        """Hang up on those that keep actors awake."""
+    def let_go(self, of: Of) -> None:
+        """Hang up on those that keep some actors awake."""
         for room in self._rooms:
-            for socket in list(room.standing):
+            for socket in list(room.standing) if of(room.actor) else ():
                 socket.hang_up(*self.goodbye)
 
     def _say_goodbye(self, socket: Socket) -> None:
         socket.end(*self.goodbye)
         self._rooms.forget(socket)
 
-    async def close(self) -> None:
-        """Say goodbye to everyone; who does not answer is cut off."""
-        for room in self._rooms:
+    async def close(self, seconds: float, of: Of | None = None) -> None:
+        """Say goodbye to the clients of some actors, or to all.
+
+        Args:
+            seconds: who has not answered then, or in CLOSE_SECONDS, is cut off.
+            of: which actors; None: all clients.
+        """
+        rooms = [room for room in self._rooms if of is None or of(room.actor)]
+        leaving = dict.fromkeys(socket for room in rooms for socket in room.everyone())
+        for room in rooms:
             for socket in room.set.find():
                 self._say_goodbye(socket)
-        for socket in list(self.connected):
-            socket.end(*self.goodbye)
-        self._rooms.clear()
-        if self.connected:
-            self._ended = self._loop.future()
+        if of is None:
+            leaving |= dict.fromkeys(self.connected)
+            for socket in list(self.connected):
+                socket.end(*self.goodbye)
+            self._rooms.clear()
+        waiting = {socket for socket in leaving if socket in self.connected}
+        if waiting:
+            await self._all_gone(waiting, min(seconds, CLOSE_SECONDS))
+        for socket in leaving:
+            if socket in self.connected:
+                socket.drop()
+
+    async def _all_gone(self, waiting: set[Socket], seconds: float) -> None:
+        goodbye = waiting, self._loop.future()
+        self._goodbyes.append(goodbye)
+        try:
             with suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await self._ended
-        for socket in list(self.connected):
-            socket.drop()
+                async with asyncio.timeout(seconds):
+                    await goodbye[1]
+        finally:
+            self._goodbyes.remove(goodbye)
 
     def _hold(self, socket: Socket) -> deque[Event]:
         """Read no more of a socket; where its events wait."""

@@ -113,12 +113,12 @@ Finish = Callable[[Turn, object, "BaseException | None"], None]
 class Runner:
     """A parked task that drives one turn at a time."""
 
-    __slots__ = ("_begun", "_context", "_first", "_pool", "_turn", "_wake", "_work", "task")
+    __slots__ = ("_context", "_first", "_pool", "_wake", "_work", "begun", "task", "turn")
 
     def __init__(self, pool: RunnerPool) -> None:
         self._pool = pool
-        self._begun = False
-        self._turn: Turn | None = None
+        self.begun = False
+        self.turn: Turn | None = None
         self._wake: Future[None] = pool.loop.future()
         self.task: asyncio.Task[None] = pool.loop.task(self._main())
 
@@ -130,7 +130,7 @@ class Runner:
         """Cancel the turn it drives, unless that is what is running right now."""
         # A task cancelled before its first step never runs, and its turn would never end:
         # such a runner finds out by itself that its turn is not wanted any more.
-        if self._begun and asyncio.current_task(self._pool.loop.raw) is not self.task:
+        if self.begun and asyncio.current_task(self._pool.loop.raw) is not self.task:
             self.task.cancel()
 
     def first_step(
@@ -170,7 +170,7 @@ class Runner:
         self._assign(turn, work, context, SUSPENDED)
 
     def _assign(self, turn: Turn, work: Work, context: Context, first: object) -> None:
-        self._turn, self._work, self._context, self._first = turn, work, context, first
+        self.turn, self._work, self._context, self._first = turn, work, context, first
         if not self._wake.done():
             self._wake.set_result(None)
 
@@ -183,16 +183,16 @@ class Runner:
             self._pool.park(self)
 
     async def _main(self) -> None:
-        self._begun = True
+        self.begun = True
         while True:
             cancelled: CancelledError | None = None
             try:
                 await self._wake
             except CancelledError as error:
-                if self._turn is None:
+                if self.turn is None:
                     return
                 cancelled = error
-            turn, work, context, first = self._turn, self._work, self._context, self._first
+            turn, work, context, first = self.turn, self._work, self._context, self._first
             assert turn is not None
             result: object = None
             raised: BaseException | None = None
@@ -201,7 +201,7 @@ class Runner:
             except BaseException as error:
                 raised = error
             del work, context, first, cancelled
-            turn.runner = self._turn = None
+            turn.runner = self.turn = None
             del self._work, self._context, self._first
             if self._cancelled():
                 self._pool.finish(turn, result, raised)
@@ -259,26 +259,35 @@ class RunnerPool:
         """Let a runner's task end."""
         runner.task.cancel()
 
-    async def close(self, seconds: float) -> list[Turn]:
-        """End all runners, and interrupted turns with them; wait so long, a few times.
+    async def end(self, seconds: float, of: Callable[[Turn], bool]) -> list[Turn]:
+        """Cancel turns that were interrupted, some of which have to be told more than once.
 
         Returns:
-            The turns that do not end.
+            Those that do not end within the time.
         """
-        self._parked.clear()
         for _ in range(CANCELS_MAX):
-            tasks = [runner.task for runner in self._all]
+            tasks = [runner.task for runner in self._driving(of) if runner.begun]
             if not tasks:
-                return []
+                break
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks, timeout=seconds)
+            await asyncio.wait(tasks, timeout=seconds / CANCELS_MAX)
             await asyncio.sleep(0)  # until the set knows
-        left = [runner._turn for runner in self._all if runner._turn is not None]
+        left = [runner.turn for runner in self._driving(of) if runner.turn is not None]
         if left:
             log = logger()
             log.error("turns do not end although they are cancelled", count=len(left))
         return left
+
+    def close(self) -> None:
+        """End the runners that drive nothing."""
+        self._parked.clear()
+        for runner in self._all:
+            if runner.turn is None:
+                runner.task.cancel()
+
+    def _driving(self, of: Callable[[Turn], bool]) -> list[Runner]:
+        return [runner for runner in self._all if runner.turn is not None and of(runner.turn)]
 
     def _runner(self) -> Runner | None:
         while self._parked:
