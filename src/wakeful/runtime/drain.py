@@ -120,11 +120,11 @@ class Drain:
         if self._all:
             self._admission.closing = True
             self._alarms.close()
+        self._sockets.let_go(self._is_mine)  # first: what hears of it is an event of the actor
         self._admission.refuse(self._shards)
         for activation in self._mine():
             activation.draining = True
             activation.refresh()
-        self._sockets.let_go(self._is_mine)
 
     async def _quiet(self) -> None:
         found = True

@@ -34,6 +34,7 @@ from wakeful.core.hibernation import (
 from wakeful.core.lifecycle import ActivationState
 from wakeful.errors import (
     ActorAborted,
+    ActorMoved,
     ConfigError,
     InvalidArguments,
     Overloaded,
@@ -306,7 +307,7 @@ class Sockets:
         plan = self._gated_plan if room.type.gated else self._plan
         try:
             reply = self._post(room.type, room.actor, plan, event, self._loop.context())
-        except ShuttingDown:
+        except (ShuttingDown, ActorMoved):
             event.settle()
             return
         except Overloaded as error:
@@ -355,7 +356,7 @@ class Sockets:
         event.socket.outstanding -= 1
         event.settle()
         error = None if reply.cancelled() else reply.exception()
-        if error is not None and not isinstance(error, ShuttingDown | ActorAborted):
+        if error is not None and not isinstance(error, ShuttingDown | ActorMoved | ActorAborted):
             if event.begun:
                 self._log(f"{event.hook} failed", _actor(event.socket), error)
             else:
