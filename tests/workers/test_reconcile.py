@@ -9,7 +9,7 @@ import pytest
 from wakeful.errors import ConfigError
 from wakeful.ports import KV_PREFIX
 from wakeful.workers.config.migrations import read_classes
-from wakeful.workers.config.tables import Table
+from wakeful.workers.config.tables import Findings, Table
 from wakeful.workers.history import ledger
 from wakeful.workers.history.ledger import Ledger, Owned
 from wakeful.workers.history.reconcile import Claim, Plan, planned
@@ -31,7 +31,9 @@ def claim(
     """What a Worker says; its code has the classes it should have, unless told otherwise."""
     data = {"migrations": list(migrations)} if exports is None else {"exports": exports}
     file = Path(f"{name}/wrangler.toml")
-    classes = read_classes(Table(file, "", data))
+    findings = Findings()
+    classes = read_classes(Table(file, "", data, findings))
+    findings.check()
     here = [*classes.storage, *bound.split()] if present is None else present.split()
     by = {one: f"{file}: durable_objects binding {one.lower()!r}" for one in bound.split()}
     return Claim(file, name, classes, frozenset(here), by)
