@@ -78,8 +78,8 @@ class Field:
         return self._constant if packed == self._constant else packed
 
     def bytes_max(self, held: Any) -> int:
-        """As many bytes as what a snapshot holds can take in the stored form, or more."""
-        if not self.grows or held is None:
+        """As many bytes as what a snapshot of a field that grows can take when stored, or more."""
+        if held is None:
             return SMALL_BYTES
         if self.mutable or type(held) is bytes:
             return len(held) + SMALL_BYTES

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import msgspec
 
+from wakeful.core.working_set import Part
 from wakeful.errors import StorageError
 from wakeful.facet import Persistence
 from wakeful.ids import ActorId
@@ -182,20 +183,16 @@ class Store(Protocol):
         """Finish what is in flight and release ownership. Idempotent."""
 
 
-class Database(Protocol):
+class Database(Part[CommitRecord], Protocol):
     """The SQL database of one activation, as the runtime drives it.
 
-    What a turn does in it is seen by the turn at once. `prepare` and then `save` are the commit
-    point; `undo` goes back to the one before, also between the two.
+    What a turn does in it is seen by the turn at once. It takes the pages that have changed since
+    the last record into the next one; by then the record before is durable.
     """
 
     @property
     def face(self) -> Sql:
         """What user code gets."""
-
-    @property
-    def touched(self) -> bool:
-        """Whether the turn has changed anything."""
 
     def execute(self, sql: str, bindings: Sequence[SqlValue] = ()) -> SqlCursor:
         """Run statements up to the first row of the last, which gets the bindings.
@@ -203,32 +200,6 @@ class Database(Protocol):
         Raises:
             SqlError, LimitExceeded, StorageError.
         """
-
-    def prepare(self) -> None:
-        """Do all of a commit point that can fail; nothing is taken over yet.
-
-        Raises:
-            SqlError: a constraint is violated.
-            LimitExceeded: it would be too large.
-        """
-
-    def save(self) -> bool:
-        """Make what was prepared part of the next record; whether there was anything."""
-
-    def undo(self) -> None:
-        """Back to the last commit point."""
-
-    def take(self) -> dict[int, bytes | None]:
-        """The pages changed since the last `take`; by now the record before is durable."""
-
-    def savepoint(self) -> int:
-        """A mark that `undo_to` can return to; valid until the next commit point."""
-
-    def undo_to(self, mark: int | None) -> None:
-        """Take back everything since the mark; None: since the database was opened."""
-
-    def release(self, mark: int) -> None:
-        """Keep what was done since the mark."""
 
     def drop(self) -> None:
         """Remove everything in it."""

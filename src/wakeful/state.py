@@ -57,7 +57,8 @@ class StateSchema:
 
     __slots__ = (
         "_declaration",
-        "_memory",
+        "_growing",
+        "_small_bytes",
         "capture",
         "changed",
         "encode",
@@ -74,7 +75,12 @@ class StateSchema:
         self.fields = declaration.fields
         self.capture, self.changed = _watch(self.name, self.fields)
         self.encode = _encoder(self.version, self.fields)
-        self.grows = any(field.grows for field in self.fields)
+        fields = list(enumerate(self.fields))
+        self._growing = [(index, field.bytes_max) for index, field in fields if field.grows]
+        self.grows = bool(self._growing)
+        names_bytes = sum(4 * len(field.name) for field in self.fields)
+        small = len(fields) - len(self._growing)
+        self._small_bytes = SMALL_BYTES * (1 + small) + names_bytes
 
     @classmethod
     def of(cls, actor: type, base: type | None = None, *, durable: bool = True) -> StateSchema:
@@ -127,9 +133,9 @@ class StateSchema:
 
     def bytes_max(self, snapshot: Snapshot) -> int:
         """As many bytes as the stored form of a snapshot can take, or more; cheaply."""
-        total = SMALL_BYTES
-        for field, held in zip(self.fields, snapshot, strict=False):
-            total += 4 * len(field.name) + field.bytes_max(held)
+        total = self._small_bytes
+        for index, bytes_max in self._growing:
+            total += bytes_max(snapshot[index])
         if len(snapshot) > len(self.fields):
             removed: dict[str, msgspec.Raw] = snapshot[-1]
             total += sum(4 * len(name) + len(bytes(raw)) for name, raw in removed.items())

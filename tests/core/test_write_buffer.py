@@ -9,9 +9,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from tests.core.proof import first_violation, prove
 
-from wakeful.core.write_buffer import WriteBuffer
+from wakeful.core.write_buffer import Puts, WriteBuffer
 
 Cells = dict[str, bytes]
+
+
+class Record:
+    """A record, as far as cells go into it."""
+
+    def __init__(self) -> None:
+        self.puts: dict[str, bytes | None] = {}
+
+
+def taken(buffer: WriteBuffer) -> dict[str, bytes | None]:
+    """What a record that leaves now has to carry."""
+    record = Record()
+    buffer.take(record)
+    return record.puts
+
 
 KEYS: Final = st.sampled_from(["", "key"])
 VALUES: Final = st.sampled_from([b"", b"1", b"22"])
@@ -28,7 +43,7 @@ class WriteBufferMachine(RuleBasedStateMachine):
         self.stored = dict(cells)
         self.committed = dict(cells)
         self.cells = dict(cells)
-        self.savepoints: list[tuple[int, Cells]] = []
+        self.marks: list[tuple[int, Cells]] = []
         self.writes = 0  # effective ones, since the last commit point
 
     @rule(key=KEYS, value=VALUES)
@@ -44,35 +59,36 @@ class WriteBufferMachine(RuleBasedStateMachine):
         self.writes += there
 
     @rule()
-    def savepoint(self) -> None:
-        self.savepoints.append((self.buffer.savepoint(), dict(self.cells)))
+    def mark(self) -> None:
+        self.marks.append((self.buffer.mark(), dict(self.cells)))
 
     @rule(which=st.integers(0, 5))
-    def undo_to_savepoint(self, which: int) -> None:
-        if which < len(self.savepoints):
-            del self.savepoints[which + 1 :]
-            savepoint, cells = self.savepoints[which]
-            self.buffer.undo(savepoint)
+    def undo_to_mark(self, which: int) -> None:
+        if which < len(self.marks):
+            del self.marks[which + 1 :]
+            mark, cells = self.marks[which]
+            self.buffer.undo(mark)
             self.cells = dict(cells)
 
     @rule()
     def undo(self) -> None:
         self.buffer.undo()
         self.cells = dict(self.committed)
-        self.savepoints, self.writes = [], 0
+        self.marks, self.writes = [], 0
 
     @rule()
-    def commit_point(self) -> None:
+    def commit(self) -> None:
         touched = self.buffer.touched
         assert touched or self.cells == self.committed
         assert self.writes or not touched
-        assert self.buffer.commit_point() is touched
+        assert self.buffer.prepare() is touched
+        self.buffer.commit()
         self.committed = dict(self.cells)
-        self.savepoints, self.writes = [], 0
+        self.marks, self.writes = [], 0
 
     @rule()
     def take(self) -> None:
-        for key, value in self.buffer.take().items():
+        for key, value in taken(self.buffer).items():
             if value is None:
                 self.stored.pop(key, None)
             else:
@@ -101,28 +117,28 @@ def test_own_writes_are_read_at_once_and_undone_whole() -> None:
     buffer.undo()
     assert buffer.cells == {"a": b"1", "b": b"2"}
     assert not buffer.touched
-    assert buffer.take() == {}
+    assert taken(buffer) == {}
 
 
-def test_undo_to_a_savepoint_keeps_what_came_before_it() -> None:
+def test_undo_to_a_mark_keeps_what_came_before_it() -> None:
     buffer = WriteBuffer({})
     buffer.put("k", b"before")
-    savepoint = buffer.savepoint()
+    mark = buffer.mark()
     buffer.put("k", b"after")
     buffer.put("other", b"after")
-    buffer.undo(savepoint)
-    buffer.commit_point()
-    assert buffer.take() == {"k": b"before"}
+    buffer.undo(mark)
+    buffer.commit()
+    assert taken(buffer) == {"k": b"before"}
 
 
 def test_record_holds_the_last_commit_point_and_not_what_the_next_turn_has_begun() -> None:
     buffer = WriteBuffer({"gone": b"1"})
     buffer.put("k", b"1")
     buffer.delete("gone")
-    assert buffer.commit_point()
+    buffer.commit()
     buffer.put("k", b"2")
-    assert buffer.take() == {"k": b"1", "gone": None}
-    assert buffer.take() == {}
+    assert taken(buffer) == {"k": b"1", "gone": None}
+    assert taken(buffer) == {}
     buffer.undo()
     assert buffer.get("k") == b"1"
 
@@ -130,12 +146,12 @@ def test_record_holds_the_last_commit_point_and_not_what_the_next_turn_has_begun
 def test_commit_points_between_two_records_add_up() -> None:
     buffer = WriteBuffer({})
     buffer.put("a", b"1")
-    buffer.commit_point()
+    buffer.commit()
     buffer.put("a", b"2")
     buffer.put("b", b"1")
-    buffer.commit_point()
-    assert not buffer.commit_point()
-    assert buffer.take() == {"a": b"2", "b": b"1"}
+    buffer.commit()
+    assert not buffer.prepare()
+    assert taken(buffer) == {"a": b"2", "b": b"1"}
 
 
 def test_deleting_what_is_not_there_writes_nothing() -> None:
@@ -144,27 +160,27 @@ def test_deleting_what_is_not_there_writes_nothing() -> None:
     assert not buffer.touched
 
 
-def test_savepoint_does_not_outlive_its_commit_point() -> None:
+def test_mark_does_not_outlive_its_commit_point() -> None:
     buffer = WriteBuffer({})
     buffer.put("k", b"1")
-    savepoint = buffer.savepoint()
-    buffer.commit_point()
+    mark = buffer.mark()
+    buffer.commit()
     with pytest.raises(AssertionError, match="does not outlive"):
-        buffer.undo(savepoint)
+        buffer.undo(mark)
 
 
 # --- what the model catches -------------------------------------------------------------------
 
 
 class UndoForgetsOne(WriteBuffer):
-    def undo(self, savepoint: int = 0) -> None:
-        super().undo(min(savepoint + 1, len(self._undo)))
+    def undo(self, mark: int = 0) -> None:
+        super().undo(min(mark + 1, len(self._undo)))
 
 
 class UndoesInTheOrderWritten(WriteBuffer):
-    def undo(self, savepoint: int = 0) -> None:
-        self._undo[savepoint:] = self._undo[savepoint:][::-1]
-        super().undo(savepoint)
+    def undo(self, mark: int = 0) -> None:
+        self._undo[mark:] = self._undo[mark:][::-1]
+        super().undo(mark)
 
 
 class DeletesWithoutUndo(WriteBuffer):
@@ -173,28 +189,29 @@ class DeletesWithoutUndo(WriteBuffer):
 
 
 class CommitPointKeepsTheUndo(WriteBuffer):
-    def commit_point(self) -> bool:
+    def commit(self) -> None:
         undo = list(self._undo)
-        committed = super().commit_point()
+        super().commit()
         self._undo = undo
-        return committed
 
 
 class TakesWhatIsNotCommitted(WriteBuffer):
-    def take(self) -> dict[str, bytes | None]:
-        return {key: self.cells.get(key) for key in super().take()}
+    def take(self, record: Puts) -> None:
+        super().take(record)
+        record.puts = {key: self.cells.get(key) for key in record.puts}
 
 
 class LastTurnOnly(WriteBuffer):
-    def commit_point(self) -> bool:
+    def commit(self) -> None:
         if self._undo:
             self._dirty = None
-        return super().commit_point()
+        super().commit()
 
 
 class LosesDeletions(WriteBuffer):
-    def take(self) -> dict[str, bytes | None]:
-        return {key: value for key, value in super().take().items() if value is not None}
+    def take(self, record: Puts) -> None:
+        super().take(record)
+        record.puts = {key: value for key, value in record.puts.items() if value is not None}
 
 
 class EmptyValueIsNothing(WriteBuffer):

@@ -6,7 +6,7 @@ forgotten, two things in the wrong order, a number trusted. A few seeds must be 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import pytest
@@ -22,6 +22,7 @@ from wakeful.runtime.activation import Activation
 from wakeful.runtime.activator import Activator
 from wakeful.runtime.catalog import Catalog
 from wakeful.runtime.committer import Committer
+from wakeful.runtime.declared import DeclaredState
 from wakeful.runtime.delivery import Delivery
 from wakeful.runtime.host import Host
 from wakeful.runtime.turn import Turn
@@ -150,7 +151,7 @@ def rollback_forgotten(patch: pytest.MonkeyPatch) -> None:
 @variant
 def rollback_of_state_only(patch: pytest.MonkeyPatch) -> None:
     """An exception undoes the declared state, not what is in storage."""
-    patch.setattr(WriteBuffer, "undo", lambda buffer, savepoint=0: None)
+    patch.setattr(WriteBuffer, "undo", lambda buffer, mark=0: None)
 
 
 @variant
@@ -195,15 +196,18 @@ def lost_activation_answers(patch: pytest.MonkeyPatch) -> None:
 @variant
 def snapshot_is_old(patch: pytest.MonkeyPatch) -> None:
     """A turn's changes are noticed, but not taken over into what is written."""
-    save = Activation.save
 
-    def stale(activation: Activation) -> bool:
-        before = list(activation.snapshot)
-        changed = save(activation)
-        activation.snapshot = before
-        return changed
+    def heedless(save: Callable[[DeclaredState], bool]) -> Callable[[DeclaredState], bool]:
+        def stale(declared: DeclaredState) -> bool:
+            before = declared._snapshot[:]
+            changed = save(declared)
+            declared._snapshot = before
+            return changed
 
-    patch.setattr(Activation, "save", stale)
+        return stale
+
+    for name in ("save", "commit"):
+        patch.setattr(DeclaredState, name, heedless(getattr(DeclaredState, name)))
 
 
 @variant

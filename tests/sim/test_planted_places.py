@@ -9,6 +9,7 @@ import pytest
 from tests.sim.planted import Plant, Variants, caught
 
 from wakeful.core.alarms import AlarmCell, AlarmRun
+from wakeful.core.working_set import COMMIT_POINT, Marks, WorkingSet
 from wakeful.core.write_buffer import WriteBuffer
 from wakeful.errors import ActorAborted, WakefulError
 from wakeful.ports import ALARM_KEY, NO_PAGES, CommitRecord
@@ -25,7 +26,6 @@ from wakeful.sql.database import SqlDatabase
 from wakeful.sql.databases import Databases
 from wakeful.sql.pages import Changes, Pages
 from wakeful.testing.vault import PING
-from wakeful.workers.objects.transactions import Savepoint
 
 SEEDS_MAX: Final = 100
 STATE: Final = ("tokens", "length", "total", "kept")
@@ -88,14 +88,13 @@ def pages_settled_too_early(patch: pytest.MonkeyPatch) -> None:
 @variant
 def sql_rollback_forgotten(patch: pytest.MonkeyPatch) -> None:
     """A turn that raises leaves its rows to the next one."""
-    undo = Activation.undo
+    undo = SqlDatabase.undo
 
-    def partly(activation: Activation) -> None:
-        sql, activation.sql = activation.sql, None
-        undo(activation)
-        activation.sql = sql
+    def partly(database: SqlDatabase, mark: int = COMMIT_POINT) -> None:
+        if mark != COMMIT_POINT:
+            undo(database, mark)
 
-    patch.setattr(Activation, "undo", partly)
+    patch.setattr(SqlDatabase, "undo", partly)
 
 
 @variant
@@ -423,36 +422,49 @@ def transaction_forgets_state(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("wakeful.runtime.host.transact", forgetful)
 
 
+def _transactions_forget(patch: pytest.MonkeyPatch, kind: type) -> None:
+    """What goes back to a mark, and not to a commit point, leaves one kind of part as it is."""
+    undo = WorkingSet.undo
+
+    def forgetful(working: WorkingSet[CommitRecord], marks: Marks = ()) -> None:
+        parts = working._parts
+        if marks:
+            working._parts = tuple(part for part in parts if not isinstance(part, kind))
+            marks = tuple(
+                mark for part, mark in zip(parts, marks, strict=False) if part in working._parts
+            )
+        undo(working, marks)
+        working._parts = parts
+
+    patch.setattr(WorkingSet, "undo", forgetful)
+
+
 @variant
 def transaction_forgets_rows(patch: pytest.MonkeyPatch) -> None:
     """A transaction that fails keeps what it did in SQL."""
-    patch.setattr(SqlDatabase, "undo_to", lambda database, mark: None)
+    _transactions_forget(patch, SqlDatabase)
 
 
 @variant
 def transaction_forgets_cells(patch: pytest.MonkeyPatch) -> None:
     """A transaction that fails keeps what it put, its alarm included."""
-    undo = WriteBuffer.undo
-
-    def whole(buffer: WriteBuffer, savepoint: int | None = None) -> None:
-        if savepoint is None:
-            undo(buffer)
-
-    patch.setattr(WriteBuffer, "undo", whole)
+    _transactions_forget(patch, WriteBuffer)
 
 
 @variant
 def transaction_forgets_the_alarm(patch: pytest.MonkeyPatch) -> None:
     """A transaction that fails keeps the alarm as it has set it."""
-    undo = WriteBuffer.undo
+    undo = WorkingSet.undo
 
-    def partly(buffer: WriteBuffer, savepoint: int | None = None) -> None:
-        alarm = buffer.get(ALARM_KEY)
-        undo(buffer, savepoint or 0)
-        if savepoint is not None and alarm is not None:
-            buffer.put(ALARM_KEY, alarm)
+    def partly(working: WorkingSet[CommitRecord], marks: Marks = ()) -> None:
+        buffers = [part for part in working._parts if isinstance(part, WriteBuffer)]
+        alarms = [buffer.get(ALARM_KEY) for buffer in buffers]
+        undo(working, marks)
+        for buffer, alarm in zip(buffers, alarms, strict=True):
+            if marks and alarm is not None:
+                buffer.put(ALARM_KEY, alarm)
 
-    patch.setattr(WriteBuffer, "undo", partly)
+    patch.setattr(WorkingSet, "undo", partly)
 
 
 @variant
@@ -484,11 +496,7 @@ def transaction_of_an_object_is_committed_step_by_step(patch: pytest.MonkeyPatch
 @variant
 def transaction_of_an_object_forgets_rows(patch: pytest.MonkeyPatch) -> None:
     """What is rolled back stays in SQL."""
-
-    def undo(savepoint: Any) -> None:
-        savepoint._activation.writes().undo(savepoint._cells)
-
-    patch.setattr(Savepoint, "undo", undo)
+    patch.setattr(SqlDatabase, "undo", lambda database, mark=None: None)
 
 
 @variant

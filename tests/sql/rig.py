@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from wakeful.facet import Persistence
 from wakeful.ids import ActorId
+from wakeful.ports import CommitRecord
+from wakeful.sql.database import SqlDatabase
 from wakeful.sql.databases import Databases
 from wakeful.sql.face import NativeSql
 from wakeful.sql.pages import Changes
@@ -42,13 +44,15 @@ class Rig:
 
     def save(self) -> bool:
         """A commit point."""
-        self.database.prepare()
-        return self.database.save()
+        if not self.database.prepare():
+            return False
+        self.database.commit()
+        return True
 
     def fly(self) -> None:
         """A record leaves with what was saved; the one before is durable."""
         self.land()
-        self.flying = self.database.take()
+        self.flying = taken(self.database)
         self.batches.append(dict(self.flying))
 
     def land(self) -> None:
@@ -67,6 +71,13 @@ class Rig:
         assert actor == ACTOR
         self.reads += 1
         return self.stored.get(number)
+
+
+def taken(database: SqlDatabase) -> Changes:
+    """What a record that leaves now has to carry."""
+    record = CommitRecord("Thing", "a", 0, 1, 1, False, {})
+    database.take(record)
+    return record.pages
 
 
 def put(stored: dict[int, bytes], changes: Changes) -> None:

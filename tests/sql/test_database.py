@@ -6,7 +6,7 @@ import gc
 import sys
 
 import pytest
-from tests.sql.rig import ACTOR, Rig
+from tests.sql.rig import ACTOR, Rig, taken
 
 from wakeful.errors import LimitExceeded, SqlError, StorageClosed
 from wakeful.facet import Persistence
@@ -76,35 +76,35 @@ def test_a_large_undone_turn_leaves_nothing() -> None:
 
 def test_a_savepoint_takes_back_a_part(rig: Rig) -> None:
     rig.sql.exec("INSERT INTO t(v) VALUES ('a')")
-    mark = rig.database.savepoint()
+    mark = rig.database.mark()
     rig.sql.exec("INSERT INTO t(v) VALUES ('b')")
-    inner = rig.database.savepoint()
+    inner = rig.database.mark()
     rig.sql.exec("INSERT INTO t(v) VALUES ('c')")
     rig.database.release(inner)
-    rig.database.undo_to(mark)
+    rig.database.undo(mark)
     rig.commit()
     rig.wake()
     assert rig.sql.exec("SELECT v FROM t").all() == [{"v": "a"}]
 
 
 def test_a_savepoint_before_the_first_statement_takes_back_all(rig: Rig) -> None:
-    mark = rig.database.savepoint()
+    mark = rig.database.mark()
     rig.sql.exec("INSERT INTO t(v) VALUES ('a')")
-    rig.database.undo_to(mark)
+    rig.database.undo(mark)
     assert count(rig) == 0
 
 
 def test_savepoints_may_end_in_any_order(rig: Rig) -> None:
     rig.sql.exec("INSERT INTO t(v) VALUES ('a')")
-    outer = rig.database.savepoint()
+    outer = rig.database.mark()
     rig.sql.exec("INSERT INTO t(v) VALUES ('b')")
-    inner = rig.database.savepoint()
+    inner = rig.database.mark()
     rig.sql.exec("INSERT INTO t(v) VALUES ('c')")
     rig.database.release(outer)
-    rig.database.undo_to(inner)
+    rig.database.undo(inner)
     assert count(rig) == 2
-    rig.database.undo_to(outer)
-    rig.database.undo_to(inner)
+    rig.database.undo(outer)
+    rig.database.undo(inner)
     assert count(rig) == 1
 
 
@@ -188,7 +188,7 @@ def test_a_turn_that_sqlite_has_rolled_back_is_not_committed() -> None:
     rig.sql.exec("CREATE TABLE t(id INTEGER PRIMARY KEY, v)")
     rig.commit()
     rig.sql.exec("INSERT INTO t(v) VALUES ('before')")
-    mark = rig.database.savepoint()
+    mark = rig.database.mark()
     with pytest.raises(SqlError, match="sql_seconds"):
         rig.sql.exec(
             "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)"
@@ -197,8 +197,8 @@ def test_a_turn_that_sqlite_has_rolled_back_is_not_committed() -> None:
     for _ in range(2):
         with pytest.raises(SqlError, match="sql_seconds"):
             rig.sql.exec("INSERT INTO t(v) VALUES ('after')")
-    rig.database.undo_to(mark)
-    assert rig.database.savepoint() == -1
+    rig.database.undo(mark)
+    assert rig.database.mark() == -1
     with pytest.raises(SqlError, match="sql_seconds"):
         rig.save()
     rig.database.undo()
@@ -246,7 +246,7 @@ def test_a_closed_database_says_so_and_still_gives_what_was_saved(rig: Rig) -> N
     rig.database.close()
     with pytest.raises(StorageClosed):
         count(rig)
-    rig.database.undo_to(0)
+    rig.database.undo()
     rig.database.undo()
     assert rig.save() is False
     rig.fly()
@@ -313,19 +313,19 @@ def test_a_cursor_goes_on_after_a_rollback_to_a_savepoint(rig: Rig) -> None:
     rig.sql.exec("INSERT INTO t(v) VALUES (1), (2)")
     rig.commit()
     rows = rig.sql.exec("SELECT v FROM t ORDER BY id")
-    mark = rig.database.savepoint()
+    mark = rig.database.mark()
     assert next(rows) == {"v": 1}
     rig.sql.exec("INSERT INTO t(v) VALUES (3)")
-    rig.database.undo_to(mark)
+    rig.database.undo(mark)
     assert rows.all() == [{"v": 2}]
 
 
 def test_a_cursor_of_a_table_that_a_rollback_takes_away_says_so(rig: Rig) -> None:
     rig.sql.exec("SELECT 1")
-    mark = rig.database.savepoint()
+    mark = rig.database.mark()
     rig.sql.exec("CREATE TABLE u(a); INSERT INTO u VALUES (1), (2), (3)")
     rows = rig.sql.exec("SELECT a FROM u")
-    rig.database.undo_to(mark)
+    rig.database.undo(mark)
     with pytest.raises(SqlError, match="abort due to ROLLBACK: SQLITE_ABORT"):
         rows.all()
 
@@ -382,9 +382,9 @@ def test_dropping_can_be_undone(rig: Rig, prepared: bool) -> None:
 
 def test_dropping_can_be_undone_to_a_savepoint(rig: Rig) -> None:
     rig.sql.exec("INSERT INTO t(v) VALUES (1)")
-    mark = rig.database.savepoint()
+    mark = rig.database.mark()
     rig.database.drop()
-    rig.database.undo_to(mark)
+    rig.database.undo(mark)
     rig.commit()
     rig.wake()
     assert count(rig) == 1
@@ -418,8 +418,8 @@ def test_the_least_recently_used_handle_is_closed() -> None:
         database.face.exec("CREATE TABLE IF NOT EXISTS t(a); INSERT INTO t VALUES (?)", name)
         found = database.face.exec("SELECT count(*) n, max(a) a FROM t").one()
         database.prepare()
-        database.save()
-        stored.update({(name, n): page for n, page in database.take().items() if page})
+        database.commit()
+        stored.update({(name, n): page for n, page in taken(database).items() if page})
         return found
 
     for name in "abcabcaabbcc":
@@ -434,8 +434,7 @@ def test_a_handle_in_a_turn_stays_open() -> None:
     others = [rig.databases.open(ACTOR, Persistence(), lambda: False) for _ in range(3)]
     for other in others:
         other.execute("SELECT 1").rest()
-        other.prepare()
-        other.save()
+        assert not other.prepare()
     assert len(rig.databases) == 2
     rig.sql.exec("INSERT INTO t VALUES (1)")
     assert rig.sql.exec("SELECT * FROM t").one() == {"a": 1}

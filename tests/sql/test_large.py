@@ -6,7 +6,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from tests.sql.rig import ACTOR
+from tests.sql.rig import ACTOR, taken
 
 from wakeful.facet import Persistence
 from wakeful.ports import Store
@@ -43,12 +43,11 @@ def test_a_hundred_megabytes_are_written_and_read_in_little_memory(tmp_path: Pat
         database.execute("CREATE INDEX by_v ON t(v)")
         for _ in range(10):
             database.execute(FILL)
-            database.prepare()
-            assert database.save()
-            owner.commit(owner.record(ACTOR.name, {}, type=ACTOR.type, pages=database.take()))
+            assert database.prepare()
+            database.commit()
+            owner.commit(owner.record(ACTOR.name, {}, type=ACTOR.type, pages=taken(database)))
         assert database.size_bytes > 100_000_000
-        database.prepare()
-        database.save()
+        assert not database.prepare()
         databases.close()
     with Owner(Place(tmp_path)) as owner:
         assert owner.load(ACTOR.name, type=ACTOR.type) == {}

@@ -99,7 +99,7 @@ class Machine(RuleBasedStateMachine):
         """A savepoint."""
         name = f"m{len(self.marks)}"
         self.model.execute(f"SAVEPOINT {name}")
-        self.marks.append((self.rig.database.savepoint(), name))
+        self.marks.append((self.rig.database.mark(), name))
 
     @precondition(lambda self: self.marks)
     @rule(data=st.data())
@@ -108,7 +108,7 @@ class Machine(RuleBasedStateMachine):
         index = data.draw(st.integers(0, len(self.marks) - 1))
         mark, name = self.marks[index]
         self.model.execute(f"ROLLBACK TO {name}; RELEASE {name}")
-        self.rig.database.undo_to(mark)
+        self.rig.database.undo(mark)
         del self.marks[index:]
 
     @precondition(lambda self: self.marks)

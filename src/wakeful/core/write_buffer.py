@@ -1,22 +1,33 @@
 """The writes of an activation's turns: seen at once by its own reads, committed or undone whole.
 
 `cells` is what the actor sees. A turn's changes can be undone to the last commit point or to a
-savepoint; a commit point hands them to the commit record being collected.
+mark; a commit point hands them to the commit record being collected.
 
-Shapes:     a cell is text -> bytes; in `take()`, None means the cell was deleted.
+Shapes:     a cell is text -> bytes; in what `take` gives, None means the cell was deleted.
+            A mark is the number of writes since the last commit point.
 Units:      `size_bytes` counts keys (as characters) and values.
 Invariants: undoing everything restores exactly the cells of the last commit point; what `take`
-            returns, applied to the store's cells, gives `cells` as of that commit point.
+            gives, applied to the store's cells, gives `cells` as of that commit point.
 Source:     savepoints as in SQLite; durable-objects.md 1.5, 2.4 (read your own writes).
 """
 
 from __future__ import annotations
 
+from typing import Protocol
+
+from wakeful.core.working_set import COMMIT_POINT
+
 Undo = tuple[str, bytes | None]
 
 
+class Puts(Protocol):
+    """A record, as far as cells go into it."""
+
+    puts: dict[str, bytes | None]
+
+
 class WriteBuffer:
-    """Cells of one actor with undo, savepoints and the changes since the last record."""
+    """Cells of one actor with undo, marks and the changes since the last record."""
 
     __slots__ = ("_dirty", "_undo", "cells", "size_bytes")
 
@@ -50,32 +61,37 @@ class WriteBuffer:
         self._set(key, old, None)
         return True
 
-    def savepoint(self) -> int:
+    def mark(self) -> int:
         """A mark that `undo` can return to; valid until the next commit point."""
         return len(self._undo)
 
-    def undo(self, savepoint: int = 0) -> None:
-        """Take back everything since the savepoint; by default since the last commit point."""
-        assert 0 <= savepoint <= len(self._undo), "a savepoint does not outlive its commit point"
-        while len(self._undo) > savepoint:
+    def undo(self, mark: int = COMMIT_POINT) -> None:
+        """Take back everything since the mark; by default since the last commit point."""
+        assert 0 <= mark <= len(self._undo), "a mark does not outlive its commit point"
+        while len(self._undo) > mark:
             key, old = self._undo.pop()
             self._set(key, self.cells.get(key), old)
 
-    def commit_point(self) -> bool:
-        """What the turn has written now belongs to the record; True if there was anything."""
-        if not self._undo:
-            return False
+    def release(self, mark: int) -> None:
+        """Keep what was written since the mark; nothing is held for one."""
+
+    def prepare(self) -> bool:
+        """Whether there is something to commit; that cannot fail."""
+        return bool(self._undo)
+
+    def commit(self) -> None:
+        """What the turn has written belongs to the next record from now on."""
         if self._dirty is None:
             self._dirty = {}
         for key, _ in self._undo:
             self._dirty[key] = self.cells.get(key)
         self._undo.clear()
-        return True
 
-    def take(self) -> dict[str, bytes | None]:
-        """The changes since the last `take`, up to the last commit point; the caller's to keep."""
-        dirty, self._dirty = self._dirty, None
-        return dirty if dirty is not None else {}
+    def take(self, record: Puts) -> None:
+        """Put the changes since the last record, up to the last commit point, into this one."""
+        if self._dirty is not None:
+            record.puts.update(self._dirty)
+            self._dirty = None
 
     def _set(self, key: str, old: bytes | None, new: bytes | None) -> None:
         if old is not None:

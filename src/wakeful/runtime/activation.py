@@ -10,7 +10,7 @@ from __future__ import annotations
 from asyncio import Future
 from collections.abc import Mapping
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from wakeful.actor_type import ActorType, MethodPlan
 from wakeful.core.alarms import AlarmRun
@@ -19,17 +19,18 @@ from wakeful.core.idle import NOWHERE
 from wakeful.core.lifecycle import ActivationState, Lifecycle
 from wakeful.core.mailbox import Mailbox
 from wakeful.core.waits import Wait
+from wakeful.core.working_set import WorkingSet
 from wakeful.core.write_buffer import WriteBuffer
 from wakeful.errors import ActorAborted, LimitExceeded, Overloaded, again
 from wakeful.ids import ActorId
 from wakeful.ports import NO_PAGES, STATE_KEY, Cells, CommitRecord, Database
+from wakeful.runtime.declared import DeclaredState
 
 if TYPE_CHECKING:
     from wakeful.actor import Actor
     from wakeful.runtime.socket import Effect
     from wakeful.runtime.transaction import Transaction
     from wakeful.runtime.turn import Turn
-    from wakeful.state import Snapshot
 
 
 class Envelope:
@@ -69,6 +70,7 @@ class Activation:
         "bucket",
         "buffer",
         "confirm",
+        "declared",
         "draining",
         "durable",
         "effects",
@@ -80,32 +82,29 @@ class Activation:
         "instance",
         "life",
         "mailbox",
-        "schema",
         "seq",
         "shard",
-        "snapshot",
         "sql",
-        "stale",
         "stopping",
         "transaction",
         "turns",
         "type",
         "used_ns",
         "wiped",
+        "working",
     )
 
+    declared: DeclaredState
     instance: Actor
-    snapshot: Snapshot
+    working: DeclaredState | WorkingSet[CommitRecord]
 
     def __init__(self, actor_type: ActorType, actor: ActorId, shard: int) -> None:
         self.type = actor_type
         self.id = actor
-        self.schema = actor_type.schema  # that of the type may change when facets come and go
         self.durable = actor_type.persistence is not None
         self.confirm = actor_type.persistence is not None and actor_type.persistence.confirm
         self.idle_ns = actor_type.lifetime.idle_ns if actor_type.lifetime is not None else 0
         self.shard = shard
-        self.stale = False
         self.stopping = False
         self.draining = False  # it takes no new calls
         self.free = False
@@ -127,14 +126,16 @@ class Activation:
 
     def wake(self, instance: Actor, cells: Cells, args: tuple[object, ...]) -> None:
         """Fill the instance with defaults, its constructor, and what is stored; the last wins."""
-        schema, attributes = self.schema, vars(instance)
         stored = cells.pop(STATE_KEY, None)
-        self.snapshot = schema.fresh(attributes)
+        # The type's schema may change when facets come and go: an activation keeps its own.
+        self.declared = self.working = DeclaredState(self.type.schema, instance)
+        if self.declared.grows:
+            self.working_set()
         if cells:
-            self.buffer = WriteBuffer(cells)
+            self._keep_cells(cells)
         type(instance).__init__(instance, *args)
         if stored is not None:
-            self.snapshot = schema.load(stored, attributes)
+            self.declared.load(stored)
         self.instance = instance
 
     def check_here(self) -> None:
@@ -151,11 +152,21 @@ class Activation:
                 "ctx.wait_until(...), which keeps the actor awake"
             )
 
+    def working_set(self) -> WorkingSet[CommitRecord]:
+        """All parts of what the actor keeps. A small declared state alone is no set until now."""
+        if self.working is self.declared:
+            self.working = WorkingSet((self.declared,), self._check_size)
+        return cast("WorkingSet[CommitRecord]", self.working)
+
     def writes(self) -> WriteBuffer:
         """The buffer of user cells, made when first needed."""
-        if self.buffer is None:
-            self.buffer = WriteBuffer({})
-        return self.buffer
+        return self.buffer if self.buffer is not None else self._keep_cells({})
+
+    def open_sql(self, database: Database) -> Database:
+        """It has a SQL database from now on."""
+        self.sql = database
+        self.working_set().add(database)
+        return database
 
     def queue(self, limit: int) -> Mailbox[Envelope]:
         """The mailbox, made when first needed."""
@@ -213,33 +224,7 @@ class Activation:
             LimitExceeded: the actor would keep more than its limit; nothing was taken over.
             SqlError: a constraint of its database is violated; nothing was taken over.
         """
-        sql, buffer, schema = self.sql, self.buffer, self.schema
-        if buffer is None and sql is None and not schema.grows:  # most turns of most actors
-            if schema.capture(self.instance.__dict__, self.snapshot):
-                self.stale = True
-                return True
-            return False
-        if sql is not None:
-            sql.prepare()
-        touched = buffer is not None and buffer.touched
-        if not touched and not schema.grows:
-            changed = schema.capture(self.instance.__dict__, self.snapshot)
-        else:
-            before = self.snapshot[:]
-            changed = schema.capture(self.instance.__dict__, self.snapshot)
-            if touched or changed:
-                try:
-                    self._check_size()
-                except LimitExceeded:
-                    self.snapshot[:] = before
-                    raise
-        if changed:
-            self.stale = True  # the stored state, until the next record
-        if buffer is not None and touched:
-            buffer.commit_point()
-        if sql is not None and sql.save():
-            changed = True
-        return changed or touched
+        return self.working.save()
 
     def stand(self) -> None:
         """What the turns under way have done so far is committed, whatever becomes of them."""
@@ -248,18 +233,11 @@ class Activation:
 
     def unsaved(self) -> bool:
         """Whether something has changed since the last commit point."""
-        touched = self.buffer is not None and self.buffer.touched
-        touched = touched or (self.sql is not None and self.sql.touched)
-        touched = touched or self.effects is not None
-        return touched or self.schema.changed(vars(self.instance), self.snapshot)
+        return self.effects is not None or self.working.touched
 
     def undo(self) -> None:
         """Back to the last commit point."""
-        if self.buffer is not None:
-            self.buffer.undo()
-        if self.sql is not None:
-            self.sql.undo()
-        self.schema.restore(vars(self.instance), self.snapshot)
+        self.working.undo()
         self.take_back(0)
 
     def take_back(self, kept: int) -> None:
@@ -276,7 +254,7 @@ class Activation:
 
     def release(self) -> None:
         """Let go of what a sleeping actor needs no more, whoever may still hold a ref to it."""
-        del self.instance, self.snapshot
+        del self.instance, self.declared, self.working
         if self.sql is not None:
             self.sql.close()
         self.buffer = self.mailbox = self.sql = None
@@ -284,20 +262,11 @@ class Activation:
     def record(self, epoch: int) -> CommitRecord:
         """Everything saved since the last record, as one."""
         self.seq += 1
-        puts: dict[str, bytes | None] = {}
-        pages = NO_PAGES
-        if not self.wiped:
-            if self.buffer is not None:
-                puts = self.buffer.take()
-            if self.stale:
-                puts[STATE_KEY] = self.schema.encode(self.snapshot)
-                self.stale = False
-            if self.sql is not None:
-                pages = self.sql.take()
-        actor = self.id
-        return CommitRecord(
-            actor.type, actor.name, self.shard, epoch, self.seq, self.wiped, puts, pages
-        )
+        (actor_type, name), wiped = self.id, self.wiped
+        record = CommitRecord(actor_type, name, self.shard, epoch, self.seq, wiped, {}, NO_PAGES)
+        if not wiped:
+            self.working.take(record)
+        return record
 
     def open_section(self) -> Section:
         """Open a critical section: nothing else is delivered until it is closed."""
@@ -305,15 +274,21 @@ class Activation:
         self.free = False
         return section
 
+    def _keep_cells(self, cells: Cells) -> WriteBuffer:
+        self.buffer = WriteBuffer(cells)
+        self.working_set().add(self.buffer)
+        return self.buffer
+
     def _check_size(self) -> None:
-        persistence = self.type.persistence
-        if persistence is None:
-            return
-        kept_bytes = self.buffer.size_bytes if self.buffer is not None else 0
+        persistence, buffer = self.type.persistence, self.buffer
+        written = buffer is not None and buffer.touched
+        if persistence is None or not (written or self.declared.changes):
+            return  # SQLite has a limit of its own
+        kept_bytes = buffer.size_bytes if buffer is not None else 0
         limit_bytes = persistence.state_bytes_max
-        if kept_bytes + self.schema.bytes_max(self.snapshot) <= limit_bytes:
+        if kept_bytes + self.declared.bytes_max <= limit_bytes:
             return
-        kept_bytes += len(self.schema.encode(self.snapshot))
+        kept_bytes += self.declared.size_bytes
         if kept_bytes > limit_bytes:
             raise LimitExceeded(
                 f"{self.id} would keep {kept_bytes} bytes; its limit is {limit_bytes} "

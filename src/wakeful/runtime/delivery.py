@@ -112,7 +112,7 @@ class Delivery:
                 )
                 if type(result) not in plan.result_types:
                     result = plan.copy_result(result)
-                wrote = activation.durable and activation.save()
+                wrote = activation.durable and activation.working.save()
             except BaseException as error:
                 return await self._straight_failed(activation, plan, error)
             if wrote and activation.confirm:

@@ -195,7 +195,7 @@ class Host:
             # The facet may have been taken away since; the activation goes on as it began.
             persistence = activation.type.persistence or Persistence()
             pending = partial(self.committer.pending, activation)
-            activation.sql = self.sql.open(activation.id, persistence, pending)
+            return activation.open_sql(self.sql.open(activation.id, persistence, pending))
         return activation.sql
 
     async def transaction(self, activation: Activation, work: Callable[[], Awaitable[V]]) -> V:

@@ -67,27 +67,18 @@ async def transact(loop: HostLoop, activation: Activation, work: Callable[[], Aw
     """Run work as a transaction: if it raises, state and storage are as before."""
     while activation.transaction is not None and not in_transaction(activation):
         await activation.transaction.over(loop)
-    schema, attributes = activation.schema, vars(activation.instance)
-    before = list(activation.snapshot)
-    schema.capture(attributes, before)
-    buffer = activation.writes()
-    savepoint = buffer.savepoint()
-    mark = activation.sql.savepoint() if activation.sql is not None else None
-    sent = len(activation.effects or ())
+    working = activation.working_set()
+    before, sent = working.mark(), len(activation.effects or ())
     transaction = Transaction(activation.transaction)
     activation.transaction = transaction
     outside = running.get()
     running.set(transaction)
     try:
         result = await work()
-        if activation.sql is not None and mark is not None:
-            activation.sql.release(mark)
+        working.release(before)
         return result
     except BaseException:
-        buffer.undo(savepoint)
-        if activation.sql is not None:
-            activation.sql.undo_to(mark)
-        schema.restore(attributes, before)
+        working.undo(before)
         activation.take_back(sent)
         raise
     finally:

@@ -1,7 +1,7 @@
 """One actor's database: turns that are transactions, pages that go with the commit record.
 
 A turn's first statement opens a transaction. At the commit point `prepare` commits it in SQLite,
-which writes the changed pages; `save` takes them over, or `undo` gives them up, also after
+which writes the changed pages; `commit` takes them over, or `undo` gives them up, also after
 `prepare`. The connection (the *handle*) is opened when needed and may be closed between turns.
 
 Invariants: outside of a turn SQLite has no transaction; what `undo` leaves is the last commit
@@ -21,14 +21,15 @@ from weakref import ref
 
 import apsw
 
+from wakeful.core.working_set import COMMIT_POINT
 from wakeful.errors import LimitExceeded, SqlError, StorageClosed, WakefulError
 from wakeful.ids import ActorId
-from wakeful.ports import SqlRow, SqlValue
+from wakeful.ports import CommitRecord, SqlRow, SqlValue
 from wakeful.sql import sql_errors
 from wakeful.sql.cursor import Cursor
 from wakeful.sql.face import NativeSql
 from wakeful.sql.fence import RESERVED, Fence, check_length
-from wakeful.sql.pages import PAGE_BYTES, Changes, Pages
+from wakeful.sql.pages import PAGE_BYTES, Pages
 from wakeful.sql.programs import UPDATES, Written, counted, entries_written, program, watch_updates
 from wakeful.sql.schema import OBJECTS, RENAMED, dropping, renaming
 from wakeful.sql.sql_errors import REFUSED, advice, deleted, sql_error, too_late, without_parameters
@@ -38,8 +39,7 @@ if TYPE_CHECKING:
     from wakeful.facet import Persistence
 
 OURS: Final = apsw.SQLITE_PREPARE_PERSISTENT  # keeps our cached statements apart from the user's
-BEFORE: Final = 0  # the mark of a savepoint made before the turn's first statement
-LOST: Final = -1  # and of one made after SQLite has rolled the turn back
+LOST: Final = -1  # a mark made after SQLite has rolled the turn back
 CURSORS: Final = 64  # known with rows left before a look at who is still there
 
 
@@ -172,8 +172,11 @@ class SqlDatabase:
 
     # --- the turn --------------------------------------------------------------------------------
 
-    def prepare(self) -> None:
+    def prepare(self) -> bool:
         """Commit in SQLite what the turn has done; it can still be undone.
+
+        Returns:
+            Whether any page has changed.
 
         Raises:
             SqlError: a deferred constraint is violated.
@@ -183,7 +186,7 @@ class SqlDatabase:
         if self._failure is not None:
             raise self._failure
         if self._stage is not Stage.OPEN:
-            return
+            return self._pages.changed
         assert self._handle is not None
         self._end_cursors()
         if self._dropped:
@@ -199,15 +202,27 @@ class SqlDatabase:
             self._close()
             self._pages.truncate(0)
             self._dropped = False
+        if not self._pages.changed:
+            self._forget_turn()
+            return False
+        return True
 
-    def save(self) -> bool:
-        """Take over what was prepared; whether any page has changed."""
-        assert self._stage is not Stage.OPEN, "save comes after prepare"
+    def commit(self) -> None:
+        """Take over what was prepared."""
+        assert self._stage is Stage.PREPARED, "commit comes after prepare"
         self._forget_turn()
-        return self._pages.save()
+        self._pages.save()
 
-    def undo(self) -> None:
-        """Back to the last commit point."""
+    def undo(self, mark: int = COMMIT_POINT) -> None:
+        """Back to the mark; by default to the last commit point."""
+        if mark == COMMIT_POINT:
+            self._undo_turn()
+        elif self._failure is None and mark in self._savepoints:
+            assert self._handle is not None
+            self._ours(self._handle, f"ROLLBACK TO s{mark}")  # cursors go on, if they can
+            self._release(mark)
+
+    def _undo_turn(self) -> None:
         stage, failure = self._stage, self._failure
         self._end_cursors()
         if stage is Stage.OPEN and failure is None and not self._committed:
@@ -221,31 +236,22 @@ class SqlDatabase:
         self._pages.discard()
         self._forget_turn()
 
-    def take(self) -> Changes:
-        """The pages changed since the last record."""
-        return self._pages.take()
+    def take(self, record: CommitRecord) -> None:
+        """Put the pages changed since the last record into this one."""
+        record.pages = self._pages.take()
 
-    def savepoint(self) -> int:
-        """A mark that `undo_to` can return to; valid until the next commit point."""
+    def mark(self) -> int:
+        """A mark that `undo` can return to; valid until the next commit point."""
         if self._failure is not None:
             return LOST
         if self._stage is not Stage.OPEN:
-            return BEFORE
+            return COMMIT_POINT
         assert self._handle is not None
         self._savepoints_made += 1
         mark = self._savepoints_made
         self._ours(self._handle, f"SAVEPOINT s{mark}")
         self._savepoints.append(mark)
         return mark
-
-    def undo_to(self, mark: int | None) -> None:
-        """Take back everything since the mark; None: since it was opened."""
-        if mark is None or mark == BEFORE:
-            self.undo()
-        elif self._failure is None and mark in self._savepoints:
-            assert self._handle is not None
-            self._ours(self._handle, f"ROLLBACK TO s{mark}")  # cursors go on, if they can
-            self._release(mark)
 
     def release(self, mark: int) -> None:
         """Keep what was done since the mark."""

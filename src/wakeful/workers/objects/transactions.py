@@ -23,27 +23,22 @@ from wakeful.workers.proxies import JsException
 class Savepoint:
     """What an object has written up to a moment, to return to."""
 
-    __slots__ = ("_activation", "_cells", "_gated", "_sql", "_writes")
+    __slots__ = ("_gated", "_mark", "_working", "_writes")
 
     def __init__(self, gated: Gated) -> None:
         self._gated = gated
         self._writes = gated.writes
-        activation = self._activation = gated.activation
-        self._cells = activation.writes().savepoint()
-        self._sql = activation.sql.savepoint() if activation.sql is not None else None
+        self._working = gated.activation.working_set()
+        self._mark = self._working.mark()
 
     def undo(self) -> None:
         """Undo what was written since."""
-        activation = self._activation
-        activation.writes().undo(self._cells)
-        if activation.sql is not None:
-            activation.sql.undo_to(self._sql)
+        self._working.undo(self._mark)
         self._gated.writes = self._writes
 
     def release(self) -> None:
         """Keep what was written since."""
-        if self._activation.sql is not None and self._sql is not None:
-            self._activation.sql.release(self._sql)
+        self._working.release(self._mark)
 
 
 class Transaction:

@@ -1,0 +1,135 @@
+"""The working set of an active actor: parts that are marked, undone and committed as one.
+
+What a turn changes lies in several parts: the declared state, the cells, the pages of a database.
+Each part goes back to its last commit point or to a mark, and gives what was committed since the
+last record to the next one. A working set does the same with all its parts at once.
+
+To add a part: a class with the methods of `Part`, and one call of `add` where it comes into being.
+
+Shapes:     a part's mark is a number, 0 the last commit point; a set's mark is a tuple of its
+            parts' marks, in the order the parts were added: one added since goes back to 0.
+Invariants: a commit point is whole: when one part, or the check of their size, refuses it, no part
+            has taken over anything, and the turn can go on or be undone; undoing gives back what
+            there was at the mark, or at the last commit point; a mark is good for one `undo` or
+            `release`, and not after that of an older one, nor after a commit point.
+Source:     savepoints as in SQLite; two phases as in Gray 1978, "Notes on Data Base Operating
+            Systems", within one process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Generic, Protocol, TypeVar
+
+Record = TypeVar("Record", contravariant=True)
+
+Marks = tuple[int, ...]
+
+COMMIT_POINT: Final = 0
+
+
+class Part(Protocol[Record]):
+    """One kind of what an actor keeps, as its turns change it."""
+
+    @property
+    def touched(self) -> bool:
+        """Whether something has changed since the last commit point."""
+
+    def mark(self) -> int:
+        """A mark of what there is now."""
+
+    def undo(self, mark: int = COMMIT_POINT, /) -> None:
+        """Go back to a mark; by default to the last commit point, also after `prepare`."""
+
+    def release(self, mark: int, /) -> None:
+        """Keep what was done since a mark, which nobody will go back to."""
+
+    def prepare(self) -> bool:
+        """Do all of a commit point that can fail, without taking anything over.
+
+        Returns:
+            Whether there is something to commit.
+        """
+
+    def commit(self) -> None:
+        """Take over for the next record what was prepared; there was something."""
+
+    def take(self, record: Record, /) -> None:
+        """Put what was committed since the last record into this one."""
+
+
+class WorkingSet(Generic[Record]):
+    """Parts that are committed or undone together.
+
+    Args:
+        parts: what there is from the beginning.
+        check: raises if the actor would keep too much; called between `prepare` and `commit`.
+    """
+
+    __slots__ = ("_check", "_parts", "_prepared")
+
+    def __init__(self, parts: tuple[Part[Record], ...], check: Callable[[], None]) -> None:
+        self._parts = parts
+        self._check = check
+        self._prepared: list[Part[Record]] = []
+
+    def add(self, part: Part[Record]) -> None:
+        """A part comes into being; it has nothing yet that was to be committed before."""
+        self._parts = (*self._parts, part)
+
+    @property
+    def touched(self) -> bool:
+        """Whether something has changed since the last commit point."""
+        return any(part.touched for part in self._parts)
+
+    def mark(self) -> Marks:
+        """A mark of what there is now."""
+        return tuple([part.mark() for part in self._parts])
+
+    def undo(self, marks: Marks = ()) -> None:
+        """Go back to a mark; by default to the last commit point."""
+        known = len(marks)
+        for index, part in enumerate(self._parts):
+            part.undo(marks[index] if index < known else COMMIT_POINT)
+
+    def release(self, marks: Marks) -> None:
+        """Keep what was done since a mark, which nobody will go back to."""
+        for part, mark in zip(self._parts, marks, strict=False):
+            part.release(mark)
+
+    def save(self) -> bool:
+        """A commit point; whether there was anything to commit.
+
+        Raises:
+            Exception: a part refuses, or there would be too much; nothing was taken over.
+        """
+        if not self.prepare():
+            return False
+        self.commit()
+        return True
+
+    def prepare(self) -> bool:
+        """Do all of a commit point that can fail; whether there is something to commit.
+
+        Raises:
+            Exception: a part refuses, or there would be too much.
+        """
+        prepared = self._prepared = []
+        for part in self._parts:
+            if part.prepare():
+                prepared.append(part)
+        if not prepared:
+            return False
+        self._check()
+        return True
+
+    def commit(self) -> None:
+        """Take over for the next record what was prepared."""
+        for part in self._prepared:
+            part.commit()
+        self._prepared = []
+
+    def take(self, record: Record) -> None:
+        """Put what was committed since the last record into this one."""
+        for part in self._parts:
+            part.take(record)
