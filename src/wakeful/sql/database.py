@@ -173,10 +173,7 @@ class SqlDatabase:
     # --- the turn --------------------------------------------------------------------------------
 
     def prepare(self) -> bool:
-        """Commit in SQLite what the turn has done; it can still be undone.
-
-        Returns:
-            Whether any page has changed.
+        """Commit in SQLite what the turn has done, which `undo` can undo; has any page changed?
 
         Raises:
             SqlError: a deferred constraint is violated.
@@ -202,10 +199,9 @@ class SqlDatabase:
             self._close()
             self._pages.truncate(0)
             self._dropped = False
-        if not self._pages.changed:
+        if not (changed := self._pages.changed):
             self._forget_turn()
-            return False
-        return True
+        return changed
 
     def commit(self) -> None:
         """Take over what was prepared."""
