@@ -1,7 +1,7 @@
 """Runtime: settings and classes in, a wired node out.
 
 Start: open the store (lock, migrate, epoch), make the host, register the types.
-Stop:  stop serving, stop admitting, finish turns, put actors to sleep, flush, close the store.
+Stop:  under one deadline: stop serving, put the actors to rest (runtime.drain), close the store.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from wakeful.http.server import HttpServer
 from wakeful.http.settings import HttpSettings
 from wakeful.ids import check_name
 from wakeful.ports import Clock, Page, Store, StoreInfo
+from wakeful.runtime.drain import Deadline
 from wakeful.runtime.host import Host
 from wakeful.sql.databases import Databases
 from wakeful.store.sqlite import SQLiteStore
@@ -142,16 +143,26 @@ class Runtime:
         traceback: TracebackType | None,
     ) -> None:
         """Stop in good order, also when cancelled meanwhile; what was acknowledged is on disk."""
-        servers, self._servers = self._servers, []
+        loop, seconds = asyncio.get_running_loop(), self.config.limits.shutdown_seconds
+        deadline = Deadline(loop.time, seconds)
         gateways, self._gateways = self._gateways, []
         async with AsyncExitStack() as last_first:
             if self._host is not None:
-                last_first.push_async_callback(self._store.close)
+                last_first.push_async_callback(lambda: self._store.close(deadline.share()))
                 last_first.callback(self._host.sql.close)
-                last_first.push_async_callback(self._host.close)
+                last_first.push_async_callback(self._host.close, deadline)
+                last_first.push_async_callback(self._finish, deadline)
             last_first.callback(self._admit_no_more, gateways)
+            last_first.push_async_callback(self._stop_serving, deadline)
+
+    async def _stop_serving(self, deadline: Deadline) -> None:
+        servers, self._servers = self._servers, []
+        async with AsyncExitStack() as all_of_them:
             for server in servers:
-                last_first.push_async_callback(server.close)
+                all_of_them.push_async_callback(_close_server, server, deadline)
+
+    async def _finish(self, deadline: Deadline) -> None:
+        """Let what goes on beside the actors come to its end."""
 
     def _admit_no_more(self, gateways: Iterable[Gateway]) -> None:
         self._host = None
@@ -283,6 +294,10 @@ class Runtime:
             seconds=limits.sql_seconds,
             now_ns=self._clock.monotonic_ns,
         )
+
+
+async def _close_server(server: HttpServer, deadline: Deadline) -> None:
+    await server.close(deadline.share())
 
 
 def _actor_type(actor: object, config: Config) -> ActorType:

@@ -179,8 +179,13 @@ class Store(Protocol):
             types: whose; None: of all.
         """
 
-    async def close(self) -> None:
-        """Finish what is in flight and release ownership. Idempotent."""
+    async def close(self, seconds: float | None = None) -> None:
+        """Finish what is in flight and release ownership. Idempotent.
+
+        Args:
+            seconds: what has not ended in this time, and a moment more, is left behind, and must
+                do no harm to the next owner; None: there is time.
+        """
 
 
 class Database(Part[CommitRecord], Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from asyncio import CancelledError, current_task
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import aclosing
 from os import PathLike
 from pathlib import Path as FilePath
 from random import Random
@@ -33,6 +33,7 @@ from wakeful.http.websocket import wants_upgrade
 from wakeful.log import logger
 from wakeful.node import Path, Runtime, SystemClock
 from wakeful.ports import Clock, Store, StoreInfo
+from wakeful.runtime.drain import Deadline
 from wakeful.workers.bindings.schedule import ScheduledController
 from wakeful.workers.config.wrangler import WranglerConfig
 from wakeful.workers.group import WorkerGroup
@@ -164,10 +165,13 @@ class WorkerRuntime(Runtime):
         traceback: TracebackType | None,
     ) -> None:
         """Stop in good order; what was acknowledged is on disk."""
-        async with AsyncExitStack() as last_first:
-            last_first.callback(self.workers.unload)
-            last_first.push_async_callback(super().__aexit__, kind, error, traceback)
-            await self.workers.finish(self.config.limits.shutdown_seconds)
+        try:
+            await super().__aexit__(kind, error, traceback)
+        finally:
+            self.workers.unload()
+
+    async def _finish(self, deadline: Deadline) -> None:
+        await self.workers.finish(deadline)
 
     async def _prepare(self, info: StoreInfo) -> None:
         await migrate(self._store, info, self.workers.claims(), self.workers.keep_in)

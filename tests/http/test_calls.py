@@ -365,7 +365,7 @@ async def test_health_is_live_and_ready_until_the_runtime_closes(
 ) -> None:
     answer = await http.get("/_wakeful/health")
     assert (answer.status_code, answer.json()) == (200, {"live": True, "ready": True})
-    served.runtime.host.admission.closing = True
+    served.runtime.host.intake.closing = True
     answer = await http.get("/_wakeful/health")
     assert (answer.status_code, answer.json()) == (503, {"live": True, "ready": False})
 

@@ -397,7 +397,7 @@ async def test_drained_shards_refuse_sleep_and_are_on_disk_while_the_others_serv
             assert (refused.http, refused.retry.value) == (503, "safe")
         for name in STAYING:
             assert await rt.get(Thing, name).add() == 2
-        assert not rt.host.admission.closing
+        assert not rt.host.intake.closing
     async with runtime(Thing, store=MemoryStore(disk)) as rt:
         for name in GOING:
             assert await rt.get(Thing, name).get() == (1, 1)

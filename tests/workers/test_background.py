@@ -4,9 +4,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from tests.runtime.world import settle
 from tests.workers.running import raised, running, virtual
 
 from wakeful.errors import Overloaded
+from wakeful.runtime.drain import GRACE_SECONDS
 
 SOURCE = """
 from js import setTimeout
@@ -67,3 +69,45 @@ async def test_another_object_has_room_of_its_own(tmp_path: Path) -> None:
         await worker.stub("a").keep("coroutine")
         assert (await raised(worker.stub("a").keep("coroutine"))).name == "Overloaded"
         await worker.stub("b").keep("coroutine")
+
+
+DEAF = """
+released = asyncio.Event()
+log = []
+
+async def hang():
+    while not released.is_set():
+        try:
+            await released.wait()
+        except asyncio.CancelledError:
+            log.append("cancelled")
+
+class Thing(DurableObject):
+    async def hang(self):
+        self.ctx.waitUntil(hang())
+"""
+DEAF_DEFAULT = """
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        if request.url.endswith("worker"):
+            self.ctx.waitUntil(hang())
+        else:
+            await self.env.OBJECT.getByName("a").hang()
+        return Response("done")
+"""
+
+
+@pytest.mark.parametrize("place", ["worker", "object"])
+@virtual
+async def test_work_that_ignores_its_cancellation_does_not_hold_up_the_end(
+    tmp_path: Path, place: str
+) -> None:
+    loop = asyncio.get_running_loop()
+    async with running(tmp_path, DEAF, default=DEAF_DEFAULT, shutdown_seconds=0.2) as worker:
+        assert await worker.fetch(f"/{place}") == (200, "done")
+        began = loop.time()
+    assert loop.time() - began <= 0.2 + GRACE_SECONDS
+    told = len(worker.log)  # code of an object that is thrown away is closed, and not told
+    assert told > 1 if place == "worker" else told == 0
+    worker.module.released.set()
+    await settle()

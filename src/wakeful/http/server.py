@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import math
 import socket
 from asyncio import Task
 from typing import Any, Final
@@ -101,8 +102,12 @@ class HttpServer:
         """Return when the server has ended, whoever ended it."""
         await self._ended.wait()
 
-    async def close(self) -> None:
-        """Stop in good order. Idempotent."""
+    async def close(self, seconds: float = math.inf) -> None:
+        """Stop in good order. Idempotent.
+
+        Args:
+            seconds: how long it may take, if that is less than `close_seconds`.
+        """
         if self._server is None or self._task is None:
             self._socket.close()
             self._ended.set()
@@ -110,7 +115,7 @@ class HttpServer:
         self._server.interrupt()
         try:
             # What is not over by then ends by itself: a half-sent head after header_seconds.
-            await asyncio.wait([self._task], timeout=self._settings.close_seconds)
+            await asyncio.wait([self._task], timeout=min(seconds, self._settings.close_seconds))
         finally:
             self._ended.set()
             if self._gateway is not None:

@@ -32,7 +32,8 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         body_bytes: bodies of more than 16 KiB, together, until they are answered; one more is
             refused (503), so that many large ones at once cannot fill the memory. Of those that a
             Worker gets chunk by chunk counts what it has read whole.
-        close_seconds: how long `close` waits for requests under way.
+        close_seconds: how long `close` waits for requests under way; when the runtime closes, no
+            longer than `limits.shutdown_seconds`.
     """
 
     allowed_origins: tuple[str, ...] = ()

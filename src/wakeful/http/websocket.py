@@ -53,7 +53,7 @@ class Doors:
         """
         actor_type, plan, ask, actor = self._find(path)
         host = self._host
-        if host.admission.closing:
+        if host.intake.closing:
             raise ShuttingDown("the runtime is shutting down")
         if host.sockets.full():
             limit = host.config.limits.sockets

@@ -32,11 +32,11 @@ from wakeful.ids import ActorId
 from wakeful.log import logger
 from wakeful.ports import Cells, Clock, Store
 from wakeful.runtime.activation import Activation, Envelope
-from wakeful.runtime.admission import Admission
 from wakeful.runtime.catalog import Catalog
 from wakeful.runtime.committer import Committer
 from wakeful.runtime.hooks import Hooks
 from wakeful.runtime.host_loop import HostLoop
+from wakeful.runtime.intake import Intake
 from wakeful.runtime.turn import current
 
 MakeContext = Callable[[Activation], object]
@@ -59,7 +59,7 @@ class Activator:
         *,
         loop: HostLoop,
         store: Store,
-        admission: Admission,
+        intake: Intake,
         clock: Clock,
         config: Config,
         committer: Committer,
@@ -78,7 +78,7 @@ class Activator:
         self.unborn: Callable[[Activation], None] = _nobody
         self._loop = loop
         self._store = store
-        self._admission = admission
+        self._intake = intake
         self._clock = clock
         self._config = config
         self._make_context = make_context
@@ -126,8 +126,8 @@ class Activator:
             RuntimeOverloaded, ShuttingDown, Fenced: it may not wake here now.
         """
         self._check_may_wake(actor)
-        activation = Activation(actor_type, actor, self._admission.shard_of(actor))
-        activation.draining = self._admission.refuses(activation.shard)
+        activation = Activation(actor_type, actor, self._intake.shard_of(actor))
+        activation.draining = self._intake.refuses(activation.shard)
         activation.used_ns = self._clock.monotonic_ns()
         self.catalog.add(activation)
         self.activations += 1
@@ -178,8 +178,8 @@ class Activator:
 
     async def delete(self, actor_type: ActorType, actor: ActorId) -> None:
         """Remove everything stored of an actor, and its activation if there is one."""
-        if self._admission.refuses_actor(actor):
-            raise self._admission.refusal(actor)
+        if self._intake.refuses_actor(actor):
+            raise self._intake.refusal(actor)
         self._spawned.pop(actor, None)
         while (activation := self.catalog.actors.get(actor)) is not None:
             if activation.life.state is not ActivationState.GONE:
@@ -189,7 +189,7 @@ class Activator:
             await asyncio.sleep(0)  # until it is forgotten
         if activation is None:
             # One that is never filled, to write the deletion with.
-            activation = Activation(actor_type, actor, self._admission.shard_of(actor))
+            activation = Activation(actor_type, actor, self._intake.shard_of(actor))
             self.catalog.add(activation)
         activation.wiped = True
         if activation.durable:
@@ -242,8 +242,8 @@ class Activator:
                 changed.set_result(None)
 
     def _check_may_wake(self, actor: ActorId) -> None:
-        if self._admission.refuses_actor(actor):
-            self._admission.check(actor, current.get())
+        if self._intake.refuses_actor(actor):
+            self._intake.check(actor, current.get())
         if not self.committer.lease.held(self._clock.monotonic_ns()):
             raise Fenced(f"{actor}: a newer owner has taken over the data directory")
         if self.catalog.full():
@@ -417,7 +417,7 @@ class Activator:
 
     def _hand_over(self, activation: Activation, waiting: list[Envelope]) -> None:
         # While the runtime closes, it wakes only if a turn under way is among those who wait.
-        turns = (w for w in waiting if self._admission.is_needed_by(w.context.get(current)))
+        turns = (w for w in waiting if self._intake.is_needed_by(w.context.get(current)))
         first = next(turns, waiting[0])
         try:
             successor = first.context.run(self.find, activation.type, activation.id)

@@ -37,9 +37,9 @@ from wakeful.ids import ActorId
 from wakeful.ports import Clock
 from wakeful.runtime.activation import Activation, Envelope
 from wakeful.runtime.activator import Activator
-from wakeful.runtime.admission import Admission
 from wakeful.runtime.committer import Committer
 from wakeful.runtime.host_loop import HostLoop
+from wakeful.runtime.intake import Intake
 from wakeful.runtime.outcome import of_turn, says_nothing_happened, told
 from wakeful.runtime.refs import Asking, Ref
 from wakeful.runtime.turn import SUSPENDED, RunnerPool, Turn, current
@@ -62,7 +62,7 @@ class Delivery:
         config: Config,
         activator: Activator,
         committer: Committer,
-        admission: Admission,
+        intake: Intake,
     ) -> None:
         self.committer = committer
         self.waits: WaitGraph[ActorId, Turn] = WaitGraph()
@@ -76,7 +76,7 @@ class Delivery:
         self._now_ns = clock.monotonic_ns
         self._limits = config.limits
         self._activator = activator
-        self._admission = admission
+        self._intake = intake
         self.pool = RunnerPool(loop, self._finish)
 
     @property
@@ -147,7 +147,7 @@ class Delivery:
         """
         activation = self._activator.find(actor_type, actor)
         if activation.draining and current.get() is None:
-            raise self._admission.refusal(actor)
+            raise self._intake.refusal(actor)
         plan.calls += 1
         reply = self._queue(
             activation, Envelope(plan, (event,), {}, self._new_future(), context=context)
@@ -247,7 +247,7 @@ class Delivery:
 
     def _check_open(self, activation: Activation, turn: Turn | None) -> None:
         if activation.draining:
-            self._admission.check(activation.id, turn)
+            self._intake.check(activation.id, turn)
 
     async def _ask_and_wait(
         self, turn: Turn, activation: Activation, plan: MethodPlan, args: Args, kwargs: Kwargs

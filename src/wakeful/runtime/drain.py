@@ -24,7 +24,7 @@ import asyncio
 from asyncio import Future, Task
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from wakeful.core.lifecycle import ActivationState
 from wakeful.errors import StorageError
@@ -32,10 +32,10 @@ from wakeful.ids import ActorId
 from wakeful.log import logger
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.activator import Activator
-from wakeful.runtime.admission import Admission
 from wakeful.runtime.alarms import Alarms
 from wakeful.runtime.committer import Committer
 from wakeful.runtime.delivery import Delivery
+from wakeful.runtime.intake import Intake
 from wakeful.runtime.sockets import Sockets
 
 SHARE_SECONDS: Final = 0.15  # for each step that is left when the time is over
@@ -67,7 +67,7 @@ class Drain:
     """One drain, to be run once.
 
     Args:
-        admission, activator, committer, delivery, sockets, alarms: of the host.
+        intake, activator, committer, delivery, sockets, alarms: of the host.
         deadline: when it is to be over.
         shards: whose actors it puts to rest; None: all, for good.
     """
@@ -75,7 +75,7 @@ class Drain:
     def __init__(
         self,
         *,
-        admission: Admission,
+        intake: Intake,
         activator: Activator,
         committer: Committer,
         delivery: Delivery,
@@ -84,7 +84,7 @@ class Drain:
         deadline: Deadline,
         shards: Collection[int] | None = None,
     ) -> None:
-        self._admission = admission
+        self._intake = intake
         self._activator = activator
         self._committer = committer
         self._delivery = delivery
@@ -92,7 +92,7 @@ class Drain:
         self._alarms = alarms
         self._deadline = deadline
         self._all = shards is None
-        self._shards = frozenset(range(admission.shards) if shards is None else shards)
+        self._shards = frozenset(range(intake.shards) if shards is None else shards)
         self._cut_short: list[ActorId] = []
         self._left_behind: dict[Future[object], None] = {}  # work of those who were cut short
 
@@ -105,10 +105,10 @@ class Drain:
         flushed = False
         self._refuse()
         try:
-            await _within(self._deadline.left(), self._quiet)
+            await within(self._deadline.left(), self._quiet)
             self._cut(self._busy())
-            await _within(self._deadline.share(), self._sleep)
-            flushed = await _within(self._deadline.share(), self._flush)
+            await within(self._deadline.share(), self._sleep)
+            flushed = await within(self._deadline.share(), self._flush)
             await self._goodbye()
         finally:
             await self._drop(flushed=flushed)
@@ -118,10 +118,10 @@ class Drain:
 
     def _refuse(self) -> None:
         if self._all:
-            self._admission.closing = True
+            self._intake.closing = True
             self._alarms.close()
         self._sockets.let_go(self._is_mine)  # first: what hears of it is an event of the actor
-        self._admission.refuse(self._shards)
+        self._intake.refuse(self._shards)
         for activation in self._mine():
             activation.draining = True
             activation.refresh()
@@ -162,12 +162,12 @@ class Drain:
     async def _drop(self, *, flushed: bool) -> None:
         self._cut(self._mine())
         await self._delivery.end_turns(SHARE_SECONDS, lambda turn: self._has(turn.activation))
-        await _end(self._left_behind, SHARE_SECONDS)
+        await end_tasks(self._left_behind, SHARE_SECONDS)
         if self._all:
-            flushed = flushed and await _within(SHARE_SECONDS, self._committer.settled)
+            flushed = flushed and await within(SHARE_SECONDS, self._committer.settled)
             if not flushed:
                 self._committer.abandon()
-            await _within(SHARE_SECONDS, self._alarms.finished)
+            await within(SHARE_SECONDS, self._alarms.finished)
             self._activator.catalog.close()
             self._delivery.close()
         await asyncio.sleep(0)  # until those who were told have forgotten what is gone
@@ -177,7 +177,7 @@ class Drain:
     # --- who it is about -------------------------------------------------------------------------
 
     def _is_mine(self, actor: ActorId) -> bool:
-        return self._admission.shard_of(actor) in self._shards
+        return self._intake.shard_of(actor) in self._shards
 
     def _has(self, activation: Activation) -> bool:
         return activation.shard in self._shards
@@ -198,7 +198,7 @@ class Drain:
             self._cut_short.append(activation.id)
             tasks = [*(activation.background or ()), self._activator.hooks.task_of(activation)]
             self._left_behind.update((task, None) for task in tasks if isinstance(task, Task))
-            self._activator.discard(activation, self._admission.refusal(activation.id))
+            self._activator.discard(activation, self._intake.refusal(activation.id))
 
     def _log(self) -> None:
         log = logger()
@@ -215,7 +215,7 @@ def _works(activation: Activation) -> bool:
     return bool(activation.turns or activation.mailbox or activation.background)
 
 
-async def _within(seconds: float, work: Callable[[], Awaitable[object]]) -> bool:
+async def within(seconds: float, work: Callable[[], Awaitable[object]]) -> bool:
     """Wait so long for work; whether it has ended."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
@@ -224,8 +224,8 @@ async def _within(seconds: float, work: Callable[[], Awaitable[object]]) -> bool
     return False
 
 
-async def _end(tasks: Iterable[Future[object]], seconds: float) -> None:
-    """Cancel tasks, some of which have to be told more than once."""
+async def end_tasks(tasks: Iterable[Future[Any]], seconds: float) -> None:
+    """Cancel tasks, some of which have to be told more than once; wait so long for them."""
     for _ in range(CANCELS_MAX):
         left = [task for task in tasks if not task.done() and task is not asyncio.current_task()]
         if not left:

@@ -28,7 +28,6 @@ from wakeful.log import logger
 from wakeful.ports import Clock, Database, SqlFactory, Store, StoreInfo
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.activator import Activator
-from wakeful.runtime.admission import Admission
 from wakeful.runtime.alarms import RUNNING_MAX, Alarms, InternalPlan
 from wakeful.runtime.committer import Committer
 from wakeful.runtime.context import Context
@@ -36,6 +35,7 @@ from wakeful.runtime.delivery import Delivery
 from wakeful.runtime.drain import Deadline, Drain
 from wakeful.runtime.gated import inside, section_of
 from wakeful.runtime.host_loop import HostLoop
+from wakeful.runtime.intake import Intake
 from wakeful.runtime.refs import Ref, ref_class
 from wakeful.runtime.sockets import Sockets
 from wakeful.runtime.transaction import running, transact
@@ -67,11 +67,11 @@ class Host:
         self.types: dict[str, ActorType] = {}
         own = self.loop
         self.committer = Committer(own, store, Lease(info.epoch), self._broken)
-        self.admission = Admission(self.committer, info.shards)
+        self.intake = Intake(self.committer, info.shards)
         self.activator = Activator(
             loop=own,
             store=store,
-            admission=self.admission,
+            intake=self.intake,
             clock=clock,
             config=config,
             committer=self.committer,
@@ -84,7 +84,7 @@ class Host:
             config=config,
             activator=self.activator,
             committer=self.committer,
-            admission=self.admission,
+            intake=self.intake,
         )
         self.alarms = self._make_alarms(random)
         self.committer.alarm_set = self.alarms.note
@@ -253,7 +253,7 @@ class Host:
 
     def _drain(self, shards: Collection[int] | None, deadline: Deadline | None) -> Drain:
         return Drain(
-            admission=self.admission,
+            intake=self.intake,
             activator=self.activator,
             committer=self.committer,
             delivery=self.delivery,
@@ -313,7 +313,7 @@ class Host:
             types=self.types,
             ask=self._ask,
             random=random,
-            refuses=self.admission.refuses_actor,
+            refuses=self.intake.refuses_actor,
             running_max=min(RUNNING_MAX, max(1, self.config.limits.active_actors // 2)),
         )
 

@@ -103,6 +103,7 @@ class Flusher:
         self._loop = loop
         self._queue: SimpleQueue[Message] = SimpleQueue()
         self._current: JournalBatch | None = None
+        self._given_up = False
         self._checkpointer = Checkpointer(
             writer.path, writer.limits, writer.vfs, lambda: self._queue.put(Copied())
         )
@@ -115,6 +116,10 @@ class Flusher:
     def put(self, message: Message) -> None:
         """Have it done after all that was put before."""
         self._queue.put(message)
+
+    def give_up(self) -> None:
+        """End as soon as possible: what is not folded and not written stays so."""
+        self._given_up = True
 
     def join(self) -> None:
         """Wait for the end of the thread, after on_end."""
@@ -165,7 +170,7 @@ class Flusher:
                     return
 
     def _next(self) -> Message:
-        while self._folder.pending and self.fold_error is None:
+        while self._may_fold():
             try:
                 return self._queue.get_nowait()
             except Empty:
@@ -193,6 +198,8 @@ class Flusher:
             self._fold_bytes(2 * size_bytes)
 
     def _write(self, seq: int, batch: JournalBatch) -> int:
+        if self._given_up:
+            raise StorageClosed("the store was closed before this was written")
         if self.hurry and self.fold_error is not None:
             # Too much piles up: as long as it cannot be folded nothing more is taken.
             self.fold_error = None
@@ -209,8 +216,11 @@ class Flusher:
 
     def _fold_bytes(self, size_bytes: int) -> None:
         owed = size_bytes
-        while owed > 0 and self._folder.pending and self.fold_error is None:
+        while owed > 0 and self._may_fold():
             owed -= max(1, self._fold())
+
+    def _may_fold(self) -> bool:
+        return self._folder.pending and self.fold_error is None and not self._given_up
 
     def _fold(self) -> int:
         try:
@@ -234,11 +244,11 @@ class Flusher:
             self._writer.checkpoint()
 
     def _finish(self) -> bool:
-        """Fold everything; False if that cannot be done now."""
+        """Fold everything; whether that is done."""
         self.fold_error = None
-        while self._folder.pending and self.fold_error is None:
+        while self._may_fold():
             self._fold()
-        return self.fold_error is None
+        return not self._folder.pending
 
     def _tell(self, hear: Callable[..., None], *what: object) -> None:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from wakeful.errors import Fenced, StorageClosed, StorageError
@@ -95,10 +96,12 @@ class MemoryStore:
         ]
         return sorted(found)[:limit]
 
-    async def close(self) -> None:
+    async def close(self, seconds: float | None = None) -> None:
         """Finish what is in flight."""
         self._epoch = 0
-        await self._idle.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
 
     def _check_open(self) -> None:
         if not self._epoch:

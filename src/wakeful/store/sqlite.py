@@ -30,6 +30,7 @@ from wakeful.store.lock import DirectoryLock
 from wakeful.store.partition import Partition
 
 SHARDS: Final = 4096
+LET_GO_SECONDS: Final = 0.15  # for a slice that is being folded when the time to close is over
 
 
 class StoreState(Enum):
@@ -147,8 +148,12 @@ class SQLiteStore:
         self._idle.clear()
         self._flusher.put(JournalBatch(records, done))
 
-    async def close(self) -> None:
+    async def close(self, seconds: float | None = None) -> None:
         """Fold everything, so that the next open has nothing to replay; release the directory.
+
+        What the time does not suffice for is left: the next open folds it. If the disk does not
+        answer at all the thread is left behind as well; every statement that it may still come to
+        checks the epoch, so the next owner has nothing to fear of it.
 
         Cancelled, it still does.
         """
@@ -157,13 +162,19 @@ class SQLiteStore:
         if self._state in (StoreState.OPEN, StoreState.FAILED):
             self._state = StoreState.CLOSING
             self._closed_because = StorageClosed("the store is closed")
-        cancelled = await _surely(self._idle)
-        self._partition.stop_reading()
+        deadline = None if seconds is None else self._loop.time() + seconds
+        cancelled = await _surely(self._idle, deadline)
         if self._state is StoreState.CLOSING:
             self._state = StoreState.CLOSED
+            self._partition.stop_reading()
             self._flusher.put(Stop(self._overlay.active))
-        cancelled = await _surely(self._ended) or cancelled
-        self._flusher.join()
+        cancelled = await _surely(self._ended, deadline) or cancelled
+        if not self._ended.is_set():
+            self._flusher.give_up()
+            let_go = self._loop.time() + LET_GO_SECONDS
+            cancelled = await _surely(self._ended, let_go) or cancelled
+        if self._ended.is_set():
+            self._flusher.join()
         self._lock.release()
         if cancelled is not None:
             raise cancelled
@@ -239,12 +250,15 @@ class SQLiteStore:
             raise self._closed_because
 
 
-async def _surely(event: asyncio.Event) -> asyncio.CancelledError | None:
-    """Wait for an event, also if cancelled meanwhile: that is returned."""
+async def _surely(event: asyncio.Event, deadline: float | None) -> asyncio.CancelledError | None:
+    """Wait for an event until a time, also if cancelled meanwhile: that is returned."""
     cancelled: asyncio.CancelledError | None = None
     while not event.is_set():
         try:
-            await event.wait()
+            async with asyncio.timeout_at(deadline):
+                await event.wait()
+        except TimeoutError:
+            break
         except asyncio.CancelledError as error:
             cancelled = error
     return cancelled

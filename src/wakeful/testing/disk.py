@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from contextvars import Context, copy_context
 from random import Random
 from typing import Final, TypeVar
@@ -234,12 +235,14 @@ class SimStore:
         ]
         return sorted(found)[:limit]
 
-    async def close(self) -> None:
+    async def close(self, seconds: float | None = None) -> None:
         """Finish what is in flight."""
         self._closing = True
         if self._flight is not None:
             self._landed = asyncio.Event()
-            await self._landed.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._landed.wait()
         self._epoch = 0
 
     async def sent(self) -> None:

@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 from wakeful.errors import ConfigError
 from wakeful.facets.builder import ActorSpec
 from wakeful.log import logger
+from wakeful.runtime.drain import Deadline
 from wakeful.runtime.gated_tasks import gated_tasks
 from wakeful.runtime.host import Host
 from wakeful.workers.bindings.services import Service
@@ -101,9 +102,9 @@ class WorkerGroup:
         for worker in self.workers.values():
             worker.start(host)
 
-    async def finish(self, seconds: float) -> None:
-        """Let what they have begun beside their events end, for so long; then end it."""
-        await asyncio.gather(*(worker.finish(seconds) for worker in self.workers.values()))
+    async def finish(self, deadline: Deadline) -> None:
+        """Let what they have begun beside their events end, until the deadline; then end it."""
+        await asyncio.gather(*(worker.finish(deadline) for worker in self.workers.values()))
 
     def aside(self) -> AbstractContextManager[None]:
         """Make room for others' code; if an exception ends that, theirs is put back."""

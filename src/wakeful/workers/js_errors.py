@@ -16,6 +16,7 @@ from typing import Final
 
 from wakeful.errors import (
     ActorAborted,
+    ActorMoved,
     CallError,
     Overloaded,
     RuntimeOverloaded,
@@ -101,7 +102,7 @@ def undelivered(error: WakefulError) -> JsException:
     """Why a call did not come to its end, though no code of the object raised."""
     if isinstance(error, ObjectReset):
         return twin(error.error)
-    if isinstance(error, ShuttingDown):
+    if isinstance(error, ShuttingDown | ActorMoved):
         told = JsException("Network connection lost.")
         told.retryable = True
     elif isinstance(error, Overloaded | RuntimeOverloaded):

@@ -19,6 +19,7 @@ from wakeful.config import Limits
 from wakeful.errors import Overloaded
 from wakeful.facets.builder import ActorSpec
 from wakeful.log import logger
+from wakeful.runtime.drain import SHARE_SECONDS, Deadline, end_tasks, within
 from wakeful.runtime.gated import inside, outside
 from wakeful.runtime.host import Host
 from wakeful.workers import own_tasks, strict
@@ -209,19 +210,21 @@ class Worker:
         for own in self._namespaces.classes.values():
             own.start(host)
 
-    async def finish(self, seconds: float) -> None:
-        """Let what it has begun beside its events end, for so long; then end it."""
+    async def finish(self, deadline: Deadline) -> None:
+        """Let what it has begun beside its events end, until the deadline; then end it."""
         self._schedule.close()
         self._outward.close()
         self._lobby.close()
         if self._kept:
-            await asyncio.wait(self._kept, timeout=seconds)
-        for future in list(self._kept):
-            future.cancel()
-        await asyncio.gather(*self._kept, return_exceptions=True)
+            await asyncio.wait(self._kept, timeout=deadline.left())
+        left = list(self._kept)
+        await end_tasks(left, SHARE_SECONDS)
+        if stuck := sum(not task.done() for task in left):
+            log = logger("wakeful")
+            log.error("work of waitUntil does not end although it is cancelled", count=stuck)
         client, self._client = self._client, None
         if client is not None:
-            await client.aclose()
+            await within(SHARE_SECONDS, client.aclose)
 
     def aside(self) -> AbstractContextManager[None]:
         """Make room for another Worker's code; if an exception ends that, this one is put back."""

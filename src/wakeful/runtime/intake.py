@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wakeful.runtime.committer import Committer
 
 
-class Admission:
+class Intake:
     """Lets calls in, or not.
 
     Args:
