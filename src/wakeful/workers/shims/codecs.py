@@ -26,6 +26,7 @@ from wakeful.workers.values import js_string, utf8
 URI_PART: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()"
 URI: Final = URI_PART + b";/?:@&=+$,#"
 NO_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2})")
+RESERVED: Final = re.compile("(%(?:3B|2F|3F|3A|40|26|3D|2B|24|2C|23))", re.IGNORECASE)
 NO_URI: Final = "URI malformed"
 NO_BASE64: Final = (
     "atob() called with invalid base64-encoded data. (Only whitespace, '+', '/', alphanumeric "
@@ -154,6 +155,17 @@ def decode_uri_component(value: object) -> str:
         return unquote_to_bytes(text).decode()
     except UnicodeDecodeError:
         raise JsURIError(NO_URI) from None
+
+
+def decode_uri(value: object) -> str:
+    """`decodeURI`: the same, but for escapes of what separates parts of a URL.
+
+    Raises:
+        JsURIError: it stands for none.
+    """
+    parts = RESERVED.split(js_string(value))
+    parts[::2] = map(decode_uri_component, parts[::2])
+    return "".join(parts)
 
 
 def _encoded(value: object, kept: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import ModuleType
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from wakeful.workers.proxies import (
     JsURIError,
     options_of,
 )
-from wakeful.workers.shims import codecs, numbers, objects
+from wakeful.workers.shims import codecs, maths, numbers, objects, primitives
 from wakeful.workers.shims.crypto import Crypto
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.promises import Promise
@@ -54,59 +55,76 @@ ERRORS: Final = (
 )
 
 
+# What is the same for every Worker.
+PLAIN: Final = {
+    "undefined": None,
+    "NaN": math.nan,
+    "Infinity": math.inf,
+    **{error.js_name: error for error in ERRORS},
+    "Object": objects.Object,
+    "JSON": objects.JSON,
+    "Map": objects.JsMap,
+    "Set": objects.JsSet,
+    "Promise": Promise,
+    "Array": objects.Array,
+    "ArrayBuffer": objects.Buffer,
+    "Uint8Array": objects.Buffer,
+    "Number": numbers.Number,
+    "parseInt": numbers.parse_int,
+    "parseFloat": numbers.parse_float,
+    "isNaN": numbers.is_nan,
+    "isFinite": numbers.is_finite,
+    "Boolean": primitives.Boolean,
+    "String": primitives.String,
+    "Reflect": primitives.Reflect,
+    "URL": URL,
+    "URLSearchParams": URLSearchParams,
+    "Headers": Headers,
+    "Request": JsRequest,
+    "Response": JsResponse,
+    "FormData": JsFormData,
+    "Blob": JsBlob,
+    "File": JsFile,
+    "ReadableStream": ReadableStream,
+    "TransformStream": TransformStream,
+    "WritableStream": WritableStream,
+    "AbortController": AbortController,
+    "AbortSignal": AbortSignal,
+    "TextEncoder": codecs.TextEncoder,
+    "TextDecoder": codecs.TextDecoder,
+    "WebSocketRequestResponsePair": objects.WebSocketRequestResponsePair,
+    "atob": codecs.atob,
+    "btoa": codecs.btoa,
+    "encodeURI": codecs.encode_uri,
+    "encodeURIComponent": codecs.encode_uri_component,
+    "decodeURI": codecs.decode_uri,
+    "decodeURIComponent": codecs.decode_uri_component,
+    "structuredClone": copied,
+}
+
+
 def js_module(environment: Environment) -> ModuleType:
     """The module of one Worker."""
     module = ModuleType("js", __doc__)
     timers = Timers(environment)
+    vars(module).update(PLAIN)
     vars(module).update(
         {
-            "undefined": None,
-            **{error.js_name: error for error in ERRORS},
-            "Object": objects.Object,
-            "JSON": objects.JSON,
-            "Map": objects.JsMap,
-            "Set": objects.JsSet,
-            "Promise": Promise,
-            "Array": objects.Array,
-            "ArrayBuffer": objects.Buffer,
-            "Uint8Array": objects.Buffer,
-            "Number": numbers.Number,
-            "Math": numbers.Math(environment.random_bytes),
-            "performance": numbers.Performance(environment.now_ms),
+            "Symbol": primitives.make_symbol(),
             "navigator": JsDict(userAgent="Cloudflare-Workers"),
+            "Math": maths.Math(environment.random_bytes),
+            "performance": maths.Performance(environment.now_ms),
             "Date": objects.make_date(environment.now_ms),
             "console": objects.Console(environment.log),
             "crypto": Crypto(environment.random_bytes),
             "caches": CacheStorage(environment.now_ms),
-            "URL": URL,
-            "URLSearchParams": URLSearchParams,
-            "Headers": Headers,
-            "Request": JsRequest,
-            "Response": JsResponse,
-            "FormData": JsFormData,
-            "Blob": JsBlob,
-            "File": JsFile,
-            "ReadableStream": ReadableStream,
-            "TransformStream": TransformStream,
-            "WritableStream": WritableStream,
-            "AbortController": AbortController,
-            "AbortSignal": AbortSignal,
-            "TextEncoder": codecs.TextEncoder,
-            "TextDecoder": codecs.TextDecoder,
-            "WebSocketRequestResponsePair": objects.WebSocketRequestResponsePair,
             "WebSocketPair": _socket_pair(environment),
             "WebSocket": _socket(environment),
-            "atob": codecs.atob,
-            "btoa": codecs.btoa,
-            "encodeURI": codecs.encode_uri,
-            "encodeURIComponent": codecs.encode_uri_component,
-            "decodeURIComponent": codecs.decode_uri_component,
             "setTimeout": timers.set_timeout,
             "clearTimeout": timers.clear,
             "setInterval": timers.set_interval,
             "clearInterval": timers.clear,
             "queueMicrotask": timers.queue_microtask,
-            "structuredClone": copied,
             "fetch": _fetch(environment),
             "globalThis": module,
             "self": module,

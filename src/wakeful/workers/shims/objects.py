@@ -20,6 +20,8 @@ from wakeful.workers.proxies import (
 )
 from wakeful.workers.values import from_milliseconds, js_string, milliseconds
 
+PLACES_MAX: Final = 2**25  # of an array that is made without items; each takes memory here
+
 
 class Object(JsProxy):
     """`js.Object`."""
@@ -167,8 +169,16 @@ class Array(JsProxy):
 
     @classmethod
     def new(cls, *items: Any, **_: Any) -> Any:
-        """An array of items."""
-        return JsArray(items)
+        """An array of items; of one number, that many places without a value.
+
+        Raises:
+            JsRangeError: there cannot be as many.
+        """
+        if len(items) != 1 or isinstance(items[0], bool) or not isinstance(items[0], int | float):
+            return JsArray(items)
+        if not (float(items[0]).is_integer() and 0 <= items[0] <= PLACES_MAX):
+            raise JsRangeError("Invalid array length")
+        return JsArray([None] * int(items[0]))
 
     @staticmethod
     def of(*items: Any) -> JsArray:
