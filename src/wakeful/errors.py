@@ -394,7 +394,7 @@ class StorageClosed(StorageError):
 
 
 class StorageCorrupt(StorageError):
-    """The file is damaged: names the file and what is wrong with it."""
+    """The file is damaged: names the file, what is wrong with it, and whose data cannot be read."""
 
     code = "storage_corrupt"
 

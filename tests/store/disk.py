@@ -14,6 +14,8 @@ from pathlib import Path
 
 import apsw
 
+from wakeful.store import checksums
+
 SECTOR_BYTES = 512
 
 
@@ -32,7 +34,7 @@ class Disk(apsw.VFS):
         self.files: dict[str, Contents] = {}
         self.deleted: dict[str, Contents] = {}  # until the directory is synced
         self.lock = threading.Lock()
-        super().__init__(name, "")
+        super().__init__(name, checksums.vfs() or "")
 
     def __enter__(self) -> Disk:
         return self
@@ -109,7 +111,7 @@ class DiskFile(apsw.VFSFile):
         disk.operate("open", self._path)
         # With the first sync of a new journal or log SQLite syncs the directory.
         self._new = not self._path.endswith(".db") and not Path(self._path).exists()
-        super().__init__("", name, flags)
+        super().__init__(checksums.vfs() or "", name, flags)
         if self._path and self._path not in disk.files:
             path = Path(self._path)
             disk.files[self._path] = Contents(path.read_bytes() if path.exists() else b"")
@@ -117,7 +119,7 @@ class DiskFile(apsw.VFSFile):
     def xWrite(self, data: bytes, offset: int) -> None:
         self._disk.operate("write", self._path)
         super().xWrite(data, offset)
-        self._note(offset, bytes(data))
+        self._note(offset, self._written(len(data), offset))
 
     def xTruncate(self, newsize: int) -> None:
         self._disk.operate("truncate", self._path)
@@ -132,6 +134,12 @@ class DiskFile(apsw.VFSFile):
             if self._new:
                 self._disk.deleted.clear()
                 self._new = False
+
+    def _written(self, size: int, offset: int) -> bytes:
+        """What is there now: a page has got its checksum on the way."""
+        with open(self._path, "rb") as file:
+            file.seek(offset)
+            return file.read(size)
 
     def _note(self, offset: int, data: bytes | None) -> None:
         with self._disk.lock:

@@ -23,6 +23,7 @@ from wakeful.errors import (
 )
 from wakeful.ids import ActorId
 from wakeful.ports import CommitRecord
+from wakeful.store import checksums
 from wakeful.store.limits import Limits
 from wakeful.store.reader import _ALARMS
 from wakeful.store.sqlite import SQLiteStore
@@ -77,7 +78,7 @@ def command(directory: Directory, then: str) -> list[str]:
 
 
 def change(directory: Directory, sql: str, *bindings: str | int | bytes) -> None:
-    connection = apsw.Connection(directory.file)
+    connection = apsw.Connection(directory.file, vfs=checksums.vfs())
     connection.execute(sql, bindings)
     connection.close()
 
@@ -168,7 +169,7 @@ def test_a_damaged_header_is_named(directory: Directory) -> None:
     Owner(directory).close()
     with open(directory.file, "r+b") as file:
         file.write(b"not SQLite's header")
-    with pytest.raises(StorageCorrupt, match=rf"{directory.file}.*not a database"):
+    with pytest.raises(StorageCorrupt, match=rf"{directory.file}.* its first page"):
         Owner(directory)
 
 
@@ -208,18 +209,26 @@ def test_damaged_facts_are_named(directory: Directory, sql: str) -> None:
 
 
 def test_a_file_is_checked_after_an_unclean_stop(directory: Directory) -> None:
-    """If it is not too large; after a clean stop it is trusted."""
+    """If it is not too large; after a clean stop it is trusted. A page may be whole and yet wrong:
+    an older one, say, that a disk has not replaced."""
     with Owner(directory) as owner:
         owner.commit(*(owner.record(str(n), {"s": b"x" * 500}) for n in range(50)))
     content = bytearray(Path(directory.file).read_bytes())
     last = len(content) - 4096
     content[last : last + 16] = b"\xff" * 16
+    content[last:] = seal(content[last:])
     Path(directory.file).write_bytes(content)
     Owner(directory).close()
     change(directory, "UPDATE meta SET value = 0 WHERE key = 'clean'")
     with pytest.raises(StorageCorrupt, match=f"{directory.file} is damaged"):
         Owner(directory)
     Owner(Directory(directory.path, Limits(check_bytes_max=0))).close()
+
+
+def seal(page: bytearray) -> bytearray:
+    """The page with the checksum it should have."""
+    page[-checksums.SUM_BYTES :] = checksums.page_sum(page)
+    return page
 
 
 # --- crashes -------------------------------------------------------------------------------------

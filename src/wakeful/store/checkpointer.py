@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import apsw
 
+from wakeful.store.checksums import vfs
 from wakeful.store.limits import Limits
 
 
@@ -49,7 +50,7 @@ class Checkpointer:
     def _copy(self) -> None:
         try:
             if self._connection is None:
-                self._connection = apsw.Connection(self._path, vfs=self._vfs)
+                self._connection = apsw.Connection(self._path, vfs=self._vfs or vfs())
                 self._connection.set_busy_timeout(self._limits.busy_timeout_ms)
                 self._connection.execute("PRAGMA wal_autocheckpoint=0")
                 self._connection.execute("PRAGMA synchronous=full")

@@ -19,6 +19,7 @@ from itertools import compress
 from operator import ne
 from typing import Final
 
+from wakeful.errors import StorageCorrupt
 from wakeful.ports import CommitRecord
 from wakeful.store.journal import Logged, Ranges
 from wakeful.store.overlay import NO_PAGES, Key, PageChanges, StoredPage
@@ -59,14 +60,25 @@ def patched(old: bytes | None, ranges: Ranges) -> bytes:
     return bytes(page)
 
 
-def make_whole(record: Logged, page: StoredPage) -> None:
+def make_whole(record: Logged, page: StoredPage) -> list[StorageCorrupt]:
     """Give a record of a row that is replayed all its pages.
 
     Args:
         page: what the rows before have made of a page.
+
+    Returns:
+        Why pages are left out: as they are stored they are damaged, and whoever reads them will
+        hear that.
     """
+    damage: list[StorageCorrupt] = []
     for number, ranges in record.ranges.items():
-        record.pages[number] = patched(page((record.type, record.name), number), ranges)
+        try:
+            old = page((record.type, record.name), number)
+        except StorageCorrupt as error:
+            damage.append(error)
+            continue
+        record.pages[number] = patched(old, ranges)
+    return damage
 
 
 class Images:

@@ -33,7 +33,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         cache_bytes: page cache of the writing connection.
         busy_timeout_ms: how long to wait for a foreign process that locks the file (a backup).
         check_bytes_max: after an unclean stop a file up to this size is checked when it is opened
-            (SQLite's quick_check reads all of it, some 0.2 s for 64 MiB).
+            (SQLite's quick_check reads all of it, some 0.2 s for 64 MiB); and an older one that has
+            no checksums on its pages is written anew with them (0.5 s).
     """
 
     fold_bytes: int = 4 * MIB

@@ -13,12 +13,15 @@ from contextlib import ExitStack
 import apsw
 
 from wakeful.ids import ActorId
+from wakeful.log import logger
 from wakeful.ports import Alarm, Cells, Page, due_cell
+from wakeful.store import upgrade
 from wakeful.store.fold import Folder
 from wakeful.store.images import make_whole
 from wakeful.store.limits import Limits
-from wakeful.store.overlay import Overlay
+from wakeful.store.overlay import Key, Overlay
 from wakeful.store.reader import Reader
+from wakeful.store.seal import seal
 from wakeful.store.storage_errors import storage_error
 from wakeful.store.writer import Writer
 
@@ -52,6 +55,9 @@ class Partition:
         self._limits = limits
         with ExitStack() as undo:
             try:
+                if vfs is None:
+                    seal(path)
+                    upgrade.consider(path, limits.check_bytes_max)
                 self.writer = Writer(path, limits, vfs)
                 undo.callback(self.writer.close, clean=False)
                 meta = self.writer.open(shards)
@@ -145,8 +151,13 @@ class Partition:
 
     def _replay(self) -> None:
         overlay, stored = self.overlay, self._reader.page
+
+        def page(key: Key, number: int) -> bytes | None:
+            return overlay.sql_page(key, number, stored)
+
         for seq, records, size_bytes in self.writer.replay():
             for record in records:
-                make_whole(record, lambda key, number: overlay.sql_page(key, number, stored))
+                for damage in make_whole(record, page):
+                    logger().error("a page cannot be brought up to date", error=str(damage))
             overlay.active.apply(seq, records, size_bytes)
             self.seq = seq

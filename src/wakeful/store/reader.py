@@ -12,9 +12,12 @@ from typing import Final
 
 import apsw
 
+from wakeful.errors import StorageCorrupt, StorageError
 from wakeful.ports import Cells
+from wakeful.store import checksums
 from wakeful.store.limits import Limits
 from wakeful.store.schema import quick_check
+from wakeful.store.storage_errors import storage_error
 
 _CELLS: Final = "SELECT key, value FROM cells WHERE type = ? AND name = ?"
 # Jumps from one value to the next instead of reading every cell in between.
@@ -52,23 +55,44 @@ class Reader:
 
     def __init__(self, path: str, limits: Limits, vfs: str | None) -> None:
         self._path = path
-        self._connection = apsw.Connection(path, vfs=vfs)
+        self._connection = apsw.Connection(path, vfs=vfs or checksums.vfs())
         self._connection.set_busy_timeout(limits.busy_timeout_ms)
         for pragma in ("query_only=1", "wal_autocheckpoint=0", "temp_store=memory"):
             self._connection.execute(f"PRAGMA {pragma}")
 
     def cells(self, key: tuple[str, str]) -> Cells:
-        """An actor's cells."""
-        return dict(self._connection.execute(_CELLS, key))
+        """An actor's cells.
+
+        Raises:
+            StorageCorrupt: they are damaged.
+        """
+        try:
+            return dict(self._connection.execute(_CELLS, key))
+        except apsw.Error as error:
+            raise self._unreadable(key, "its cells", error) from error
 
     def page(self, key: tuple[str, str], number: int) -> bytes | None:
-        """A page of an actor."""
-        page: bytes | None = self._connection.execute(_PAGE, (*key, number)).get
+        """A page of an actor.
+
+        Raises:
+            StorageCorrupt: it is damaged.
+        """
+        try:
+            page: bytes | None = self._connection.execute(_PAGE, (*key, number)).get
+        except apsw.Error as error:
+            raise self._unreadable(key, f"page {number} of its SQL database", error) from error
         return page
 
     def numbers(self, key: tuple[str, str]) -> list[int]:
-        """Which pages an actor has."""
-        rows: list[tuple[int]] = self._connection.execute(_NUMBERS, key).fetchall()  # type: ignore[assignment]
+        """Which pages an actor has.
+
+        Raises:
+            StorageCorrupt: that is damaged.
+        """
+        try:
+            rows: list[tuple[int]] = self._connection.execute(_NUMBERS, key).fetchall()  # type: ignore[assignment]
+        except apsw.Error as error:
+            raise self._unreadable(key, "its SQL database", error) from error
         return [number for (number,) in rows]
 
     def names(self, type: str, start: str) -> Iterator[str]:
@@ -112,13 +136,20 @@ class Reader:
                 return
             after = rows[-1]
 
+    def _unreadable(self, key: tuple[str, str], what: str, error: apsw.Error) -> StorageError:
+        found = storage_error(error, self._path)
+        if isinstance(found, StorageCorrupt):
+            return StorageCorrupt(f"{key[0]}/{key[1]}: {what} cannot be read: {found}")
+        return found
+
     def check(self) -> None:
         """Read the whole file and compare it with itself.
 
         Raises:
             StorageCorrupt: something is wrong; says what.
         """
-        quick_check(self._connection, self._path)
+        if not quick_check(self._connection, self._path):
+            raise StorageCorrupt(f"{self._path} is damaged: a page does not match its checksum")
 
     def close(self) -> None:
         """Close the connection."""

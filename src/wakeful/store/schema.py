@@ -5,6 +5,9 @@ Shapes:  meta holds the format version, how actors hash (shards), which shards t
          journal holds a row per flushed batch (store/journal.py).
          cells and pages hold what has been folded.
 Invariants: steps only go forward and are never edited; all that are missing run in one transaction.
+            From `CHECKED` on each page has a checksum. That is decided when a file is made: an
+            older one, and one made by an apsw without the checksum VFS, stays at `UNCHECKED` until
+            it is written anew (store/upgrade.py), and is read and written all the same.
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ from typing import Final
 
 import apsw
 
-from wakeful.errors import FormatTooNew, StorageCorrupt
+from wakeful.errors import FormatTooNew, StorageCorrupt, StorageError
+from wakeful.store.checksums import is_mismatch, verifying, vfs
 
 # WITHOUT ROWID keeps a cell's key and value in one B-tree entry: one descent to read an actor.
 _FIRST: Final = """
@@ -48,28 +52,50 @@ DROP INDEX alarms;
 CREATE INDEX alarms ON cells(type, value, name) WHERE key = 'a'
 """
 
+# Which file it is, for the mark beside it; and what its first page says, for a copy that another
+# program has made (store/seal.py).
+_IDENTITY: Final = """
+INSERT INTO meta VALUES ('id', lower(hex(randomblob(16)))), ('schema', '')
+"""
+
 MIGRATIONS: Final[tuple[tuple[int, str], ...]] = (
     (1, _FIRST),
     (2, _ALARMS),
     (3, _PAGES),
     (4, _RANGES),
     (5, _ALARMS_BY_TYPE),
+    (6, _IDENTITY),
 )
 FORMAT_VERSION: Final = MIGRATIONS[-1][0]
+UNCHECKED: Final = 5
+CHECKED: Final = 6
+_UNREADABLE: Final = (f"error code={apsw.SQLITE_IOERR_DATA}", "failed to get page")
+SCHEMA: Final = (
+    "SELECT group_concat(concat_ws(' ', type, name, rootpage, sql), char(10) ORDER BY rowid)"
+    " FROM sqlite_schema"
+)
 
 
-def migrate(connection: apsw.Connection, version: int, shards: int) -> None:
-    """Bring a file to the present format; a new one is told how many shards there are."""
-    if version == FORMAT_VERSION:
-        return
+def migrate(connection: apsw.Connection, version: int, shards: int) -> int:
+    """Bring a file to the newest format it can have; a new one is told how many shards there are.
+
+    Returns:
+        The format it has now.
+    """
+    newest = FORMAT_VERSION if verifying(connection) else UNCHECKED
+    if version >= newest:
+        return version
     with connection:
         for target, sql in MIGRATIONS:
-            if target > version:
+            if version < target <= newest:
                 connection.execute(sql)
+        if newest >= CHECKED:
+            connection.execute(f"UPDATE meta SET value = ({SCHEMA}) WHERE key = 'schema'")
         if version == 0:
             connection.execute("UPDATE meta SET value=? WHERE key='shards'", (shards,))
             connection.execute("UPDATE meta SET value=? WHERE key='shard_last'", (shards - 1,))
-        connection.execute("UPDATE meta SET value=? WHERE key='format_version'", (FORMAT_VERSION,))
+        connection.execute("UPDATE meta SET value=? WHERE key='format_version'", (newest,))
+    return newest
 
 
 def format_version(connection: apsw.Connection, path: str) -> int:
@@ -95,12 +121,41 @@ def format_version(connection: apsw.Connection, path: str) -> int:
     return version
 
 
-def quick_check(connection: apsw.Connection, path: str) -> None:
-    """Read the whole file and compare it with itself.
+def check_verifying(connection: apsw.Connection, version: int, path: str) -> None:
+    """See that the checksums of a file that has them are compared.
 
     Raises:
-        StorageCorrupt: something is wrong; says what.
+        StorageError: this apsw cannot do that.
+        StorageCorrupt: the header of the file says that there are none.
     """
-    said = [str(line) for (line,) in connection.execute("PRAGMA quick_check(3)")]
+    if version < CHECKED or verifying(connection):
+        return
+    if vfs() is None:
+        raise StorageError(
+            f"{path} has a checksum on each page, and this apsw comes without SQLite's cksumvfs:"
+            " install apsw from PyPI"
+        )
+    raise StorageCorrupt(f"{path} is damaged: its header denies that its pages have checksums")
+
+
+def quick_check(connection: apsw.Connection, path: str) -> bool:
+    """Read the whole file and compare it with itself.
+
+    Returns:
+        Whether all pages match their checksums. Who is on one that does not gets an error when it
+        is read, and the others need not suffer.
+
+    Raises:
+        StorageCorrupt: the pages do not fit each other; says how.
+    """
+    try:
+        said = [str(line) for (line,) in connection.execute("PRAGMA quick_check(8)")]
+    except apsw.IOError as error:
+        if is_mismatch(error):
+            return False
+        raise
+    if any(mark in line for mark in _UNREADABLE for line in said):
+        return False
     if said != ["ok"]:
         raise StorageCorrupt(f"{path} is damaged: {'; '.join(said)}")
+    return True

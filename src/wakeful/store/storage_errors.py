@@ -14,6 +14,7 @@ from wakeful.errors import (
     StorageReadOnly,
 )
 from wakeful.ports import CommitRecord
+from wakeful.store.checksums import is_mismatch
 
 
 def storage_error(error: Exception, path: str) -> StorageError:
@@ -26,6 +27,8 @@ def storage_error(error: Exception, path: str) -> StorageError:
             return StorageFull(f"no space for {path}, nothing was written ({said})")
         case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError():
             return StorageReadOnly(f"{path} cannot be written ({said})")
+        case apsw.IOError() if is_mismatch(error):
+            return StorageCorrupt(f"{path} is damaged: a page of it does not match its checksum")
         case apsw.CorruptError() | apsw.NotADBError():
             return StorageCorrupt(f"{path} is damaged ({said})")
         case apsw.BusyError() | apsw.LockedError():

@@ -18,10 +18,12 @@ import apsw
 import msgspec
 
 from wakeful.errors import Fenced, StorageCorrupt, StorageError, UnknownOutcome
-from wakeful.store import journal
+from wakeful.log import logger
+from wakeful.store import checksums, journal
+from wakeful.store.checksums import reserve
 from wakeful.store.journal import Logged
 from wakeful.store.limits import Limits
-from wakeful.store.schema import format_version, migrate, quick_check
+from wakeful.store.schema import check_verifying, format_version, migrate, quick_check
 
 PAGE_BYTES: Final = 4096
 SQLiteValue = str | bytes | int
@@ -96,11 +98,15 @@ class Writer:
             FormatTooNew, StorageCorrupt, apsw.Error.
         """
         version = format_version(self._connection, self.path)
+        if not version:
+            reserve(self._connection)
         self._connection.execute("PRAGMA journal_mode=wal")
-        migrate(self._connection, version, shards)
+        check_verifying(self._connection, migrate(self._connection, version, shards), self.path)
         before = self._meta()
-        if not before.clean and self._size_bytes() <= self.limits.check_bytes_max:
-            quick_check(self._connection, self.path)
+        small = self._size_bytes() <= self.limits.check_bytes_max
+        if not before.clean and small and not quick_check(self._connection, self.path):
+            said = "a page does not match its checksum: `wakeful check` says who cannot be read"
+            logger().error(said, file=self.path)
         self._connection.execute(_OWN)
         meta = self._meta()
         self.epoch = meta.epoch
@@ -184,7 +190,7 @@ class Writer:
             self._connection.close(True)
 
     def _connect(self) -> apsw.Connection:
-        connection = apsw.Connection(self.path, vfs=self.vfs)
+        connection = apsw.Connection(self.path, vfs=self.vfs or checksums.vfs())
         connection.set_busy_timeout(self.limits.busy_timeout_ms)
         for pragma in (
             "synchronous=full",
