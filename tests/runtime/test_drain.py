@@ -62,11 +62,11 @@ class SilentStore(MemoryStore):
         self.silent: set[str] = set()
         self.unanswered: list[tuple[Sequence[CommitRecord], Done]] = []
 
-    def commit(self, records: Sequence[CommitRecord], done: Done) -> None:
+    def commit(self, lane: int, records: Sequence[CommitRecord], done: Done) -> None:
         if "commit" in self.silent:
             self.unanswered.append((records, done))
         else:
-            super().commit(records, done)
+            super().commit(lane, records, done)
 
     def load(self, actor: ActorId) -> Cells | Awaitable[Cells]:  # type: ignore[override]
         if "load" in self.silent:
