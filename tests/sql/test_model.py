@@ -193,8 +193,8 @@ def check(stored: dict[int, bytes]) -> None:
     rig.stored = dict(stored)
     rig.wake()
     handle = rig.database._begin()
-    assert rig.database._ask_rows(handle, "PRAGMA integrity_check") == [("ok",)]
-    assert rig.database._ask_rows(handle, "PRAGMA foreign_key_check") == []
+    assert rig.database._steps.rows(handle, "PRAGMA integrity_check") == [("ok",)]
+    assert rig.database._steps.rows(handle, "PRAGMA foreign_key_check") == []
     rig.sql.exec("INSERT INTO f(f) VALUES ('integrity-check')")
     rig.databases.close()
 

@@ -89,7 +89,8 @@ class Delivery:
 
         Everything the straight path needs is bound here, once.
         """
-        now_ns, find = self._now_ns, self._activator.find
+        committer, now_ns, find = self.committer, self._now_ns, self._activator.find
+        commit, wrote_and_waits = committer.commit, committer.wrote_and_waits
         new_future, in_turn = self._new_future, current.get
 
         async def ask(ref: Ref, /, *args: object, **kwargs: object) -> object:
@@ -116,9 +117,9 @@ class Delivery:
                 return await self._straight_failed(activation, plan, error)
             if wrote and activation.confirm:
                 durable = new_future()
-                activation.lane.wrote_and_waits(activation.gate, durable)
+                wrote_and_waits(activation, durable)
                 await durable
-            elif wrote or activation.gate.batch > activation.lane.commit.settled:
+            elif wrote or activation.gate.batch > commit.settled:
                 await self._straight_ended(activation, wrote)
             return result
 

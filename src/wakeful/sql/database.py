@@ -1,8 +1,10 @@
 """One actor's database: turns that are transactions, pages that go with the commit record.
 
-A turn's first statement opens a transaction. At the commit point `prepare` commits it in SQLite,
-which writes the changed pages; `commit` takes them over, or `undo` gives them up, also after
-`prepare`. The connection (the *handle*) is opened when needed and may be closed between turns.
+A turn's first statement opens a transaction, unless it only writes: SQLite commits that one by
+itself, and a second statement opens the transaction then. At the commit point `prepare` commits it
+in SQLite, which writes the changed pages; `commit` takes them over, or `undo` gives them up, also
+after `prepare`. The connection (the *handle*) is opened when needed, and may be closed between
+turns.
 
 Invariants: outside of a turn SQLite has no transaction; what `undo` leaves is the last commit
             point; an error that made SQLite roll the turn back is met by every later statement
@@ -16,8 +18,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
-from weakref import ref
+from typing import TYPE_CHECKING, Final
 
 import apsw
 
@@ -29,18 +30,29 @@ from wakeful.sql import sql_errors
 from wakeful.sql.cursor import Cursor
 from wakeful.sql.face import NativeSql
 from wakeful.sql.fence import RESERVED, Fence, check_length
+from wakeful.sql.handles import Handles
+from wakeful.sql.open_cursors import OpenCursors
 from wakeful.sql.pages import PAGE_BYTES, Pages
 from wakeful.sql.programs import UPDATES, Written, counted, entries_written, program, watch_updates
 from wakeful.sql.schema import OBJECTS, RENAMED, dropping, renaming
-from wakeful.sql.sql_errors import REFUSED, advice, deleted, sql_error, too_late, without_parameters
-from wakeful.sql.statements import WHITE, is_blank, pieces, split
+from wakeful.sql.sql_errors import (
+    REFUSED,
+    advice,
+    deleted,
+    sql_error,
+    too_large,
+    too_late,
+    too_slow,
+    without_parameters,
+)
+from wakeful.sql.statements import WHITE, is_blank, only_writes, pieces, split
+from wakeful.sql.steps import Steps
 
 if TYPE_CHECKING:
     from wakeful.facet import Persistence
 
-OURS: Final = apsw.SQLITE_PREPARE_PERSISTENT  # keeps our cached statements apart from the user's
 LOST: Final = -1  # a mark made after SQLite has rolled the turn back
-CURSORS: Final = 64  # known with rows left before a look at who is still there
+SHORT: Final = 1_000  # letters of a text that is looked at before SQLite does
 
 
 class Stage(Enum):
@@ -49,22 +61,6 @@ class Stage(Enum):
     IDLE = "idle"  # nothing done yet
     OPEN = "open"  # in SQLite's transaction
     PREPARED = "prepared"  # committed in SQLite, not taken over; it may go on all the same
-
-
-class Handles(Protocol):
-    """What a database needs of those who open and count handles."""
-
-    def connect(self, database: SqlDatabase, pages: Pages, fence: Fence) -> apsw.Connection:
-        """Open a handle."""
-
-    def used(self, database: SqlDatabase) -> None:
-        """A turn uses the handle."""
-
-    def closed(self, database: SqlDatabase) -> None:
-        """The handle is closed."""
-
-    def now_ns(self) -> int:
-        """Nanoseconds that only ever grow."""
 
 
 class SqlDatabase:
@@ -85,12 +81,9 @@ class SqlDatabase:
         "_pending",
         "_savepoints",
         "_savepoints_made",
-        "_since_ns",
         "_stage",
-        "_step",
-        "_timed",
+        "_steps",
         "persistence",
-        "seconds",
     )
 
     def __init__(
@@ -104,29 +97,31 @@ class SqlDatabase:
         seconds: float,
     ) -> None:
         self.persistence = persistence
-        self.seconds = seconds
         self._actor = actor
         self._handles = handles
         self._pages = pages
         self._pending = pending
         self._handle: apsw.Connection | None = None
         self._fence = Fence(strict=persistence.sql_strict)
+        self._steps = Steps(self._fence, handles.now_ns, seconds)
         self._stage = Stage.IDLE
-        self._cursors: dict[int, ref[Cursor]] = {}
+        self._cursors = OpenCursors()
         self._savepoints: list[int] = []
         self._savepoints_made = 0
         self._failure: WakefulError | None = None
         self._dropped = False
         self._committed = False
         self._gone = False
-        self._step = 0
-        self._timed = 0
-        self._since_ns = 0
 
     @property
     def face(self) -> NativeSql:
         """What user code gets; made anew, so that nothing here refers to itself."""
         return NativeSql(self)
+
+    @property
+    def overtime(self) -> Callable[[], bool]:
+        """What SQLite asks now and then: has the present step taken too long?"""
+        return self._steps.overtime
 
     @property
     def idle(self) -> bool:
@@ -160,6 +155,10 @@ class SqlDatabase:
             LimitExceeded: the database or the turn would be too large.
             StorageError: a page could not be read.
         """
+        if self._stage is Stage.IDLE and len(sql) <= SHORT and only_writes(sql):
+            alone = self._run_alone(sql, bindings)
+            if alone is not None:
+                return alone
         handle = self._begin()
         if self.persistence.sql_strict:
             check_length(sql)
@@ -185,12 +184,12 @@ class SqlDatabase:
         if self._stage is not Stage.OPEN:
             return self._pages.changed
         assert self._handle is not None
-        self._end_cursors()
+        self._cursors.end(too_late)
         if self._dropped:
-            objects = self._ask_rows(self._handle, OBJECTS)
+            objects = self._steps.rows(self._handle, OBJECTS)
             self._dropped = not objects
         try:
-            self._ours(self._handle, "COMMIT")
+            self._steps.ours(self._handle, "COMMIT")
         except REFUSED as error:
             raise self._error(error) from error
         self._stage = Stage.PREPARED
@@ -215,16 +214,16 @@ class SqlDatabase:
             self._undo_turn()
         elif self._failure is None and mark in self._savepoints:
             assert self._handle is not None
-            self._ours(self._handle, f"ROLLBACK TO s{mark}")  # cursors go on, if they can
+            self._steps.ours(self._handle, f"ROLLBACK TO s{mark}")  # cursors go on, if they can
             self._release(mark)
 
     def _undo_turn(self) -> None:
         stage, failure = self._stage, self._failure
-        self._end_cursors()
+        self._cursors.end(too_late)
         if stage is Stage.OPEN and failure is None and not self._committed:
             assert self._handle is not None
             try:
-                self._ours(self._handle, "ROLLBACK")
+                self._steps.ours(self._handle, "ROLLBACK")
             except REFUSED:
                 self._close()
         elif failure is not None or stage is Stage.OPEN or self._pages.changed:
@@ -240,12 +239,14 @@ class SqlDatabase:
         """A mark that `undo` can return to; valid until the next commit point."""
         if self._failure is not None:
             return LOST
+        if self._stage is Stage.PREPARED:
+            self._begin()  # what the turn has done before the mark is kept
         if self._stage is not Stage.OPEN:
             return COMMIT_POINT
         assert self._handle is not None
         self._savepoints_made += 1
         mark = self._savepoints_made
-        self._ours(self._handle, f"SAVEPOINT s{mark}")
+        self._steps.ours(self._handle, f"SAVEPOINT s{mark}")
         self._savepoints.append(mark)
         return mark
 
@@ -259,12 +260,12 @@ class SqlDatabase:
         if self._stage is Stage.IDLE and not self._pages.count:
             return
         handle = self._begin()
-        self._end_cursors(deleted)
+        self._cursors.end(deleted)
         handle.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 0)
         try:
-            while objects := self._ask_rows(handle, OBJECTS):
+            while objects := self._steps.rows(handle, OBJECTS):
                 kind, name, _ = objects[0]
-                self._ours(handle, dropping(kind, name))
+                self._steps.ours(handle, dropping(kind, name))
         except REFUSED as error:
             raise self._error(error) from error
         finally:
@@ -282,7 +283,7 @@ class SqlDatabase:
     def close(self) -> None:
         """The activation is gone: nothing runs here any more. What was saved can still be taken."""
         self._gone = True
-        self._end_cursors()
+        self._cursors.end(too_late)
         self._close()
         self._pages.discard()
         self._forget_turn()
@@ -292,20 +293,20 @@ class SqlDatabase:
 
     def following(self, cursor: Cursor, rows: apsw.Cursor) -> SqlRow | None:
         """The next row."""
-        self._step += 1
+        self._steps.begin()
         try:
             row: SqlRow | None = next(rows, None)
         except REFUSED as error:
-            self._cursors.pop(id(cursor), None)
+            self._cursors.forget(cursor)
             raise self._error(error) from error
         if row is None:
-            self._cursors.pop(id(cursor), None)
+            self._cursors.forget(cursor)
         return row
 
     def remaining(self, cursor: Cursor, rows: apsw.Cursor) -> list[SqlRow]:
         """All rows that are left."""
-        self._step += 1
-        self._cursors.pop(id(cursor), None)
+        self._steps.begin()
+        self._cursors.forget(cursor)
         try:
             return rows.fetchall()
         except REFUSED as error:
@@ -313,7 +314,7 @@ class SqlDatabase:
 
     def forget(self, cursor: Cursor) -> None:
         """The cursor will not be read any more."""
-        self._cursors.pop(id(cursor), None)
+        self._cursors.forget(cursor)
 
     def columns_of(self, sql: str, bindings: Sequence[SqlValue]) -> tuple[str, ...]:
         """The columns a statement has, whether or not it has rows."""
@@ -349,12 +350,40 @@ class SqlDatabase:
             except REFUSED as error:
                 raise self._error(error) from error
         self._handles.used(self)
-        self._ours(handle, "BEGIN")
+        self._steps.ours(handle, "BEGIN")
         self._stage = Stage.OPEN
         return handle
 
+    def _run_alone(self, sql: str, bindings: Sequence[SqlValue]) -> Cursor | None:
+        """Run the first statement of a turn, which SQLite commits; None: it is to be run again.
+
+        That is so when it fails: within a transaction it may be kept (a constraint that is
+        deferred), or is the end of the turn (an OR ROLLBACK). Nothing of it is left then.
+        """
+        handle = self._handle
+        if handle is None or self._failure is not None:
+            return None
+        if self.persistence.sql_strict and UPDATES.search(sql):
+            return None
+        self._handles.used(self)
+        self._steps.begin()
+        before = handle.total_changes()
+        try:
+            rows = handle.execute(sql, bindings)
+        except apsw.InterruptError as error:
+            self._failure = self._error(error)  # as if it had been in a transaction
+            raise self._failure from error
+        except REFUSED:
+            self._pages.error = self._fence.reason = None
+            return None
+        if self._pages.changed:
+            self._stage, self._committed = Stage.PREPARED, True
+        cursor = Cursor(self, sql, bindings, rows, None)
+        self._count(cursor, sql, bindings, before, None)
+        return cursor
+
     def _run(self, handle: apsw.Connection, sql: str, bindings: Sequence[SqlValue]) -> Cursor:
-        self._step += 1
+        self._steps.begin()
         before = handle.total_changes()
         updates: list[int] | None = None
         if self.persistence.sql_strict and UPDATES.search(sql):
@@ -373,17 +402,27 @@ class SqlDatabase:
         cursor = Cursor(self, sql, bindings, rows, first)
         if first is not None:
             if rows.is_readonly:
-                if len(self._cursors) >= CURSORS:
-                    self._forget_dead_cursors()
-                self._cursors[id(cursor)] = ref(cursor)
+                self._cursors.add(cursor)
                 return cursor
             cursor.take_all()  # a RETURNING: SQLite has done everything and keeps the rows
-        written = handle.total_changes() - before
+        self._count(cursor, sql, bindings, before, updates)
+        return cursor
+
+    def _count(
+        self,
+        cursor: Cursor,
+        sql: str,
+        bindings: Sequence[SqlValue],
+        before: int,
+        updates: list[int] | None,
+    ) -> None:
+        """Tell a cursor what its statement has written."""
+        assert self._handle is not None
+        written = self._handle.total_changes() - before
         if written:
             cursor.rows_written = written
-            parts = counted(written, handle.changes(), updates)
+            parts = counted(written, self._handle.changes(), updates)
             cursor.count_entries = partial(self._entries_written, sql, bindings, parts)
-        return cursor
 
     def _run_all_but_last(self, handle: apsw.Connection, sql: str) -> str:
         strict = self.persistence.sql_strict
@@ -405,8 +444,8 @@ class SqlDatabase:
     def _check_renaming(self, handle: apsw.Connection) -> None:
         """The authorizer is not told a table's new name: look, and name it back."""
         before, self._fence.renaming = self._fence.renaming, None
-        for (name,) in self._ask_rows(handle, RENAMED):
-            self._ours(handle, renaming(name, before))
+        for (name,) in self._steps.rows(handle, RENAMED):
+            self._steps.ours(handle, renaming(name, before))
             raise SqlError(f"not authorized: names starting with {RESERVED}", "SQLITE_AUTH")
 
     def _error(self, error: Exception) -> WakefulError:
@@ -419,45 +458,17 @@ class SqlDatabase:
             found, pages.error = pages.error, None
             lost = lost or not isinstance(found, LimitExceeded)
         elif isinstance(error, apsw.FullError):
-            found = LimitExceeded(
-                f"{self._actor}'s database would be larger than "
-                f"{self.persistence.sql_bytes_max} bytes (DurabilityConfig.sql_bytes_max)"
-            )
-        elif isinstance(error, apsw.InterruptError):
-            found = sql_error(error, f"it took more than {self.seconds} s (limits.sql_seconds)")
+            found = too_large(self._actor, self.persistence.sql_bytes_max)
         else:
-            found = sql_error(error, reason)
+            late = isinstance(error, apsw.InterruptError)
+            found = sql_error(error, too_slow(self._steps.seconds) if late else reason)
         if lost:
             self._failure = found
         return found
 
-    def overtime(self) -> bool:
-        """SQLite asks now and then: has the present step taken too long?"""
-        now_ns = self._handles.now_ns()
-        if self._timed != self._step:
-            self._timed = self._step
-            self._since_ns = now_ns
-        return now_ns - self._since_ns > self.seconds * 1e9
-
-    def _ours(self, handle: apsw.Connection, sql: str) -> None:
-        self._step += 1
-        self._fence.ours = True
-        try:
-            handle.execute(sql, prepare_flags=OURS)
-        finally:
-            self._fence.ours = False
-
-    def _ask_rows(self, handle: apsw.Connection, sql: str) -> list[SqlRow]:
-        self._step += 1
-        self._fence.ours = True
-        try:
-            return handle.execute(sql, prepare_flags=OURS).fetchall()
-        finally:
-            self._fence.ours = False
-
     def _ask(self, handle: apsw.Connection, sql: str) -> int:
         try:
-            value = self._ask_rows(handle, sql)[0][0]
+            value = self._steps.rows(handle, sql)[0][0]
         except REFUSED as error:
             raise self._error(error) from error
         assert isinstance(value, int)
@@ -465,20 +476,8 @@ class SqlDatabase:
 
     def _release(self, mark: int) -> None:
         assert self._handle is not None
-        self._ours(self._handle, f"RELEASE s{mark}")
+        self._steps.ours(self._handle, f"RELEASE s{mark}")
         del self._savepoints[self._savepoints.index(mark) :]
-
-    def _end_cursors(self, why: Callable[[], WakefulError] = too_late) -> None:
-        if self._cursors:
-            for known in self._cursors.values():
-                cursor = known()
-                if cursor is not None:
-                    cursor.end(why)
-            self._cursors.clear()
-
-    def _forget_dead_cursors(self) -> None:
-        alive = {key: known for key, known in self._cursors.items() if known() is not None}
-        self._cursors = alive
 
     def _forget_turn(self) -> None:
         self._stage = Stage.IDLE

@@ -9,7 +9,8 @@ from typing import Final
 
 import apsw
 
-from wakeful.errors import SqlError
+from wakeful.errors import LimitExceeded, SqlError
+from wakeful.ids import ActorId
 from wakeful.ports import SqlValue
 from wakeful.sql.fence import ABSENT
 
@@ -81,6 +82,19 @@ def without_parameters() -> Iterator[None]:
         if error.name != "SQLITE_RANGE":
             raise
         raise SqlError(PARAMETERS, "SQLITE_RANGE") from error
+
+
+def too_large(actor: ActorId, bytes_max: int) -> LimitExceeded:
+    """The error for a database that has no room for more."""
+    return LimitExceeded(
+        f"{actor}'s database would be larger than {bytes_max} bytes "
+        "(DurabilityConfig.sql_bytes_max)"
+    )
+
+
+def too_slow(seconds: float) -> str:
+    """Why a statement was interrupted."""
+    return f"it took more than {seconds} s (limits.sql_seconds)"
 
 
 def too_late() -> SqlError:

@@ -6,6 +6,7 @@ Source: https://sqlite.org/lang.html; `sqlite3_complete` knows where a trigger e
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 import apsw
@@ -18,6 +19,9 @@ _PARTS: Final = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 WHITE: Final = " \t\n\r\v\f"
+WRITES_KNOWN: Final = 1024  # texts of which it is remembered whether they only write
+_WRITE: Final = re.compile(r"\s*(?:INSERT|REPLACE|UPDATE|DELETE)\b", re.IGNORECASE | re.ASCII)
+_RETURNING: Final = re.compile(r"\bRETURNING\b", re.IGNORECASE)
 _BLANK: Final = re.compile(
     r"(?:[ \t\n\r\v\f\ufeff]++|;|--[^\n]*+|(?>/\*.*?(?:\*/|\Z)))*+", re.DOTALL
 )
@@ -60,3 +64,16 @@ def pieces(text: str) -> list[str]:
     if rest or not found:
         found.append(rest)
     return found
+
+
+@lru_cache(maxsize=WRITES_KNOWN)
+def only_writes(sql: str) -> bool:
+    """Whether a text is one statement that writes rows and gives none back.
+
+    False where that takes more than a look: a WITH, a comment, a semicolon inside a string.
+    """
+    return (
+        _WRITE.match(sql) is not None
+        and ";" not in sql.rstrip(WHITE)[:-1]
+        and _RETURNING.search(sql) is None
+    )
