@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from wakeful.facets.metrics import MethodMetrics
     from wakeful.facets.rate_limit import RateLimit
     from wakeful.facets.virtual import VirtualActorConfig, VirtualActorFacet
+    from wakeful.header import Caller, CallHeader, Trace
     from wakeful.ids import ActorId
     from wakeful.messages import Message
     from wakeful.node import Runtime
@@ -86,6 +87,8 @@ __all__ = [
     "Call",
     "CallCycle",
     "CallError",
+    "CallHeader",
+    "Caller",
     "Client",
     "Config",
     "ConfigError",
@@ -121,6 +124,7 @@ __all__ = [
     "StateInvalid",
     "StorageError",
     "SyncClient",
+    "Trace",
     "TypePlan",
     "UnknownActorType",
     "UnknownMethod",
@@ -144,6 +148,7 @@ _HOMES: Final = (
     "errors",
     "config",
     "facet",
+    "header",
     "facets.builder",
     "facets.durability",
     "facets.metrics",

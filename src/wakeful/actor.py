@@ -19,6 +19,7 @@ import msgspec
 from wakeful.actor_storage import Storage
 from wakeful.errors import ConfigError
 from wakeful.facet import Facet
+from wakeful.header import Caller
 from wakeful.ids import ActorId
 from wakeful.messages import Message
 
@@ -169,6 +170,14 @@ class ActorContext(Protocol):
     @property
     def id(self) -> ActorId:
         """Which actor this is."""
+
+    @property
+    def caller(self) -> Caller | None:
+        """Who calls the method that is running, and how that was established.
+
+        The caller stays the same when an actor asks another one; `caller.actor` is the one that
+        asks. None where nobody calls: `alarm`, `on_activate`, `on_message` and the like.
+        """
 
     @property
     def storage(self) -> Storage:

@@ -22,12 +22,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import ClassVar, Final, cast
+from typing import ClassVar, Final, Protocol, cast
 
 import msgspec
 
 from wakeful.core.alarms import RETRIES_MAX
 from wakeful.errors import ConfigError
+from wakeful.header import CallHeader
 from wakeful.ids import ActorId
 
 
@@ -79,13 +80,23 @@ class Replaced(Exception):
 
 
 class Call:
-    """One call as the hooks see it; `args` and `kwargs` may be replaced by `before`."""
+    """One call as the hooks see it; `args` and `kwargs` may be replaced by `before`.
 
-    __slots__ = ("actor", "args", "has_failed", "kwargs", "method", "scratch")
+    Attributes:
+        header: who calls, for which trace, until when; None for what the runtime does itself.
+    """
+
+    __slots__ = ("actor", "args", "has_failed", "header", "kwargs", "method", "scratch")
 
     def __init__(
-        self, actor: ActorId, method: str, args: tuple[object, ...], kwargs: dict[str, object]
+        self,
+        actor: ActorId,
+        method: str,
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+        header: CallHeader | None = None,
     ) -> None:
+        self.header = header
         self.actor = actor
         self.method = method
         self.args = args
@@ -139,6 +150,18 @@ def overridden(facet: Facet, hook: str) -> bool:
     return hook in vars(facet) or getattr(type(facet), hook) is not getattr(Facet, hook)
 
 
+class Served(Protocol):
+    """What is asked of an actor's context."""
+
+    @property
+    def id(self) -> ActorId:
+        """Which actor it is."""
+
+    @property
+    def header(self) -> CallHeader | None:
+        """The header of the call being served."""
+
+
 class Chain:
     """The facets of one type, outermost first, compiled for calls.
 
@@ -176,8 +199,8 @@ class Chain:
         links = self._links
 
         async def chained(instance: object, /, *args: object, **kwargs: object) -> object:
-            actor = cast("ActorId", instance.ctx.id)  # type: ignore[attr-defined]
-            call = Call(actor, name, args, kwargs)
+            ctx = cast("Served", instance.ctx)  # type: ignore[attr-defined]
+            call = Call(ctx.id, name, args, kwargs, ctx.header)
             result = await _run(links, method, instance, call)
             if call.has_failed:
                 raise Replaced(result)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.http.test_guard import HERE, Head
 from tests.runtime.world import virtual
 
 from wakeful.errors import DeadlineExceeded, DeadlineInQueue
 from wakeful.http.deadline import Deadlines
+from wakeful.http.guard import Guard
+from wakeful.http.settings import HttpSettings
 
 
 def late(seconds: float) -> DeadlineExceeded:
@@ -117,6 +120,17 @@ async def test_each_is_late_in_its_own_time() -> None:
 
 async def _for_ever() -> None:
     await asyncio.get_running_loop().create_future()
+
+
+@virtual
+async def test_the_header_of_what_waits_says_until_when() -> None:
+    loop = asyncio.get_running_loop()
+    deadlines = Deadlines(loop, 10)
+    header = Guard(HttpSettings(), loopback=True, due=deadlines.due).admit(Head(host=HERE))
+    began = loop.time()
+    with pytest.raises(DeadlineExceeded):
+        await deadlines.watch(_for_ever(), late, header)
+    assert header.deadline == pytest.approx(began + 10)
 
 
 @virtual

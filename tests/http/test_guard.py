@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from wakeful.errors import ConfigError, WakefulError
-from wakeful.http.guard import Guard, is_loopback
+from wakeful.header import Caller
+from wakeful.http.guard import ADMIN, LOOPBACK, SOMEBODY, Guard, is_loopback
 from wakeful.http.refusals import AdminRefused
 from wakeful.http.settings import HttpSettings
 
@@ -59,6 +60,7 @@ def to_worker(guard: Guard, head: Head) -> str | None:
 
 
 HERE = "127.0.0.1:8787"
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 DEV = HttpSettings(own_hosts_only=True)
 
 
@@ -180,7 +182,8 @@ def test_a_worker_that_others_can_reach_judges_origins_itself() -> None:
 def test_an_allowed_origin_comes_in_and_may_read_the_answer() -> None:
     guard = Guard(HttpSettings(allowed_origins=("https://app.example",)), loopback=True)
     head = Head(host=HERE, origin="https://app.example", sec_fetch_site="cross-site")
-    assert guard.admit(head) == "https://app.example"
+    assert guard.admit(head).origin == "https://app.example"
+    assert guard.admit(Head(host=HERE)).origin is None
     assert ("access-control-allow-origin", "https://app.example") in guard.preflight(head)
     assert code(guard, Head(host=HERE, origin="https://app.example.evil")) == "cross_origin"
 
@@ -212,6 +215,56 @@ def test_admin(
     guard = Guard(settings, loopback=loopback)
     with nullcontext() if open_ else pytest.raises(AdminRefused):
         guard.admit_admin(Head(**headers))
+
+
+@pytest.mark.parametrize(
+    ("settings", "loopback", "headers", "caller"),
+    [
+        (HttpSettings(), True, {}, LOOPBACK),
+        (HttpSettings(), True, {"x_forwarded_for": "127.0.0.1"}, SOMEBODY),
+        (HttpSettings(), True, {"authorization": "Bearer x"}, LOOPBACK),
+        (HttpSettings(), False, {}, SOMEBODY),
+        (HttpSettings(), False, {"x_user": "admin"}, SOMEBODY),
+        (HttpSettings(admin_token=TOKEN), True, {}, LOOPBACK),
+        (HttpSettings(admin_token=TOKEN), True, {"authorization": f"Bearer {TOKEN}"}, ADMIN),
+        (HttpSettings(admin_token=TOKEN), False, {"authorization": f"Bearer {TOKEN}"}, ADMIN),
+        (HttpSettings(admin_token=TOKEN), False, {"authorization": f"Bearer {TOKEN}x"}, SOMEBODY),
+        (HttpSettings(admin_token=TOKEN), False, {"authorization": "Bearer "}, SOMEBODY),
+    ],
+)
+def test_who_calls(
+    settings: HttpSettings, loopback: bool, headers: dict[str, str], caller: Caller
+) -> None:
+    guard = Guard(settings, loopback=loopback)
+    head = Head(host=HERE, **headers)
+    assert guard.admit(head).caller == caller
+    assert guard.admit_to_worker(head).caller == caller
+    assert (ADMIN.identity, ADMIN.roles) == ("admin", {"admin"})
+
+
+@pytest.mark.parametrize(
+    ("given", "parsed"),
+    [
+        (TRACEPARENT, True),
+        (None, False),
+        ("00-1-2-3", False),
+        ([TRACEPARENT, TRACEPARENT], False),
+    ],
+)
+def test_a_trace_comes_in_if_it_is_one(given: Any, parsed: bool) -> None:
+    guard = Guard(HttpSettings(), loopback=True)
+    more = {} if given is None else {"traceparent": given}
+    trace = guard.admit(Head(host=HERE, **more)).trace
+    assert (str(trace) == TRACEPARENT) if parsed else trace is None
+
+
+def test_a_header_has_what_it_should_and_nothing_else() -> None:
+    header = Guard(HttpSettings(), loopback=True).admit(Head(host=HERE))
+    assert header.deadline is None
+    assert not hasattr(header, "identity")
+    due = Guard(HttpSettings(), loopback=True, due=lambda: 7.0)
+    assert due.admit(Head(host=HERE)).deadline == 7.0
+    assert due.admit_to_worker(Head(host=HERE)).deadline is None
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 
 from wakeful.core.hibernation import CUT, INTERNAL_ERROR, LOST, NO_CODE, TOO_BIG
 from wakeful.errors import ShuttingDown
+from wakeful.header import call_header
 from wakeful.http.bodies import too_large
 from wakeful.http.connection import CLOSE_SECONDS, lost
 from wakeful.http.disconnects import Disconnects
@@ -230,6 +231,13 @@ class AsgiApplication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
+        before = call_header.get()  # the task may be one of the program that we are mounted in
+        try:
+            await self._handle(scope, receive, send)
+        finally:
+            call_header.set(before)
+
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         elif scope["type"] == "lifespan":

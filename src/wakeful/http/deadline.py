@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import NoReturn, TypeVar, cast
 
 from wakeful.errors import WakefulError
+from wakeful.http.request_header import RequestHeader
 
 T = TypeVar("T")
 
@@ -48,8 +49,15 @@ class Deadlines:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def due(self) -> float:
+        """When work that begins now is late, as the loop's time."""
+        return self._loop.time() + self._seconds
+
     async def watch(
-        self, work: Coroutine[object, object, T], late: Callable[[float], WakefulError]
+        self,
+        work: Coroutine[object, object, T],
+        late: Callable[[float], WakefulError],
+        header: RequestHeader | None = None,
     ) -> T:
         """The result of work that ends in time.
 
@@ -57,13 +65,14 @@ class Deadlines:
             work: when it is late, what it waits for is cancelled, and it is thrown the error. It
                 may raise another one, which says more.
             late: makes the error, from the seconds it had.
+            header: is told of the deadline, when there is one.
         """
         try:
             waits_for = work.send(None)
         except StopIteration as stop:
             result: T = stop.value
             return result
-        return await self.resume(work, waits_for, late)
+        return await self.resume(work, waits_for, late, header)
 
     @types.coroutine
     def resume(
@@ -71,9 +80,12 @@ class Deadlines:
         work: Coroutine[object, object, T],
         waits_for: object,
         late: Callable[[float], WakefulError],
+        header: RequestHeader | None = None,
     ) -> Generator[object, object, T]:
         """As `watch`, for work that has been driven up to its first wait already."""
         wait = self._note()
+        if header is not None:
+            header.due = wait.due
         try:
             while True:
                 wait.future = cast("Future[object]", waits_for)
@@ -108,7 +120,7 @@ class Deadlines:
         return work.throw(error)
 
     def _note(self) -> _Wait:
-        wait = _Wait(self._loop.time() + self._seconds)
+        wait = _Wait(self.due())
         self._waiting[wait] = None
         if self._timer is None:
             self._timer = self._loop.call_later(self._seconds, self._sweep)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from wakeful.errors import RuntimeOverloaded, WakefulError
+from wakeful.header import call_header
 from wakeful.http.admin import Admin
 from wakeful.http.bodies import Bodies, Incoming
 from wakeful.http.deadline import Deadlines
@@ -75,7 +76,7 @@ class Gateway:
         self._metrics = metrics
         self._report = report
         self._active_max = host.config.limits.http_requests
-        self._guard = Guard(settings, loopback=loopback)
+        self._guard = Guard(settings, loopback=loopback, due=self.deadlines.due)
         self._admit = self._guard.admit
         bodies = Bodies(host.config.limits, self.deadlines, settings.body_bytes)
         calls = Calls(host, self.deadlines, bodies)
@@ -94,7 +95,7 @@ class Gateway:
         }
 
     async def handle(self, request: Request) -> Answer:
-        """The answer to a request."""
+        """The answer to a request, for whose call this task has the header from now on."""
         if self.active >= self._active_max:
             self.shed += 1
             return self._count(problem(_too_many(self._active_max)))
@@ -102,16 +103,17 @@ class Gateway:
         try:
             path = request.path
             if self._front is not None and not path.startswith(OWN) and path not in self._pages:
-                self._guard.admit_to_worker(request)
+                call_header.set(self._guard.admit_to_worker(request))
                 answer = await self._front(request, await self._incoming(request))
                 return self._count(answer)
-            origin = self._admit(request)
+            header = self._admit(request)
+            call_header.set(header)
             if path.startswith(ACTORS) and request.method != "OPTIONS":
-                answer = await self._call(request, path)
+                answer = await self._call(request, path, header)
             else:
                 answer = await self._elsewhere(request, path)
-            if origin is not None:
-                answer = (answer[0], [*answer[1], *cors(origin)], answer[2])
+            if header.origin is not None:
+                answer = (answer[0], [*answer[1], *cors(header.origin)], answer[2])
         except WakefulError as error:
             if isinstance(error, UpgradeRequired) and wants_upgrade(request):
                 raise
@@ -136,12 +138,13 @@ class Gateway:
         try:
             path = request.path
             if self._front is not None and not path.startswith(OWN):
-                self._guard.admit_to_worker(request)
+                call_header.set(self._guard.admit_to_worker(request))
                 return self._count(await self._front(request, None))
-            self._admit(request)
+            header = self._admit(request)
+            call_header.set(header)
             if not path.startswith(ACTORS):
                 raise NoSuchPath("nothing is here for WebSockets")
-            return SWITCHING, [], await self._doors.open(request, path)
+            return SWITCHING, [], await self._doors.open(request, path, header)
         except WakefulError as error:
             return self._count(self._problem(request, error))
         except ClientGone:
@@ -168,7 +171,7 @@ class Gateway:
         if self._report is not None:
             self._report(request, error)
         try:
-            origin = self._admit(request)
+            origin = self._admit(request).origin
         except WakefulError:
             origin = None
         return status, [*headers, *cors(origin)] if origin else headers, body

@@ -14,13 +14,15 @@ Source: Fetch Metadata (W3C); Origin (Fetch standard); DNS rebinding, Jackson et
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from wakeful.errors import MalformedRequest
+from wakeful.header import Caller
 from wakeful.http.hosts import is_address, is_here, name_of
 from wakeful.http.message import Headers, Request
 from wakeful.http.refusals import AdminRefused, CrossOrigin, HostNotAllowed
+from wakeful.http.request_header import RequestHeader
 from wakeful.http.settings import HttpSettings
 
 FOREIGN_SITES: Final = ("cross-site", "same-site")
@@ -30,6 +32,15 @@ CORS_MAX_AGE: Final = "600"
 KNOWN_MAX: Final = 64
 
 
+ADMIN: Final = Caller("admin_token", "admin", frozenset({"admin"}))
+LOOPBACK: Final = Caller("loopback")
+SOMEBODY: Final = Caller("nothing")
+
+
+def _never() -> None:
+    """No call is given up."""
+
+
 class Guard:
     """Checks requests before anything else looks at them.
 
@@ -37,9 +48,17 @@ class Guard:
         settings: whom to let in.
         loopback: whether only this machine can reach us. If so, other names than the loopback's
             are refused, and the admin paths are open without a token.
+        due: when a call that begins now is given up, as the event loop's time; None: never.
     """
 
-    def __init__(self, settings: HttpSettings, *, loopback: bool) -> None:
+    def __init__(
+        self,
+        settings: HttpSettings,
+        *,
+        loopback: bool,
+        due: Callable[[], float | None] = _never,
+    ) -> None:
+        self.due = due
         self._origins = frozenset(settings.allowed_origins)
         self._token = settings.admin_token
         self._loopback = loopback
@@ -47,8 +66,8 @@ class Guard:
         self._hosts = frozenset(name.lower() for name in settings.allowed_hosts)
         self._known: dict[str, str] = {}  # Host headers found good, and the names in them
 
-    def admit(self, request: Request) -> str | None:
-        """Let a request in; the allowed foreign origin it comes from, if it comes from one.
+    def admit(self, request: Request) -> RequestHeader:
+        """Let a request in; the header of the call that it makes.
 
         Raises:
             HostNotAllowed, CrossOrigin, MalformedRequest: it may not come in.
@@ -60,10 +79,10 @@ class Guard:
         origin = request.header("origin")
         site = request.header("sec-fetch-site")
         if origin is None and site is None:
-            return None
-        return self._admit_browser(request, host, origin, site)
+            return RequestHeader(self, request)
+        return RequestHeader(self, request, self._admit_browser(request, host, origin, site))
 
-    def admit_to_worker(self, request: Request) -> None:
+    def admit_to_worker(self, request: Request) -> RequestHeader:
         """Let a request in to a Worker, which says itself which origins may call it.
 
         A developer's machine is another matter: what is asked for by one of its own names does
@@ -75,15 +94,25 @@ class Guard:
         hosts = request.values("host")
         name = self._checked_name(hosts)
         origin = _origin(request)
+        header = RequestHeader(self, request, timed=False)  # a Worker may take its time
         if not self._near or name in self._hosts:
-            return
+            return header
         if request.method in SAFE and request.header("upgrade") is None:
-            return
+            return header
         if origin is None:
             if request.header("sec-fetch-site") == "cross-site":
                 raise _cross_origin("another site")
         elif not (self._is_allowed(origin) or _is_of(origin, *hosts) or _is_near(origin)):
             raise _cross_origin(origin)
+        return header
+
+    def caller_of(self, request: Request) -> Caller:
+        """Who sent a request, as far as that can be known."""
+        if self._token is not None and self._has_token(request):
+            return ADMIN
+        if self._loopback and not _is_proxied(request):
+            return LOOPBACK
+        return SOMEBODY
 
     def admit_admin(self, request: Request) -> None:
         """Let a request use the admin paths.
@@ -92,13 +121,11 @@ class Guard:
             AdminRefused: it may not; says what would open them.
         """
         if self._token is not None:
-            given = request.header("authorization") or ""
-            scheme, _, token = given.partition(" ")
-            if scheme.lower() != "bearer" or not _same(token.strip(), self._token):
+            if not self._has_token(request):
                 raise AdminRefused("a valid `Authorization: Bearer <admin token>` is needed")
         elif not self._loopback:
             raise AdminRefused("set an admin_token to use this on an address others can reach")
-        elif any(request.header(name) is not None for name in PROXIED):
+        elif _is_proxied(request):
             raise AdminRefused("set an admin_token to use this behind a proxy")
 
     def admit_page(self, request: Request) -> None:
@@ -113,7 +140,7 @@ class Guard:
 
     def preflight(self, request: Request) -> Headers:
         """What a browser's question about a foreign page's call is answered with."""
-        origin = self.admit(request)
+        origin = self.admit(request).origin
         if origin is None:
             return []
         return [
@@ -122,6 +149,11 @@ class Guard:
             ("access-control-allow-headers", "content-type, authorization"),
             ("access-control-max-age", CORS_MAX_AGE),
         ]
+
+    def _has_token(self, request: Request) -> bool:
+        given = request.header("authorization") or ""
+        scheme, _, token = given.partition(" ")
+        return scheme.lower() == "bearer" and _same(token.strip(), self._token or "")
 
     def _checked_name(self, hosts: list[str]) -> str | None:
         """The name that a request gives us, if it may; None if there is none: no browser's then."""
@@ -187,6 +219,11 @@ def _cross_origin(who: str) -> CrossOrigin:
         f"a page of {who} may not call here: "
         "add its origin to allowed_origins (--allow-origin) if it should"
     )
+
+
+def _is_proxied(request: Request) -> bool:
+    """Whether somebody has passed it on, who may not be on this machine."""
+    return any(request.header(name) is not None for name in PROXIED)
 
 
 def cors(origin: str) -> Headers:

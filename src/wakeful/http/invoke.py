@@ -35,6 +35,7 @@ from wakeful.http.refusals import (
     UnsupportedMediaType,
     UpgradeRequired,
 )
+from wakeful.http.request_header import RequestHeader
 from wakeful.http.routes import actor_call, actor_name
 from wakeful.ids import ActorId
 from wakeful.runtime.activation import Activation
@@ -46,7 +47,7 @@ Arguments = tuple[Positionals, Keywords]
 
 NO_ARGUMENTS: Final[Arguments] = ((), {})
 READ: Final = ("GET", "HEAD")
-PATHS_MAX: Final = 4096  # of the length below: a megabyte or two
+PATHS_MAX: Final = 4096  # of the length below, each with a gone activation: a few megabytes
 PATH_CHARS_MAX: Final = 255
 QUERY_FIELDS_MAX: Final = 100
 # What a body may call itself. curl -d says the second, and what it sends is JSON all the same.
@@ -69,16 +70,14 @@ class Endpoint:
 
 
 class Address:
-    """What `ask` needs of a ref, for one call: a ref itself is made for users to hold."""
+    """What `ask` needs of a ref: a ref itself is made for users to hold."""
 
     __slots__ = ("_activation", "_id", "_type")
 
-    def __init__(
-        self, actor_type: ActorType, actor: ActorId, activation: Activation | None
-    ) -> None:
+    def __init__(self, actor_type: ActorType, actor: ActorId) -> None:
         self._type = actor_type
         self._id = actor
-        self._activation = activation
+        self._activation: Activation | None = None
 
 
 class Calls:
@@ -92,7 +91,6 @@ class Calls:
 
     def __init__(self, host: Host, deadlines: Deadlines, bodies: Bodies) -> None:
         self._types = host.types
-        self._active = host.activator.catalog.actors
         self._deadlines = deadlines
         self._bodies = bodies
         self._endpoints = {
@@ -100,44 +98,52 @@ class Calls:
             for name, actor_type in host.types.items()
             for plan in actor_type.methods.values()
         }
-        self._paths: dict[str, tuple[Endpoint, ActorId]] = {}  # what _find has found lately
+        self._paths: dict[str, tuple[Endpoint, Address]] = {}  # what _find has found lately
 
-    def answer(self, request: Request, path: str) -> Coroutine[object, object, Answer]:
-        """Call the method that a path below /actors/ names.
+    def answer(
+        self, request: Request, path: str, header: RequestHeader
+    ) -> Coroutine[object, object, Answer]:
+        """Call the method that a path below /actors/ names; the header is that of the call.
 
         Raises:
             WakefulError: it was refused, or it failed.
         """
         found = self._paths.get(path)
-        endpoint, actor = found if found is not None else self._find(path)
+        endpoint, address = found if found is not None else self._find(path)
         verb = request.method
         args, kwargs = NO_ARGUMENTS
         if verb == "POST":
             if self._bodies.expected(request):
-                return self._with_body(request, endpoint, actor)
+                return self._with_body(request, endpoint, address, header)
         elif not endpoint.readonly or verb not in READ:
             raise _not_allowed(endpoint, verb)
         elif query := request.query:
             args, kwargs = from_query(endpoint.plan, query)
-        return self._call(endpoint, actor, args, kwargs)
+        return self._call(endpoint, address, args, kwargs, header)
 
-    async def _with_body(self, request: Request, endpoint: Endpoint, actor: ActorId) -> Answer:
+    async def _with_body(
+        self, request: Request, endpoint: Endpoint, address: Address, header: RequestHeader
+    ) -> Answer:
         media = (request.header("content-type") or "").partition(";")[0].strip().lower()
         if media not in MEDIA_TYPES and not media.endswith("+json"):
             raise UnsupportedMediaType(f"a body is application/json, not {media}")
         body, size = await self._bodies.whole(request)
         try:
             args, kwargs = from_json(endpoint.plan, body) if body else NO_ARGUMENTS
-            return await self._call(endpoint, actor, args, kwargs)
+            return await self._call(endpoint, address, args, kwargs, header)
         finally:
             self._bodies.room.give_back(size)
 
     async def _call(
-        self, endpoint: Endpoint, actor: ActorId, args: Positionals, kwargs: Keywords
+        self,
+        endpoint: Endpoint,
+        address: Address,
+        args: Positionals,
+        kwargs: Keywords,
+        header: RequestHeader,
     ) -> Answer:
         if endpoint.needs_arguments and not args and not kwargs:
             endpoint.plan.from_json([], {})  # raises, and says which
-        address = Address(endpoint.actor_type, actor, self._active.get(actor))
         work = endpoint.ask(address, *args, **kwargs)
         try:
             try:
@@ -145,19 +151,20 @@ class Calls:
             except StopIteration as stop:
                 result = stop.value
             else:
-                result = await self._deadlines.resume(work, waits_for, late)
+                result = await self._deadlines.resume(work, waits_for, late, header)
         except WakefulError:
             raise
         except BaseException as error:
             raise of_the_actor(error) from error
         return 200, JSON_HEADERS, cast("bytes", result)
 
-    def _find(self, path: str) -> tuple[Endpoint, ActorId]:
+    def _find(self, path: str) -> tuple[Endpoint, Address]:
         type_name, name, method = actor_call(path)
         endpoint = self._endpoints.get((type_name, method))
         if endpoint is None:
             raise self._nowhere(type_name, name, method)
-        found = endpoint, ActorId(type_name, actor_name(name))
+        actor = ActorId(type_name, actor_name(name))
+        found = endpoint, Address(endpoint.actor_type, actor)
         if len(path) <= PATH_CHARS_MAX:
             if len(self._paths) >= PATHS_MAX:
                 self._paths.clear()

@@ -18,6 +18,7 @@ from wakeful.http.deadline import Deadlines
 from wakeful.http.invoke import Address, from_query, late, of_the_actor
 from wakeful.http.message import Headers, Request
 from wakeful.http.refusals import NoSuchPath, SocketRefused, UpgradeRequired
+from wakeful.http.request_header import RequestHeader
 from wakeful.http.routes import actor_call, actor_name
 from wakeful.ids import ActorId
 from wakeful.runtime.host import Host
@@ -45,7 +46,7 @@ class Doors:
             for plan in actor_type.socket_methods.values()
         }
 
-    async def open(self, request: Request, path: str) -> Socket:
+    async def open(self, request: Request, path: str, header: RequestHeader) -> Socket:
         """A socket that the actor which a path names has accepted.
 
         Raises:
@@ -63,9 +64,9 @@ class Doors:
         if any(p.default is EMPTY for p in plan.parameters) and not kwargs:
             plan.from_json([], {})  # raises, and says which
         socket = Socket(host.sockets)
-        address = Address(actor_type, actor, host.activator.catalog.actors.get(actor))
+        address = Address(actor_type, actor)
         try:
-            await self._deadlines.watch(ask(address, socket, *args, **kwargs), late)
+            await self._deadlines.watch(ask(address, socket, *args, **kwargs), late, header)
         except WakefulError:
             host.sockets.abandon(socket)
             raise

@@ -37,10 +37,11 @@ class Envelope:
     """One call that waits in a mailbox, with the context variables of its caller.
 
     Attributes:
+        asker: the actor that makes it, if one does.
         turn: the turn that runs it, once it has been started.
     """
 
-    __slots__ = ("args", "context", "kwargs", "plan", "reply", "turn", "wait")
+    __slots__ = ("args", "asker", "context", "kwargs", "plan", "reply", "turn", "wait")
 
     def __init__(
         self,
@@ -53,6 +54,7 @@ class Envelope:
         context: Context | None = None,
     ) -> None:
         self.plan = plan
+        self.asker: ActorId | None = None
         self.turn: Turn | None = None
         self.args = args
         self.kwargs = kwargs

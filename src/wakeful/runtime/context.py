@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from wakeful import codec, packing
 from wakeful.actor import Log, WebSocket
 from wakeful.actor_storage import Sql
+from wakeful.core.lifecycle import ActivationState
 from wakeful.errors import ActivationAborted, ActorAborted, InvalidArguments, StateInvalid
+from wakeful.header import NO_HEADER, Caller, CallHeader, call_header
 from wakeful.ids import ActorId
 from wakeful.log import logger
 from wakeful.ports import KV_PREFIX
 from wakeful.runtime.alarm_face import AlarmFace
+from wakeful.runtime.turn import current
 
 if TYPE_CHECKING:
     from wakeful.runtime.activation import Activation
@@ -142,6 +145,25 @@ class Context:
     def id(self) -> ActorId:
         """Which actor this is."""
         return self._activation.id
+
+    @property
+    def header(self) -> CallHeader | None:
+        """The header of the call being served; None in what the runtime does itself."""
+        if self._activation.life.state is ActivationState.ACTIVATING:
+            return None
+        turn = current.get()
+        if turn is None:  # the turn is a straight one, in its caller's task
+            return call_header.get() or NO_HEADER
+        if not turn.for_caller:
+            return None
+        header = call_header.get() or NO_HEADER
+        return header if turn.asker is None else header.asked_by(turn.asker)
+
+    @property
+    def caller(self) -> Caller | None:
+        """Who calls; None in what the runtime does itself."""
+        header = self.header
+        return None if header is None else header.caller
 
     @property
     def storage(self) -> StorageFace:

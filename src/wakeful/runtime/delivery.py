@@ -183,7 +183,9 @@ class Delivery:
 
     def _run_queued(self, activation: Activation, event: Envelope) -> None:
         plan, args, kwargs = event.plan, event.args, event.kwargs
-        turn = self._start(activation, plan, args, kwargs, event.context, wait=event.wait)
+        turn = self._start(
+            activation, plan, args, kwargs, event.context, wait=event.wait, asker=event.asker
+        )
         event.turn = turn
         if turn.ended:
             self.committer.deliver(activation, event.reply, turn.result, turn.error)
@@ -238,7 +240,8 @@ class Delivery:
             if inside and turn.holds:
                 result = await self._ask_and_wait(turn, activation, plan, args, kwargs)
             else:
-                result = await self._deliver(activation, plan, args, kwargs)
+                asker = turn.activation.id if inside else None  # of another runtime it says nothing
+                result = await self._deliver(activation, plan, args, kwargs, asker=asker)
         except BaseException as error:
             turn.stands = turn.stands or not (plan.readonly or says_nothing_happened(error))
             raise
@@ -258,7 +261,7 @@ class Delivery:
             self._check_cycle(turn, target, plan)
         wait = self.waits.add(asker, turn, turn.what, target)
         try:
-            return await self._deliver(activation, plan, args, kwargs, wait)
+            return await self._deliver(activation, plan, args, kwargs, wait, asker=asker)
         finally:
             self.waits.remove(wait)
 
@@ -280,13 +283,16 @@ class Delivery:
         args: Args,
         kwargs: Kwargs,
         wait: Wait[ActorId, Turn] | None = None,
+        *,
+        asker: ActorId | None = None,
     ) -> object:
         """Run the turn now if the actor is free for it, else queue it; returns its answer."""
         first = plan.interleave or not activation.mailbox
         if not (first and activation.admits(plan)):
             event = Envelope(plan, args, kwargs, self._new_future(), wait)
+            event.asker = asker
             return await self._ask_in_turn(activation, event)
-        turn = self._start(activation, plan, args, kwargs, wait=wait)
+        turn = self._start(activation, plan, args, kwargs, wait=wait, asker=asker)
         try:
             if not turn.ended:
                 turn.reply = self._new_future()
@@ -340,10 +346,12 @@ class Delivery:
         context: Context | None = None,
         *,
         wait: Wait[ActorId, Turn] | None = None,
+        asker: ActorId | None = None,
     ) -> Turn:
         """Start a turn; when it has ended already, its outcome is in it."""
         activation.used_ns = self._now_ns()
         turn = Turn(self.committer, activation, plan.name, plan)
+        turn.asker = asker
         if wait is not None:
             wait.runs_as = turn
         if activation.shared() or activation.effects is not None:

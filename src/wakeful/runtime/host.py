@@ -23,6 +23,7 @@ from wakeful.errors import (
     WakefulError,
 )
 from wakeful.facet import Facet, Persistence
+from wakeful.header import call_header
 from wakeful.ids import ActorId, check_name
 from wakeful.log import logger
 from wakeful.ports import Clock, Database, SqlFactory, Store, StoreInfo
@@ -59,7 +60,7 @@ class Host:
         random: Random,
         sql: SqlFactory,
     ) -> None:
-        self.loop = HostLoop(loop, (current, inside, section_of, running))
+        self.loop = HostLoop(loop, (current, call_header, inside, section_of, running))
         self.clock = clock
         self.config = config
         self.store = store
@@ -219,6 +220,8 @@ class Host:
             raise
         turn = Turn(self.committer, activation, "background work")
         turn.holds = False
+        before = current.get()
+        turn.asker = before.asker if before is not None else None
         context = copy_context()
         context.run(current.set, turn)
         task = self.loop.task(self._background(turn, work), context)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from wakeful.actor_type import MethodPlan
 from wakeful.errors import WakefulError
+from wakeful.ids import ActorId
 from wakeful.log import logger
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.host_loop import HostLoop
@@ -39,6 +40,7 @@ class Turn:
     Attributes:
         home: of the runtime it belongs to; there may be others in the process.
         what: what it does, for messages: a method's name, or "background work".
+        asker: the actor that asks for it, if one does.
         holds: the actor is held up until it has ended (by background work it is not).
         cause: why it was interrupted, if it was.
         waited: turns beside it may have changed something since it began.
@@ -48,6 +50,7 @@ class Turn:
 
     __slots__ = (
         "activation",
+        "asker",
         "cause",
         "ended",
         "error",
@@ -69,6 +72,7 @@ class Turn:
         self.activation = activation
         self.what = what
         self.plan = plan
+        self.asker: ActorId | None = None
         self.holds = True
         self.ended = False
         self.cause: WakefulError | None = None
@@ -78,6 +82,11 @@ class Turn:
         self.stands = False
         self.result: object = None
         self.error: BaseException | None = None
+
+    @property
+    def for_caller(self) -> bool:
+        """Whether somebody calls, or has begun what goes on in the background."""
+        return self.plan.for_callers if self.plan is not None else not self.holds
 
     def join(self) -> None:
         """It begins later than it was started: what turns beside it have done is committed now.
