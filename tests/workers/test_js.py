@@ -243,13 +243,13 @@ def _error(function: Any, *args: Any) -> Any:
 def test_arrays_of_bytes(js: Any) -> None:
     array = js.Uint8Array.new(4)
     array.set(b"ab", 1)
-    assert (array, array.length, array.buffer is array) == (b"\0ab\0", 4, True)
+    assert (array, array.length, array.buffer) == (b"\0ab\0", 4, b"\0ab\0")
     assert (array.slice(-2), array.subarray(1, 2), array.to_bytes()) == (b"b\0", b"a", b"\0ab\0")
     array.assign(b"wxyz")
     with pytest.raises(JsRangeError):
         array.set(b"ab", 3)
     assert type(copied(array)) is JsBytes
-    assert js.Uint8Array.of([1, 2]) == b"\1\2"
+    assert js.Uint8Array.of(1, 2) == b"\1\2"
     assert getattr(js.Uint8Array, "from")([3]) == b"\3"
     assert getattr(js.Array, "from")({"a": 1}.items(), lambda pair: pair[1]).length == 1
     assert js.Response.new(array).headers.get("content-type") is None

@@ -326,25 +326,6 @@ class JsArrayBuffer(JsBytes):
         return getattr(memoryview(self), name)
 
 
-class JsByteArray(Buffer, bytearray):
-    """Binary data that can change: `js.Uint8Array.new(16)`."""
-
-    def set(self, source: Any, offset: int = 0) -> None:
-        """Put bytes at a place.
-
-        Raises:
-            JsRangeError: they do not fit.
-        """
-        data = bytes(source)
-        if not 0 <= offset <= len(self) - len(data):
-            raise JsRangeError("offset is out of bounds")
-        self[offset : offset + len(data)] = data
-
-    def assign(self, source: Any) -> None:
-        """Put bytes in place of all, as Pyodide calls it."""
-        self.set(source)
-
-
 def plain(value: Any) -> Any:
     """The value without JavaScript's names."""
     if isinstance(value, JsDict | JsArray):

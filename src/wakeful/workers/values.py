@@ -1,6 +1,7 @@
 """Values on their way to another object or into storage: copied by JavaScript's rules.
 
-Values:  None, bool, int, float, str, bytes, list, dict, set, datetime and exceptions, nested.
+Values:  None, bool, int, float, str, bytes, list, dict, set, datetime and exceptions, nested;
+         typed arrays, whose bytes storage keeps.
          A copy has exact types: JsDict for a dict, JsArray for a list, JsBytes for bytes and
          memoryviews. Keys of a dict become text, whole floats become ints, datetimes naive local
          time of milliseconds: all of it as Cloudflare's round trip through JavaScript leaves them.
@@ -18,10 +19,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NoReturn
 
+from wakeful.workers.buffers import ArrayBuffer, View
 from wakeful.workers.proxies import (
     DataCloneError,
     JsArray,
-    JsByteArray,
     JsBytes,
     JsDict,
     JsException,
@@ -68,6 +69,20 @@ def sent(value: object, export: Export) -> Any:
     return _copy(value, export)
 
 
+def cloned(value: object) -> Any:
+    """`structuredClone`: a copy.
+
+    Raises:
+        TypeError: it is or holds a tuple, a bytearray or something to await.
+        DataCloneError: it is or holds something that has no copy.
+    """
+    return _copy(value, _no_function)
+
+
+def _no_function(function: Callable[..., object]) -> NoReturn:
+    raise DataCloneError(f"{function!r} could not be cloned.")
+
+
 def arguments(args: tuple[object, ...], named: Mapping[str, object]) -> tuple[object, ...]:
     """A call's arguments: those given by name become one object at the end."""
     return (*args, JsDict(named)) if named else args
@@ -104,6 +119,11 @@ def _float(value: float, export: Export | None) -> int | float:
 
 def _bytes(value: bytes | memoryview, export: Export | None) -> JsBytes:
     return JsBytes(value)
+
+
+def _view(value: View, export: Export | None) -> object:
+    """Typed arrays and DataViews arrive as such; storage keeps their bytes."""
+    return JsBytes(bytes(value)) if export is None else value.__wakeful_transfer__()
 
 
 def _list(value: list[object], export: Export | None) -> JsArray:
@@ -146,7 +166,8 @@ _COPY: Final[Mapping[type, Callable[[Any, Export | None], Any]]] = {
     float: _float,
     bytes: _bytes,
     memoryview: _bytes,
-    JsByteArray: _bytes,
+    ArrayBuffer: _bytes,
+    View: _view,
     JsArray: _list,
     list: _list,
     dict: _dict,
@@ -160,7 +181,7 @@ _COPY: Final[Mapping[type, Callable[[Any, Export | None], Any]]] = {
 
 def _special(value: Any, export: Export | None) -> object:
     transfer = getattr(type(value), "__wakeful_transfer__", None)
-    if transfer is not None and export is not None:
+    if transfer is not None and export not in (None, _no_function):
         return transfer(value)
     if inspect.isawaitable(value):
         raise TypeError(f"Awaitable {type(value)} cannot be sent over RPC.")
@@ -236,6 +257,8 @@ def _object_text(value: object) -> str:
             return "[object Set]"
         case datetime():
             return date_text(value)
+        case ArrayBuffer():
+            return "[object ArrayBuffer]"
         case Exception():
             name, message = getattr(value, "name", "Error"), error_text(value)
             return f"{name}: {message}" if message else str(name)

@@ -16,6 +16,7 @@ from wakeful.errors import WakefulError
 from wakeful.ports import SqlValue
 from wakeful.workers.bindings.backing import Backing
 from wakeful.workers.bindings.d1_store import D1Store, Result, Statement
+from wakeful.workers.buffers import View
 from wakeful.workers.calls import failed
 from wakeful.workers.objects.sql import seen, text_of
 from wakeful.workers.proxies import JsArray, JsDict, JsException, JsProxy, JsTypeError, options_of
@@ -207,7 +208,7 @@ def _bound(value: object) -> SqlValue:
             return _no_value(value, "bigint")
         case int() | float():
             return float(value) if math.isfinite(value) else None
-        case bytes() | bytearray() | memoryview():
+        case bytes() | bytearray() | memoryview() | View():
             return bytes(value)
         case list() | tuple() if all(type(item) is int and 0 <= item < 256 for item in value):
             return bytes(value)

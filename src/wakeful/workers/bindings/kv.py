@@ -19,6 +19,7 @@ from wakeful.errors import Overloaded, RuntimeOverloaded, WakefulError
 from wakeful.workers import own_tasks
 from wakeful.workers.bindings.backing import Answer, Backing
 from wakeful.workers.bindings.kv_store import Entry, Key, KvStore
+from wakeful.workers.buffers import View
 from wakeful.workers.proxies import (
     JsArray,
     JsArrayBuffer,
@@ -259,7 +260,7 @@ def _bytes(value: object) -> bytes:
     match value:
         case str() | bool() | int() | float():
             return utf8(js_string(value))
-        case bytes() | bytearray() | memoryview():
+        case bytes() | bytearray() | memoryview() | View():
             return bytes(value)
         case _:
             raise JsTypeError(VALUES)

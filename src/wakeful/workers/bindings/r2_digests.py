@@ -10,6 +10,7 @@ import re
 from typing import Any, Final
 
 from wakeful.workers.bindings.r2_options import refused
+from wakeful.workers.buffers import BINARY
 from wakeful.workers.proxies import JsTypeError
 from wakeful.workers.values import js_string
 
@@ -84,10 +85,11 @@ class Digests:
 
 def _checksum(name: str, given: Any) -> str:
     what, size = DIGESTS[name], hashlib.new(name, usedforsecurity=False).digest_size
-    if isinstance(given, bytes | bytearray | memoryview):
-        if len(given) != size:
-            raise JsTypeError(f"{what} is {size} bytes, not {len(given)}")
-        return bytes(given).hex()
+    if isinstance(given, BINARY):
+        data = bytes(given)
+        if len(data) != size:
+            raise JsTypeError(f"{what} is {size} bytes, not {len(data)}")
+        return data.hex()
     text = js_string(given)
     if len(text) != 2 * size:
         raise JsTypeError(f"{what} is {2 * size} hex characters, not {len(text)}")

@@ -15,6 +15,7 @@ from wakeful.workers.bindings.r2_contents import CHUNK_BYTES, KEPT_SECONDS
 from wakeful.workers.bindings.r2_digests import Digests
 from wakeful.workers.bindings.r2_options import refused
 from wakeful.workers.bindings.r2_store import R2Store
+from wakeful.workers.buffers import View
 from wakeful.workers.proxies import JsException, JsTypeError
 from wakeful.workers.values import utf8
 from wakeful.workers.web.blobs import Blob, JsBlob
@@ -123,7 +124,7 @@ def value_of(method: str, value: object) -> bytes | ReadableStream:
     match value:
         case str():
             return utf8(value)
-        case bytes() | bytearray() | memoryview():
+        case bytes() | bytearray() | memoryview() | View():
             return bytes(value)
         case JsBlob():
             return value.data

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
+from wakeful.workers.buffers import BINARY
 from wakeful.workers.proxies import JsBytes, JsDict, JsDomException, JsTypeError
 from wakeful.workers.values import js_string
 
@@ -70,7 +71,7 @@ class Algorithm(NamedTuple):
         return hash_name(self.member("hash"))
 
     def _bytes(self, name: str, value: object) -> bytes:
-        if not isinstance(value, bytes | bytearray | memoryview):
+        if not isinstance(value, BINARY):
             raise JsTypeError(
                 f"Incorrect type for the '{name}' field on '{self.where}': the provided value is "
                 "not of type 'BufferSource'."
@@ -121,7 +122,7 @@ def whole(given: Any) -> int:
 
 def buffer(given: object, method: str, position: int) -> bytes:
     """An argument that is bytes."""
-    if not isinstance(given, bytes | bytearray | memoryview):
+    if not isinstance(given, BINARY):
         raise wrong_argument(method, position, "BufferSource")
     return bytes(given)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Final
 
+from wakeful.workers.buffers import BINARY
 from wakeful.workers.crypto.algorithms import (
     HASHES,
     Algorithm,
@@ -173,7 +174,7 @@ def raw_data(data: Any) -> bytes:
     Raises:
         JsTypeError: they are none.
     """
-    if not isinstance(data, bytes | bytearray | memoryview):
+    if not isinstance(data, BINARY):
         raise JsTypeError(
             "Import data provided for buffer-based import formats must be a buffer source."
         )

@@ -20,6 +20,7 @@ from weakref import WeakSet
 from wakeful.errors import SqlError, WakefulError
 from wakeful.ports import SqlCursor, SqlRow, SqlValue
 from wakeful.runtime.gated import Gated
+from wakeful.workers.buffers import View
 from wakeful.workers.objects.options import MISSING, wrong
 from wakeful.workers.proxies import (
     JsArray,
@@ -204,7 +205,7 @@ def _bound(value: object) -> SqlValue:
             return float(value)
         case float():
             return None if math.isnan(value) else value
-        case bytes() | bytearray() | memoryview():
+        case bytes() | bytearray() | memoryview() | View():
             return bytes(value)
         case _:
             return _text(value)

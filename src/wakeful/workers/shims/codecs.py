@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 from wakeful.workers.proxies import (
     JsBytes,
+    JsDict,
     JsException,
     JsProxy,
     JsRangeError,
@@ -21,6 +22,7 @@ from wakeful.workers.proxies import (
     JsURIError,
     options_of,
 )
+from wakeful.workers.shims.typed_arrays import TypedArray, Uint8Array
 from wakeful.workers.values import js_string, utf8
 
 URI_PART: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()"
@@ -45,6 +47,22 @@ class TextEncoder(JsProxy):
     def encode(self, text: object = "") -> JsBytes:
         """The bytes of a text."""
         return JsBytes(utf8(js_string(text)))
+
+    def encodeInto(self, text: object, target: TypedArray) -> JsDict:
+        """Put the bytes of a text into an array, as many characters as fit.
+
+        Returns:
+            `read`, the UTF-16 units that went in, and `written`, the bytes.
+
+        Raises:
+            JsTypeError: it is no Uint8Array.
+        """
+        if not isinstance(target, Uint8Array):
+            raise JsTypeError("TextEncoder.encodeInto() needs a Uint8Array")
+        whole = utf8(js_string(text))
+        fitting = whole[: len(target)].decode("utf-8", "ignore").encode()
+        target.set(fitting)
+        return JsDict(read=len(fitting.decode().encode("utf-16-le")) // 2, written=len(fitting))
 
 
 class TextDecoder(JsProxy):

@@ -41,8 +41,10 @@ from wakeful.workers.crypto.secret_keys import (
     key_bits,
 )
 from wakeful.workers.proxies import JsBytes, JsDict, JsException, JsProxy, JsTypeError
+from wakeful.workers.shims.typed_arrays import FRACTIONS, TypedArray
 from wakeful.workers.values import js_string, utf8
 
+NO_FRACTIONS: Final = "getRandomValues() fills arrays of whole numbers only."
 RANDOM_BYTES_MAX: Final = 65536
 RSA: Final = frozenset({"RSASSA-PKCS1-v1_5", "RSA-PSS", "RSA-OAEP"})
 CURVES: Final = frozenset({"ECDSA", "ECDH", "Ed25519", "X25519"})
@@ -220,17 +222,24 @@ class Crypto(JsProxy):
 
         Raises:
             JsTypeError: it cannot be filled.
-            JsException: it is too long.
+            JsException: it is too long, or has fractions.
         """
-        if not isinstance(array, bytearray):
+        if not isinstance(array, bytearray | TypedArray):
             raise JsTypeError(
                 "crypto.getRandomValues of wakeful fills bytes that can change: give it "
                 "Uint8Array.new(length), or a bytearray"
             )
-        if len(array) > RANDOM_BYTES_MAX:
+        if isinstance(array, TypedArray) and array.format in FRACTIONS:
+            raise JsException(NO_FRACTIONS, "TypeMismatchError")
+        size = len(bytes(array))
+        if size > RANDOM_BYTES_MAX:
             told = "getRandomValues() only accepts buffers of size <= 64K but provided {} bytes."
-            raise JsException(told.format(len(array)), "QuotaExceededError")
-        array[:] = self._random_bytes(len(array))
+            raise JsException(told.format(size), "QuotaExceededError")
+        data = self._random_bytes(size)
+        if isinstance(array, TypedArray):
+            array.assign(data)
+        else:
+            array[:] = data
         return array
 
 

@@ -6,6 +6,7 @@ import math
 from types import ModuleType
 from typing import Any, Final
 
+from wakeful.workers.buffers import ArrayBuffer
 from wakeful.workers.proxies import (
     JsDict,
     JsDomException,
@@ -21,10 +22,12 @@ from wakeful.workers.proxies import (
 )
 from wakeful.workers.shims import codecs, maths, numbers, objects, primitives
 from wakeful.workers.shims.crypto import Crypto
+from wakeful.workers.shims.data_view import DataView
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.promises import Promise
 from wakeful.workers.shims.timers import Timers
-from wakeful.workers.values import copied
+from wakeful.workers.shims.typed_arrays import ARRAYS
+from wakeful.workers.values import cloned
 from wakeful.workers.web.blobs import JsBlob, JsFile
 from wakeful.workers.web.caches import CacheStorage
 from wakeful.workers.web.forms import JsFormData
@@ -67,8 +70,9 @@ PLAIN: Final = {
     "Set": objects.JsSet,
     "Promise": Promise,
     "Array": objects.Array,
-    "ArrayBuffer": objects.Buffer,
-    "Uint8Array": objects.Buffer,
+    "ArrayBuffer": ArrayBuffer,
+    "DataView": DataView,
+    **{array.js_name: array for array in ARRAYS},
     "Number": numbers.Number,
     "parseInt": numbers.parse_int,
     "parseFloat": numbers.parse_float,
@@ -99,7 +103,7 @@ PLAIN: Final = {
     "encodeURIComponent": codecs.encode_uri_component,
     "decodeURI": codecs.decode_uri,
     "decodeURIComponent": codecs.decode_uri_component,
-    "structuredClone": copied,
+    "structuredClone": cloned,
 }
 
 

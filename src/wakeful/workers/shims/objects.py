@@ -13,7 +13,6 @@ from wakeful.workers import js_json
 from wakeful.workers.proxies import (
     Constructor,
     JsArray,
-    JsByteArray,
     JsDict,
     JsProxy,
     JsRangeError,
@@ -197,25 +196,6 @@ class Array(JsProxy):
 
 
 setattr(Array, "from", staticmethod(Array.from_))  # a keyword of Python
-
-
-class Buffer(JsProxy):
-    """`js.ArrayBuffer` and `js.Uint8Array`: bytes, or a number of zeros."""
-
-    @classmethod
-    def new(cls, source: Any = 0, *_: Any, **__: Any) -> Any:
-        """As many zeros, or a copy of bytes; they can be changed."""
-        return JsByteArray(source)
-
-    @staticmethod
-    def from_(values: Any, *_: Any) -> JsByteArray:
-        """The bytes of numbers."""
-        return JsByteArray(values)
-
-    of = from_
-
-
-setattr(Buffer, "from", staticmethod(Buffer.from_))
 
 
 class JsDate(datetime):

@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from functools import partial
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
+from wakeful.workers.buffers import ArrayBuffer
 from wakeful.workers.code.stacks import Stacks
 from wakeful.workers.proxies import JsArray, JsBytes, JsDict, JsException, JsProxy, PyProxy
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.objects import JsMap
+from wakeful.workers.shims.typed_arrays import of_buffer
 from wakeful.workers.web.outgoing import make_fetch
 from wakeful.workers.web.responses import FetchResponse
 
@@ -40,7 +43,7 @@ def to_js(
     """
 
     def convert(value: Any, level: int) -> Any:
-        if level == 0 or isinstance(value, JsProxy | JsBytes):
+        if level == 0 or isinstance(value, JsProxy | JsBytes | ArrayBuffer):
             return value
         match value:
             case dict():
@@ -50,8 +53,10 @@ def to_js(
                 return JsArray(convert(item, level - 1) for item in value)
             case set() | frozenset():
                 return {convert(item, level - 1) for item in value}
-            case bytes() | bytearray() | memoryview():
+            case bytes() | bytearray():
                 return JsBytes(value)
+            case memoryview() | array():
+                return of_buffer(memoryview(value))
             case None | bool() | int() | float() | str():
                 return value
         if default_converter is not None:
@@ -98,6 +103,24 @@ def destroy_proxies(proxies: Iterable[Any], /) -> None:
     """Do nothing: Python's garbage collector looks after them."""
 
 
+@runtime_checkable
+class JsBuffer(Protocol):
+    """What code asks by `isinstance` whether something is binary data."""
+
+    byteLength: int
+
+    def to_memoryview(self) -> memoryview:
+        """A view of the bytes."""
+
+
+@runtime_checkable
+class JsTypedArray(JsBuffer, Protocol):
+    """The same of what has items."""
+
+    byteOffset: int
+    length: int
+
+
 class ConversionError(Exception):
     """A value that cannot be converted: none, here."""
 
@@ -116,7 +139,7 @@ def pyodide_modules(environment: Environment) -> dict[str, ModuleType]:
         JsProxy=JsProxy,
         JsException=JsException,
         JsArray=JsArray,
-        JsBuffer=JsBytes,
+        JsBuffer=JsBuffer,
         JsMap=JsMap,
         JsCallable=JsProxy,
         JsPromise=JsProxy,
@@ -124,7 +147,7 @@ def pyodide_modules(environment: Environment) -> dict[str, ModuleType]:
         JsIterable=JsProxy,
         JsAsyncIterable=JsProxy,
         JsMutableMap=JsMap,
-        JsTypedArray=JsBytes,
+        JsTypedArray=JsTypedArray,
         ConversionError=ConversionError,
         IN_BROWSER=False,
     )

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Final
 
+from wakeful.workers.buffers import View
 from wakeful.workers.proxies import JsBytes, JsProxy, JsTypeError, options_of
 from wakeful.workers.values import js_string, utf8
 from wakeful.workers.web.streams import ReadableStream
@@ -96,7 +97,7 @@ class JsFile(JsBlob):
         self.lastModified = int(options_of(options, named.items()).get("lastModified") or 0)
 
 
-PARTS: Final = str | bytes | bytearray | memoryview | JsBlob
+PARTS: Final = str | bytes | bytearray | memoryview | View | JsBlob
 
 
 class Blob:
@@ -216,7 +217,7 @@ def _bytes_of(part: object, *, native: bool) -> bytes:
             return part.js_object.data
         case JsBlob():
             return part.data
-        case bytes() | bytearray() | memoryview():
+        case bytes() | bytearray() | memoryview() | View():
             return bytes(part)
         case _:
             return utf8(js_string(part))

@@ -12,6 +12,7 @@ import json
 from typing import Any, Final, TypeAlias
 
 from wakeful.workers import js_json
+from wakeful.workers.buffers import View
 from wakeful.workers.proxies import JsArray, JsBytes, JsDict, JsProxy, JsTypeError
 from wakeful.workers.values import js_string, utf8
 from wakeful.workers.web.blobs import Blob, JsBlob, essence
@@ -44,7 +45,7 @@ def extract(body: object) -> tuple[Content, str | None]:
             return utf8(body), TEXT
         case None:
             return None, None
-        case bytes() | bytearray() | memoryview():
+        case bytes() | bytearray() | memoryview() | View():
             return bytes(body), None
         case FormData() | Blob():
             return extract(body.js_object)

@@ -14,7 +14,8 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from wakeful.workers import js_json
-from wakeful.workers.proxies import JsByteArray, JsBytes, JsRangeError, JsTypeError, options_of
+from wakeful.workers.buffers import ArrayBuffer, View
+from wakeful.workers.proxies import JsBytes, JsRangeError, JsTypeError, options_of
 from wakeful.workers.values import js_string
 from wakeful.workers.web import urls
 from wakeful.workers.web.blobs import Blob, JsBlob
@@ -35,7 +36,7 @@ TEXTS: Final = {status.value: status.phrase for status in HTTPStatus} | {
 }
 BODIES: Final = (
     *(str, bytes, FormData, JsFormData, Blob, JsBlob),
-    *(ReadableStream, urls.URLSearchParams, JsBytes, JsByteArray),
+    *(ReadableStream, urls.URLSearchParams, JsBytes, ArrayBuffer, View),
 )
 
 

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Awaitable
 from typing import Any, Final
 
 from wakeful.workers import own_tasks
+from wakeful.workers.buffers import BINARY
 from wakeful.workers.proxies import JsException, JsProxy, JsTypeError
 from wakeful.workers.values import utf8
 
@@ -34,7 +35,7 @@ def as_bytes(chunk: object) -> bytes:
         return chunk
     if isinstance(chunk, str):
         return utf8(chunk)
-    if isinstance(chunk, bytearray | memoryview):
+    if isinstance(chunk, BINARY):
         return bytes(chunk)
     raise JsTypeError(NO_BYTES)
 

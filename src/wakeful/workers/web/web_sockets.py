@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from wakeful.core.hibernation import ATTACHMENT_BYTES_MAX, NO_CODE, REASON_BYTES_MAX
 from wakeful.runtime.socket import Peer
+from wakeful.workers.buffers import BINARY
 from wakeful.workers.objects import stored
 from wakeful.workers.proxies import JsException, JsSyntaxError, JsTypeError, options_of
 from wakeful.workers.socket_pair import End, Use
@@ -106,7 +107,7 @@ class JsWebSocket(EventTarget):
             return
         if socket.closed_by_actor:
             raise JsTypeError("Can't call WebSocket send() after close().")
-        if isinstance(message, bytes | bytearray | memoryview):
+        if isinstance(message, BINARY):
             socket.send(bytes(message))
         else:
             socket.send(utf8(js_string(message)).decode())

@@ -1,0 +1,186 @@
+"""Binary data that can change: ArrayBuffers, and what looks at a part of one.
+
+Invariants: views of one ArrayBuffer share its bytes. What others give (bodies, storage, messages)
+            is `JsBytes`, which never changes: a view of that has a copy.
+Source:     ECMAScript standard; Pyodide's JsBuffer.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from wakeful.workers.proxies import Buffer, Constructor, JsBytes, JsProxy, JsRangeError, JsTypeError
+
+INDEX_MAX: Final = 2**53 - 1
+
+
+class ArrayBuffer(Buffer, bytearray):
+    """So many bytes; their number does not change."""
+
+    js_name = "ArrayBuffer"
+
+    @classmethod
+    def new(cls, source: Any = 0, options: Any = None, **named: Any) -> ArrayBuffer:
+        """As many zeros, or a copy of bytes.
+
+        Raises:
+            JsRangeError: there cannot be as many.
+            JsTypeError: it is to be resizable.
+        """
+        if options is not None or named:
+            raise JsTypeError("wakeful has no ArrayBuffer whose length changes")
+        if isinstance(source, BINARY):
+            return cls(bytes(source))
+        length = index(source)
+        if length is None:
+            raise JsRangeError("Invalid array buffer length")
+        return zeros(length)
+
+    @staticmethod
+    def isView(value: object) -> bool:
+        """Is it a typed array or a DataView?"""
+        return isinstance(value, View)
+
+    @property
+    def constructor(self) -> Constructor:
+        """What JavaScript says it is."""
+        return Constructor(self.js_name)
+
+    def slice(self, start: int = 0, end: int | None = None) -> ArrayBuffer:  # type: ignore[override]
+        """A copy of a part of the bytes; places below 0 count from the end."""
+        return ArrayBuffer(self[start:end])
+
+    def assign(self, source: Any) -> None:
+        """Put bytes in place of all, as Pyodide calls it.
+
+        Raises:
+            ValueError: there are more or fewer.
+        """
+        self[:] = of_length(source, len(self))
+
+
+class View(JsProxy):
+    """A part of an ArrayBuffer."""
+
+    __slots__ = ("_bytes", "buffer", "byteOffset")
+    format = "B"
+    buffer: ArrayBuffer
+    byteOffset: int
+    _bytes: memoryview
+
+    def _look(self, buffer: ArrayBuffer, offset: int, length: int) -> None:
+        """Begin to look at a part of a buffer."""
+        self.buffer = buffer
+        self.byteOffset = offset
+        self._bytes = memoryview(buffer)[offset : offset + length]
+
+    @property
+    def byteLength(self) -> int:
+        """The number of bytes."""
+        return len(self._bytes)
+
+    @property
+    def nbytes(self) -> int:
+        """The number of bytes, as memoryview calls it."""
+        return len(self._bytes)
+
+    def tobytes(self) -> bytes:
+        """A copy of the bytes, as memoryview calls it."""
+        return self._bytes.tobytes()
+
+    def to_bytes(self) -> bytes:
+        """A copy of the bytes, as Pyodide calls it."""
+        return self._bytes.tobytes()
+
+    def to_py(self, **_: object) -> memoryview:
+        """A copy, with items as here, which is what Pyodide gives."""
+        return memoryview(bytearray(self._bytes)).cast("B").cast(self.format)  # type: ignore[call-overload,no-any-return]
+
+    def to_memoryview(self) -> memoryview:
+        """The same as `to_py`."""
+        return self.to_py()
+
+    def to_string(self, encoding: str | None = None) -> str:
+        """The text that the bytes are."""
+        return str(self._bytes, encoding or "utf-8")
+
+    def to_file(self, file: Any) -> None:
+        """Write the bytes to a file."""
+        file.write(self.to_bytes())
+
+    def from_file(self, file: Any) -> None:
+        """Fill it from a file."""
+        file.readinto(self._bytes)
+
+    def assign(self, source: Any) -> None:
+        """Put bytes in place of all.
+
+        Raises:
+            ValueError: there are more or fewer.
+        """
+        self._bytes[:] = of_length(source, len(self._bytes))
+
+    def assign_to(self, target: Any) -> None:
+        """Put the bytes into a buffer of Python, in place of all.
+
+        Raises:
+            ValueError: that has more or fewer.
+        """
+        there = memoryview(target).cast("B")
+        there[:] = of_length(self._bytes, len(there))
+
+    def __bytes__(self) -> bytes:
+        return self._bytes.tobytes()
+
+    def __wakeful_transfer__(self) -> View:
+        raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, View):
+            return self.js_name == other.js_name and self._bytes == other._bytes
+        return isinstance(other, BINARY) and self._bytes == bytes(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it can change
+
+
+# What holds bytes: `bytes(value)` gives them.
+BINARY: Final = bytes | bytearray | memoryview | View
+
+
+def index(value: object) -> int | None:
+    """A number as a length or a place, 0 if it is none; None if that cannot be."""
+    if not isinstance(value, int | float) or math.isnan(value):
+        return 0
+    return int(value) if -1 < value <= INDEX_MAX else None
+
+
+def zeros(length: int) -> ArrayBuffer:
+    """A buffer of zeros.
+
+    Raises:
+        JsRangeError: there is no room for it.
+    """
+    try:
+        return ArrayBuffer(length)
+    except (MemoryError, OverflowError):
+        raise JsRangeError("Array buffer allocation failed") from None
+
+
+def shared(source: object) -> ArrayBuffer | None:
+    """The buffer that a view of something looks at; None if that is no buffer."""
+    if isinstance(source, ArrayBuffer):
+        return source
+    return ArrayBuffer(source) if isinstance(source, JsBytes) else None
+
+
+def of_length(source: Any, length: int) -> bytes:
+    """The bytes of something, if there are as many.
+
+    Raises:
+        ValueError: there are more or fewer.
+    """
+    data = bytes(source)
+    if len(data) != length:
+        raise ValueError(f"cannot assign {len(data)} bytes to a buffer of {length}")
+    return data
