@@ -174,6 +174,7 @@ def test_methods_of_arrays(js: Any) -> None:
     assert new(1, 2, 3, 4, 5).copyWithin(0, 3).join() == "4,5,3,4,5"
     assert new(1, 2, 3, 4).fill(9, 1, -1).join() == "1,9,9,4"
     assert (new(1, 2, 3).reduce(lambda a, b: a + b), new().reduce(max, 5)) == (6, 5)
+    assert (new(1, 3, 2).reduce(max), new(65).map(int).join()) == (3, "65")
     assert js.Float64Array.of(3, NAN, -1, 0, -0.0, INF).sort().join() == "-1,0,0,3,Infinity,NaN"
     assert new(3, 1, 2).sort(lambda a, b: b - a).join() == "3,2,1"
     assert new(1, 2, 3).reverse().join("-") == "3-2-1"

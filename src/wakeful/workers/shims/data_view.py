@@ -11,7 +11,8 @@ from typing import Any
 
 from wakeful.workers.buffers import View, index, shared
 from wakeful.workers.proxies import JsRangeError, JsTypeError, unwrapped
-from wakeful.workers.shims.typed_arrays import ARRAYS, Item
+from wakeful.workers.shims.items import Item
+from wakeful.workers.shims.typed_arrays import ARRAYS
 
 OUTSIDE = "Offset is outside the bounds of the DataView"
 
@@ -47,7 +48,7 @@ class DataView(View):
 def _getter(format: str, size: int, out: Callable[[Any], Item]) -> Any:
     forms = struct.Struct(f">{format}"), struct.Struct(f"<{format}")
 
-    def get(self: DataView, offset: Any = 0, little: object = False) -> Item:
+    def get(self: DataView, offset: Any = 0, little: object = None) -> Item:
         """The number at a place."""
         form = forms[bool(little)]
         return out(form.unpack_from(self._bytes, self._place(offset, size))[0])
@@ -56,7 +57,7 @@ def _getter(format: str, size: int, out: Callable[[Any], Item]) -> Any:
 
 
 def _setter(format: str, size: int, convert: Callable[[Any], Item]) -> Any:
-    def set(self: DataView, offset: Any = 0, value: Any = None, little: object = False) -> None:
+    def set(self: DataView, offset: Any = 0, value: Any = None, little: object = None) -> None:
         """Put a number at a place."""
         place = self._place(offset, size)
         item = memoryview(bytearray(size)).cast(format)  # type: ignore[call-overload]
