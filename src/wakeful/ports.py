@@ -5,12 +5,16 @@ not the store's business (the runtime keeps declared state under STATE_KEY, user
 KV_PREFIX + key). Writes arrive as commit records in batches; a batch is atomic and durable
 when `done(None)` is called, in the loop's thread.
 
+Actors hash to shards, and shards are owned in *lanes*: a lane has an epoch of its own, and its
+batches succeed or fail whatever becomes of those of other lanes.
+
 Besides cells an actor may have *pages*, those of its SQL database, by number from 1.
 
 Shapes:     a cell's value is bytes; None in `puts` deletes the cell, in `pages` the page.
 Units:      sizes are bytes; times are int nanoseconds since 1970.
-Invariants: at most one batch is in flight; batches become durable in the order given; every
-            record's epoch is compared with the store's in the transaction that writes it.
+Invariants: at most one batch of a lane is in flight; a lane's batches become durable in the order
+            given; every record's epoch is compared with the store's in the transaction that
+            writes it.
 Source:     group commit, Helland et al. 1987; fencing tokens, Kleppmann 2016; value-or-awaitable
             reads, workerd's ActorCacheOps.
 """
@@ -18,12 +22,12 @@ Source:     group commit, Helland et al. 1987; fencing tokens, Kleppmann 2016; v
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
 from wakeful.core.working_set import Part
-from wakeful.errors import StorageError
+from wakeful.errors import Fenced, StorageError
 from wakeful.facet import Persistence
 from wakeful.ids import ActorId
 
@@ -90,11 +94,53 @@ class CommitRecord(msgspec.Struct, array_like=True, gc=False):
     pages: dict[int, bytes | None] = {}
 
 
-class StoreInfo(msgspec.Struct, frozen=True):
-    """What opening a store yields: the epoch this owner writes with, and how actors hash."""
+class LaneInfo(msgspec.Struct, frozen=True):
+    """Shards that one owner writes together: a partition of a directory, a lane of a database.
 
+    Attributes:
+        number: which lane; commits name it.
+        epoch: what its owner writes with.
+        first: its first shard.
+        last: its last shard.
+    """
+
+    number: int
     epoch: int
+    first: int
+    last: int
+
+
+class StoreInfo(msgspec.Struct, frozen=True):
+    """What opening a store yields.
+
+    Attributes:
+        shards: how many shards actors hash to.
+        lanes: what this node owns.
+    """
+
     shards: int
+    lanes: tuple[LaneInfo, ...]
+
+    def lane_of(self, shard: int) -> LaneInfo:
+        """The lane of a shard.
+
+        Raises:
+            Fenced: it is another node's.
+        """
+        for lane in self.lanes:
+            if lane.first <= shard <= lane.last:
+                return lane
+        raise Fenced(f"shard {shard} is not owned here")
+
+
+def even_lanes(shards: int, epochs: Sequence[int]) -> tuple[LaneInfo, ...]:
+    """Lanes of about equal numbers of shards, one for each epoch."""
+    count = len(epochs)
+    starts = [number * shards // count for number in range(count + 1)]
+    return tuple(
+        LaneInfo(number, epoch, starts[number], starts[number + 1] - 1)
+        for number, epoch in enumerate(epochs)
+    )
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -122,14 +168,14 @@ def due_of(cell: bytes) -> int:
 
 
 class Store(Protocol):
-    """Durable cells and pages of actors, written by one owner at a time.
+    """Durable cells and pages of actors, each lane of them written by one owner at a time.
 
     All of it is called in the loop's thread. What reads sees every batch whose `done(None)` has
     been called before the call, and never part of a batch.
     """
 
     async def open(self) -> StoreInfo:
-        """Take ownership: lock, migrate, check, bump the epoch.
+        """Take ownership: lock, migrate, check, raise the epoch of each lane.
 
         Raises:
             DirectoryInUse, FormatTooNew, StorageCorrupt, StorageReadOnly, StorageFull.
@@ -145,16 +191,19 @@ class Store(Protocol):
     def page(self, actor: ActorId, number: int) -> bytes | None:
         """One page of an actor's SQL database, or None; they are not loaded with the cells.
 
+        A store that cannot read one at once has `FarPages` too.
+
         Raises:
             Fenced: another owner has taken over, where that can happen: its pages do not fit
                 those read before.
             StorageError: it cannot be read.
         """
 
-    def commit(self, records: Sequence[CommitRecord], done: Done) -> None:
-        """Write a batch atomically; call `done` once, later, in the loop's thread.
+    def commit(self, lane: int, records: Sequence[CommitRecord], done: Done) -> None:
+        """Write a batch of a lane atomically; call `done` once, later, in the loop's thread.
 
-        The store may read the records until `done`; the caller does not change them.
+        All records are of actors in the lane. The store may read them until `done`; the caller
+        does not change them.
         `done` gets None (durable), or the error: Fenced, StorageFull, StorageReadOnly and
         StorageClosed mean nothing was written; UnknownOutcome means it may have been.
         """
@@ -186,6 +235,24 @@ class Store(Protocol):
             seconds: what has not ended in this time, and a moment more, is left behind, and must
                 do no harm to the next owner; None: there is time.
         """
+
+
+@runtime_checkable
+class FarPages(Protocol):
+    """What a store has as well if it cannot read a page at once, over a network say."""
+
+    async def fetch(self, actor: ActorId) -> None:
+        """Bring an actor's pages near, before its first turn.
+
+        From then on, until as many calls of `forget`, `page` reads them, with all batches
+        confirmed meanwhile.
+
+        Raises:
+            StorageError: they cannot be read.
+        """
+
+    def forget(self, actor: ActorId) -> None:
+        """Let go of what was fetched; one call for each `fetch` that has returned."""
 
 
 class Database(Part[CommitRecord], Protocol):

@@ -242,10 +242,10 @@ async def test_store_that_cannot_be_read_is_an_error_for_the_caller_only() -> No
     store = FlakyStore()
     async with runtime(Counter, store=store) as rt:
         ref = rt.get(Counter, "c")
-        store._epoch, epoch = 0, store._epoch
+        store._epochs, epochs = [], store._epochs
         with pytest.raises(StorageError):
             await ref.get()
-        store._epoch = epoch
+        store._epochs = epochs
         assert await ref.get() == 0
 
 

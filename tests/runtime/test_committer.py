@@ -158,6 +158,48 @@ async def test_fenced_runtime_refuses_everything_after() -> None:
 
 
 @virtual
+async def test_a_lane_that_is_fenced_takes_no_other_with_it() -> None:
+    """Its actors, awake or not, are another owner's; those of the other lane go on as they were."""
+    disk = MemoryDisk(lanes=2)
+    async with runtime(Counter, store=MemoryStore(disk)) as rt:
+        refs = [rt.get(Counter, f"c{number}") for number in range(20)]
+        assert await asyncio.gather(*(ref.add() for ref in refs)) == [1] * 20
+        lost, kept = (
+            [ref for ref in refs if rt.host.activator.catalog.actors[ref._id].lane is lane]
+            for lane in rt.host.committer.lanes
+        )
+        slow = asyncio.create_task(outcome(kept[0].add_slowly(10)))
+        disk.take(0)
+        outcomes = await asyncio.gather(*(outcome(ref.add()) for ref in [lost[0], *kept[1:]]))
+        assert isinstance(outcomes[0], Fenced)
+        assert outcomes[1:] == [2] * (len(kept) - 1)
+        assert {type(await outcome(ref.get())) for ref in lost} == {Fenced}
+        assert [await ref.get() for ref in kept[1:]] == [2] * (len(kept) - 1)
+        assert await slow == 2
+        assert {a.lane for a in rt.host.activator.catalog} == {rt.host.committer.lanes[1]}
+
+
+@virtual
+async def test_lanes_do_not_wait_for_each_other() -> None:
+    """A batch of one that does not come back holds up no batch of another."""
+    store = FlakyStore(MemoryDisk(lanes=2))
+    async with runtime(Counter, store=store) as rt:
+        refs = [rt.get(Counter, f"c{number}") for number in range(20)]
+        await asyncio.gather(*(ref.get() for ref in refs))
+        actors, lanes = rt.host.activator.catalog.actors, rt.host.committer.lanes
+        one = next(ref for ref in refs if actors[ref._id].lane is lanes[0])
+        other = next(ref for ref in refs if actors[ref._id].lane is lanes[1])
+        store.held = asyncio.Event()
+        waiting = asyncio.create_task(one.add())
+        await settle()
+        held, store.held = store.held, None
+        assert [await other.add(), await other.add()] == [1, 2]
+        assert not waiting.done()
+        held.set()
+        assert await waiting == 1
+
+
+@virtual
 async def test_unconfirmed_actor_answers_before_its_writes_are_durable() -> None:
     spec = ActorBuilder(Counter).with_durability(DurabilityConfig(confirm=False)).build()
     store = FlakyStore()

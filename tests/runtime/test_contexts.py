@@ -157,11 +157,11 @@ class Told(Facet):
 class DistantStore(MemoryStore):
     """Answers like a thread of its own does: without any context."""
 
-    def commit(self, records: Sequence[CommitRecord], done: Done) -> None:
+    def commit(self, lane: int, records: Sequence[CommitRecord], done: Done) -> None:
         def told(error: Exception | None) -> None:
             Context().run(done, error)  # type: ignore[arg-type]
 
-        super().commit(records, told)
+        super().commit(lane, records, told)
 
 
 failures: list[Exception] = []

@@ -60,13 +60,13 @@ class SilentStore(MemoryStore):
     def __init__(self, disk: MemoryDisk | None = None) -> None:
         super().__init__(disk)
         self.silent: set[str] = set()
-        self.unanswered: list[tuple[Sequence[CommitRecord], Done]] = []
+        self.unanswered: list[tuple[int, Sequence[CommitRecord], Done]] = []
 
-    def commit(self, records: Sequence[CommitRecord], done: Done) -> None:
+    def commit(self, lane: int, records: Sequence[CommitRecord], done: Done) -> None:
         if "commit" in self.silent:
-            self.unanswered.append((records, done))
+            self.unanswered.append((lane, records, done))
         else:
-            super().commit(records, done)
+            super().commit(lane, records, done)
 
     def load(self, actor: ActorId) -> Cells | Awaitable[Cells]:  # type: ignore[override]
         if "load" in self.silent:
@@ -179,7 +179,7 @@ async def test_answer_of_the_store_that_comes_after_the_close_does_no_harm() -> 
         call = asyncio.create_task(outcome(rt.get(Thing, "t").add()))
         await settle()
     assert isinstance(await call, UnknownOutcome)
-    [(_, done)] = store.unanswered
+    [(_, _, done)] = store.unanswered
     done(None)
     await settle()
 
@@ -499,8 +499,8 @@ async def test_drain_that_cannot_flush_says_so() -> None:
         assert now() - began <= SHUTDOWN + GRACE_SECONDS
         assert not call.done(), "the batch may still become durable"
         store.silent.clear()
-        for records, done in store.unanswered:
-            MemoryStore.commit(store, records, done)
+        for lane, records, done in store.unanswered:
+            MemoryStore.commit(store, lane, records, done)
         assert await call == 1
 
 

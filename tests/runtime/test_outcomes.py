@@ -172,10 +172,10 @@ async def test_a_last_commit_that_fails_does_not_say_that_nothing_happened(queue
     """The first write stands; a full disk refused the second."""
 
     class ThirdFails(FlakyStore):
-        def commit(self, records: Sequence[CommitRecord], done: Done) -> None:
+        def commit(self, lane: int, records: Sequence[CommitRecord], done: Done) -> None:
             if len(self.batches) == 2:
                 self.failures.append(StorageFull("the disk is full"))
-            super().commit(records, done)
+            super().commit(lane, records, done)
 
     async with runtime(Asker, Other, store=ThirdFails()) as rt:
         asker = rt.get(Asker, "a")

@@ -81,7 +81,7 @@ class FlakyStore(MemoryStore):
             return super().load(actor)
         return asyncio.ensure_future(self._load_later(self.loading, actor))
 
-    def commit(self, records: Sequence[CommitRecord], done: Done) -> None:
+    def commit(self, lane: int, records: Sequence[CommitRecord], done: Done) -> None:
         self.batches.append(records)
         if self.failures:
             error = self.failures.pop(0)
@@ -89,19 +89,21 @@ class FlakyStore(MemoryStore):
                 raise error
             asyncio.get_running_loop().call_soon(done, error)
         elif self.held is not None:
-            self._waiting = asyncio.ensure_future(self._commit_later(self.held, records, done))
+            self._waiting = asyncio.ensure_future(
+                self._commit_later(self.held, lane, records, done)
+            )
         else:
-            super().commit(records, done)
+            super().commit(lane, records, done)
 
     async def _load_later(self, event: asyncio.Event, actor: ActorId) -> Cells:
         await event.wait()
         return super().load(actor)
 
     async def _commit_later(
-        self, event: asyncio.Event, records: Sequence[CommitRecord], done: Done
+        self, event: asyncio.Event, lane: int, records: Sequence[CommitRecord], done: Done
     ) -> None:
         await event.wait()
-        super().commit(records, done)
+        super().commit(lane, records, done)
 
 
 async def outcome(work: Awaitable[T]) -> T | BaseException:

@@ -10,10 +10,10 @@ import pytest
 from wakeful.errors import StorageError, UnknownOutcome
 from wakeful.ids import ActorId
 from wakeful.ports import CommitRecord
-from wakeful.testing.disk import SimDisk, SimStore
+from wakeful.testing.disk import FarSimStore, SimDisk, SimStore
 from wakeful.testing.faults import FaultPlan
+from wakeful.testing.store_lanes import LaneSuite
 from wakeful.testing.store_machine import run_store_machine
-from wakeful.testing.store_suite import StoreSuite
 
 
 class SimPlace:
@@ -29,15 +29,26 @@ class SimPlace:
     def steal(self) -> None:
         pass
 
-
-class TestSimStore(StoreSuite):
-    @pytest.fixture
-    def place(self) -> SimPlace:
-        return SimPlace()
+    def take(self, lane: int) -> None:
+        self._disk.take(lane)
 
 
-def test_machine() -> None:
-    run_store_machine(SimPlace)
+class FarPlace(SimPlace):
+    """One whose pages are far."""
+
+    def store(self) -> FarSimStore:
+        return FarSimStore(self._disk)
+
+
+class TestSimStore(LaneSuite):
+    @pytest.fixture(params=[SimPlace, FarPlace])
+    def place(self, request: pytest.FixtureRequest) -> SimPlace:
+        return request.param()
+
+
+@pytest.mark.parametrize("place", [SimPlace, FarPlace])
+def test_machine(place: type[SimPlace]) -> None:
+    run_store_machine(place, examples=15)
 
 
 class Only(FaultPlan):
@@ -52,7 +63,7 @@ class Only(FaultPlan):
 
 
 def record(store: SimStore, seq: int, value: bytes) -> CommitRecord:
-    return CommitRecord("Counter", "a", 0, store.epoch, seq, False, {"s": value})
+    return CommitRecord("Counter", "a", 0, store.epochs[0], seq, False, {"s": value})
 
 
 def committed(disk: SimDisk, *, crash: bool = False) -> StorageError | None:
@@ -62,7 +73,7 @@ def committed(disk: SimDisk, *, crash: bool = False) -> StorageError | None:
         store = SimStore(disk)
         await store.open()
         done: asyncio.Future[StorageError | None] = asyncio.get_running_loop().create_future()
-        store.commit([record(store, 1, b"1")], done.set_result)
+        store.commit(0, [record(store, 1, b"1")], done.set_result)
         if crash:
             store.crash()
             return None

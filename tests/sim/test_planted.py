@@ -25,9 +25,10 @@ from wakeful.runtime.committer import Committer
 from wakeful.runtime.declared import DeclaredState
 from wakeful.runtime.delivery import Delivery
 from wakeful.runtime.host import Host
+from wakeful.runtime.lane import Lane
 from wakeful.runtime.turn import Turn
 from wakeful.store import journal
-from wakeful.testing.disk import SimDisk
+from wakeful.testing.disk import FarSimStore, SimDisk
 
 SEEDS_MAX: Final = 200
 variant = Variants()
@@ -80,8 +81,8 @@ def reads_are_not_gated(patch: pytest.MonkeyPatch) -> None:
 @variant
 def failure_taken_for_success(patch: pytest.MonkeyPatch) -> None:
     """What the store says of a batch is not looked at."""
-    done = Committer._done
-    patch.setattr(Committer, "_done", lambda committer, error: done(committer, None))
+    done = Lane._done
+    patch.setattr(Lane, "_done", lambda lane, error: done(lane, None))
 
 
 @variant
@@ -92,7 +93,7 @@ def activation_survives_failure(patch: pytest.MonkeyPatch) -> None:
         return [], commit.durable()
 
     patch.setattr(GroupCommit, "failed", failed)
-    patch.setattr(Host, "_broken", lambda host, activation, error: None)
+    patch.setattr(Host, "_broken", lambda host, lane, activations, error: None)
 
 
 @variant
@@ -100,12 +101,30 @@ def epoch_not_checked(patch: pytest.MonkeyPatch) -> None:
     """The store takes what an owner of an older epoch writes."""
     land = SimDisk.land
 
-    def unfenced(disk: SimDisk, records: Sequence[CommitRecord], epoch: int) -> StorageError | None:
+    def unfenced(
+        disk: SimDisk, lane: int, records: Sequence[CommitRecord], epoch: int
+    ) -> StorageError | None:
         for record in records:
-            record.epoch = disk.epoch
-        return land(disk, records, disk.epoch)
+            record.epoch = disk.epoch(lane)
+        return land(disk, lane, records, disk.epoch(lane))
 
     patch.setattr(SimDisk, "land", unfenced)
+
+
+@variant
+def lane_confused(patch: pytest.MonkeyPatch) -> None:
+    """All actors are taken for those of the first lane."""
+    patch.setattr(Committer, "lane_of", lambda committer, shard: committer.lanes[0])
+
+
+@variant
+def pages_left_far(patch: pytest.MonkeyPatch) -> None:
+    """An actor's first turn begins before its pages have come."""
+
+    async def fetch(store: FarSimStore, actor: Any) -> None:
+        pass
+
+    patch.setattr(FarSimStore, "fetch", fetch)
 
 
 @variant

@@ -8,6 +8,7 @@ import gc
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -25,6 +26,8 @@ from wakeful.errors import ActorAborted, InvalidArguments, StorageFull
 from wakeful.ports import CommitRecord, Done
 from wakeful.store.memory import MemoryDisk, MemoryStore
 from wakeful.store.sqlite import SQLiteStore
+from wakeful.testing.disk import FarSimStore, SimDisk
+from wakeful.testing.faults import FaultPlan
 
 COUNT = "SELECT count(*) n FROM t"
 
@@ -262,7 +265,7 @@ class Failing(MemoryStore):
     fails = False
     held: asyncio.Event | None = None
 
-    def commit(self, records: Sequence[CommitRecord], done: Done) -> None:
+    def commit(self, lane: int, records: Sequence[CommitRecord], done: Done) -> None:
         if self.fails:
             asyncio.get_running_loop().call_soon(done, StorageFull("full"))
         elif self.held is not None:
@@ -270,11 +273,11 @@ class Failing(MemoryStore):
 
             async def later() -> None:
                 await held.wait()
-                write(records, done)
+                write(lane, records, done)
 
             self.task = asyncio.get_running_loop().create_task(later())
         else:
-            super().commit(records, done)
+            super().commit(lane, records, done)
 
 
 async def test_a_failed_commit_takes_the_rows_back() -> None:
@@ -369,3 +372,19 @@ async def test_pages_survive_folding_and_an_unclean_end(tmp_path: Path) -> None:
         notes = rt.get(Notes, "a")
         assert await notes.values() == [f"{n}" * 100 for n in range(60)]
         assert await notes.run("PRAGMA quick_check") == [{"quick_check": "ok"}]
+
+
+async def test_pages_that_are_far_are_fetched_before_the_first_turn() -> None:
+    """On a store that reads no page otherwise; also by the activation after a lost one."""
+    random = Random(1)
+    store = FarSimStore(SimDisk(random, FaultPlan(random, budget=0)))
+    async with Runtime(store, actors=[Notes]) as rt:
+        notes = rt.get(Notes, "a")
+        assert await notes.add("x y") == 2
+        await rt.stop(notes)
+        assert store.fetched.total() == 0
+        assert await notes.values() == ["x", "y"]
+        with pytest.raises(ValueError, match="no"):
+            await notes.add_and_fail("z")
+        assert await notes.add("z") == 3
+        assert +store.fetched == {ActorId("Notes", "a"): 1}

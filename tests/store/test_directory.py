@@ -317,7 +317,7 @@ def test_many_changes_without_a_server_are_folded_on_the_way(tmp_path: Path) -> 
     store = StoppedStore(tmp_path, limits=Limits(fold_actors=10))
     info = store.open()
     for number in range(100):
-        store.commit([CommitRecord("A", str(number), 0, info.epoch, 1, False, {"s": b""})])
+        store.commit([CommitRecord("A", str(number), 0, info.lanes[0].epoch, 1, False, {"s": b""})])
         assert store._partition.fullness() < 1
     assert len(store.actors("A", limit=200).actors) == 100
     store.close()
@@ -330,7 +330,7 @@ def test_the_log_of_many_changes_without_a_server_begins_anew_on_the_way(tmp_pat
     info = store.open()
     for number in range(200):
         cells: dict[str, bytes | None] = {"s": bytes(10_000)}
-        store.commit([CommitRecord("A", str(number), 0, info.epoch, 1, False, cells)])
+        store.commit([CommitRecord("A", str(number), 0, info.lanes[0].epoch, 1, False, cells)])
     size_bytes = (tmp_path / "partition-0000.db-wal").stat().st_size
     store.close()
     assert size_bytes < 4 * limits.wal_bytes

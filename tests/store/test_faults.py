@@ -197,7 +197,8 @@ def test_a_dead_flusher_answers_all_that_wait(tmp_path: Path, disk: Disk) -> Non
     owner.put("a", {"s": b"1"})
 
     async def three() -> list[StorageError | None]:
-        batches = [Deadly(), [owner.record("b", {"s": b"1"})], [owner.record("c", {"s": b"1"})]]
+        first, *others = ([owner.record(name, {"s": b"1"})] for name in "abc")
+        batches = [Deadly(first), *others]
         return list(await asyncio.gather(*(owner.committed(batch) for batch in batches)))
 
     assert [type(error) for error in owner.run(three)] == [StorageClosed] * 3
@@ -386,7 +387,8 @@ def test_a_close_that_is_cancelled_still_closes(tmp_path: Path, disk: Disk) -> N
         store = place.store()
         info = await store.open()
         disk.fault = hold
-        store.commit([CommitRecord("A", "a", 0, info.epoch, 1, False, {"s": b"1"})], said.append)
+        record = CommitRecord("A", "a", 0, info.lanes[0].epoch, 1, False, {"s": b"1"})
+        store.commit(0, [record], said.append)
         closing = asyncio.create_task(store.close())
         for _ in range(3):
             await asyncio.sleep(0)
@@ -425,7 +427,7 @@ def test_what_is_not_folded_is_bounded_under_constant_load(tmp_path: Path, disk:
             finished.set()
         else:
             names = (f"{number}-{n}" for n in range(50))
-            store.commit([owner.record(name, {"s": b"1"}) for name in names], more)
+            store.commit(0, [owner.record(name, {"s": b"1"}) for name in names], more)
 
     async def load() -> None:
         more(None)

@@ -56,8 +56,8 @@ async def test_what_happened_is_on_the_page(tmp_path: Path) -> None:
     assert found["wakeful_activations_total"] == 2
     assert found["wakeful_records_total"] == 2
     assert found["wakeful_batches_total"] in (1, 2)
-    assert found["wakeful_lease_held"] == 1
-    assert found["wakeful_epoch"] == 1
+    assert found["wakeful_lease_held,lane=0"] == 1
+    assert found["wakeful_epoch,lane=0"] == 1
     assert found["wakeful_http_answers_total,status=2xx"] == 10
     assert found["wakeful_http_answers_total,status=5xx"] == 1
     assert found["wakeful_http_requests_active"] == 2

@@ -12,7 +12,7 @@ from tests.workers.workerd_state import ALL, ODD, ONE, TWO, contents, unpacked
 
 from wakeful.core.alarms import AlarmCell
 from wakeful.ids import ActorId, shard_of
-from wakeful.ports import ALARM_KEY, KV_PREFIX, NAME_KEY, StoreInfo
+from wakeful.ports import ALARM_KEY, KV_PREFIX, NAME_KEY, LaneInfo, StoreInfo
 from wakeful.workers.objects import stored
 from wakeful.workers.workerd_files import importer as importing
 from wakeful.workers.workerd_files.importer import CannotImport, Imported, Importer, find
@@ -218,7 +218,7 @@ def test_an_alarm_that_is_no_time_is_refused(importer: Importer, state: Path) ->
 def rebuilt(one: Imported, file: Path) -> apsw.Connection:
     """The database that an object's records make."""
     pages: dict[int, bytes] = {}
-    records = list(one.records(StoreInfo(epoch=3, shards=16)))
+    records = list(one.records(StoreInfo(16, (LaneInfo(0, 3, 0, 15),))))
     for number, record in enumerate(records, 1):
         assert (record.type, record.name) == one.actor
         assert (record.epoch, record.seq) == (3, number)
@@ -265,7 +265,7 @@ def test_an_object_without_tables_has_no_pages(importer: Importer, state: Path) 
     connection.close()
     one = read(importer, state, ALL)
     assert one.tables == 0
-    (record,) = one.records(StoreInfo(epoch=1, shards=1))
+    (record,) = one.records(StoreInfo(1, (LaneInfo(0, 1, 0, 0),)))
     assert record.pages == {}
     assert record.puts == one.cells
 

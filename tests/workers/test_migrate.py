@@ -11,7 +11,7 @@ from tests.workers.running import virtual
 from tests.workers.several import together, write
 
 from wakeful.errors import ConfigError, StorageFull
-from wakeful.ids import ActorId
+from wakeful.ids import ActorId, shard_of
 from wakeful.ports import ALARM_KEY, CommitRecord, due_cell
 from wakeful.store.memory import MemoryDisk, MemoryStore
 from wakeful.testing.disk import SimDisk, SimStore
@@ -144,7 +144,7 @@ async def test_a_store_that_cannot_be_written_stops_the_start(tmp_path: Path) ->
     """And the next start goes on."""
 
     class Full(MemoryStore):
-        def commit(self, records: Any, done: Callable[[Any], None]) -> None:
+        def commit(self, lane: int, records: Any, done: Callable[[Any], None]) -> None:
             asyncio.get_running_loop().call_soon(done, StorageFull("full"))
 
     disk = MemoryDisk()
@@ -169,13 +169,15 @@ STEPS = (
 
 def fill(disk: SimDisk) -> None:
     """Put objects on a disk, with alarms and pages."""
-    epoch = disk.acquire()
+    info = disk.acquire()
     puts = {"kvalue": b"1", ALARM_KEY: due_cell(5)}
     for number, actor in enumerate([*OBJECTS, KEPT], 1):
+        shard = shard_of(actor, info.shards)
+        lane = info.lane_of(shard)
         record = CommitRecord(
-            actor.type, actor.name, 0, epoch, number, False, dict(puts), {1: b"p"}
+            actor.type, actor.name, shard, lane.epoch, number, False, dict(puts), {1: b"p"}
         )
-        assert disk.land([record], epoch) is None
+        assert disk.land(lane.number, [record], lane.epoch) is None
 
 
 def claims(tmp_path: Path, steps: int) -> list[Claim]:

@@ -118,7 +118,8 @@ class Stopped:
         """Remove an actor and all it keeps."""
         info = self._info
         shard = shard_of(actor, info.shards)
-        record = CommitRecord(actor.type, actor.name, shard, info.epoch, 1, True, {})
+        epoch = info.lane_of(shard).epoch
+        record = CommitRecord(actor.type, actor.name, shard, epoch, 1, True, {})
         self._store.commit([record])
 
     def list(self, type: str, prefix: str, cursor: str | None, limit: int) -> Page:

@@ -28,7 +28,7 @@ from wakeful.http.message import Answer, Request, json_answer
 from wakeful.http.refusals import NotAllowedHere
 from wakeful.http.routes import actor_name, stored_actor
 from wakeful.ids import ActorId
-from wakeful.ports import Database
+from wakeful.ports import Database, FarPages
 from wakeful.runtime.host import Host
 from wakeful.runtime.inspection import ROWS_COUNTED, ActorView, view, with_tables
 
@@ -74,6 +74,16 @@ class Admin:
         return json_answer({"actors": actors, "cursor": page.cursor})
 
     async def _stored(self, actor: ActorId) -> ActorView:
+        store = self._host.store
+        if not isinstance(store, FarPages):
+            return await self._view(actor)
+        await store.fetch(actor)
+        try:
+            return await self._view(actor)
+        finally:
+            store.forget(actor)
+
+    async def _view(self, actor: ActorId) -> ActorView:
         loaded = self._host.store.load(actor)
         cells = loaded if isinstance(loaded, dict) else await loaded
         pages = self._host.store.page(actor, 1) is not None

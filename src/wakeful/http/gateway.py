@@ -198,7 +198,7 @@ class Gateway:
     async def _health(self, request: Request) -> Answer:
         """Live: this answers. Ready: calls would be admitted and could be committed."""
         host = self._host
-        ready = not host.intake.closing and host.committer.lease.held(host.clock.monotonic_ns())
+        ready = not host.intake.closing and host.committer.held(host.clock.monotonic_ns())
         return json_answer({"live": True, "ready": ready}, 200 if ready else 503)
 
     async def _metrics_page(self, request: Request) -> Answer:

@@ -28,6 +28,7 @@ from wakeful.runtime.declared import DeclaredState
 
 if TYPE_CHECKING:
     from wakeful.actor import Actor
+    from wakeful.runtime.lane import Lane
     from wakeful.runtime.socket import Effect
     from wakeful.runtime.transaction import Transaction
     from wakeful.runtime.turn import Turn
@@ -82,6 +83,7 @@ class Activation:
         "idle_ns",
         "input",
         "instance",
+        "lane",
         "life",
         "mailbox",
         "seq",
@@ -100,13 +102,14 @@ class Activation:
     instance: Actor
     working: DeclaredState | WorkingSet[CommitRecord]
 
-    def __init__(self, actor_type: ActorType, actor: ActorId, shard: int) -> None:
+    def __init__(self, actor_type: ActorType, actor: ActorId, shard: int, lane: Lane) -> None:
         self.type = actor_type
         self.id = actor
         self.durable = actor_type.persistence is not None
         self.confirm = actor_type.persistence is not None and actor_type.persistence.confirm
         self.idle_ns = actor_type.lifetime.idle_ns if actor_type.lifetime is not None else 0
         self.shard = shard
+        self.lane = lane
         self.stopping = False
         self.draining = False  # it takes no new calls
         self.free = False

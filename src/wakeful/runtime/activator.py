@@ -37,6 +37,8 @@ from wakeful.runtime.committer import Committer
 from wakeful.runtime.hooks import Hooks
 from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.intake import Intake
+from wakeful.runtime.lane import Lane
+from wakeful.runtime.near_pages import NearPages
 from wakeful.runtime.turn import current
 
 MakeContext = Callable[[Activation], object]
@@ -83,6 +85,7 @@ class Activator:
         self._config = config
         self._make_context = make_context
         self._deliver = deliver
+        self._pages = NearPages(store)
         self.hooks = Hooks(loop, committer, self.tell_watchers)
         self._spawned: dict[ActorId, tuple[object, ...]] = {}
 
@@ -125,15 +128,16 @@ class Activator:
             StorageError, StateError: what is stored cannot be read.
             RuntimeOverloaded, ShuttingDown, Fenced: it may not wake here now.
         """
-        self._check_may_wake(actor)
-        activation = Activation(actor_type, actor, self._intake.shard_of(actor))
+        activation = self._new(actor_type, actor)
+        self._check_may_wake(activation)
         activation.draining = self._intake.refuses(activation.shard)
         activation.used_ns = self._clock.monotonic_ns()
         self.catalog.add(activation)
         self.activations += 1
         try:
             cells = self._store.load(actor) if activation.durable else {}
-            if isinstance(cells, dict) and not actor_type.on_activate:
+            far = activation.durable and self._pages.far
+            if isinstance(cells, dict) and not far and not actor_type.on_activate:
                 self._loop.run(self._wake_at_once, activation, cells, args)
                 return activation
         except BaseException as error:
@@ -171,10 +175,11 @@ class Activator:
         for activation in gone:
             self._forget(activation)
 
-    def discard_all(self, cause: WakefulError) -> None:
-        """Throw everything away."""
+    def discard_lane(self, lane: Lane, cause: WakefulError) -> None:
+        """Throw all activations of a lane away."""
         for activation in self.catalog:
-            self.discard(activation, cause)
+            if activation.lane is lane:
+                self.discard(activation, cause)
 
     async def delete(self, actor_type: ActorType, actor: ActorId) -> None:
         """Remove everything stored of an actor, and its activation if there is one."""
@@ -189,7 +194,7 @@ class Activator:
             await asyncio.sleep(0)  # until it is forgotten
         if activation is None:
             # One that is never filled, to write the deletion with.
-            activation = Activation(actor_type, actor, self._intake.shard_of(actor))
+            activation = self._new(actor_type, actor)
             self.catalog.add(activation)
         activation.wiped = True
         if activation.durable:
@@ -241,16 +246,21 @@ class Activator:
             if not changed.done():
                 changed.set_result(None)
 
-    def _check_may_wake(self, actor: ActorId) -> None:
-        if self._intake.refuses_actor(actor):
+    def _check_may_wake(self, activation: Activation) -> None:
+        actor = activation.id
+        if self._intake.refuses(activation.shard):
             self._intake.check(actor, current.get())
-        if not self.committer.lease.held(self._clock.monotonic_ns()):
+        if not activation.lane.lease.held(self._clock.monotonic_ns()):
             raise Fenced(f"{actor}: a newer owner has taken over the data directory")
         if self.catalog.full():
             raise RuntimeOverloaded(
                 f"{actor}: {len(self.catalog)} actors are active and none can sleep "
                 "(limits.active_actors)"
             )
+
+    def _new(self, actor_type: ActorType, actor: ActorId) -> Activation:
+        shard = self._intake.shard_of(actor)
+        return Activation(actor_type, actor, shard, self.committer.lane_of(shard))
 
     def _fill(self, activation: Activation, cells: Cells, args: tuple[object, ...]) -> None:
         cls = activation.type.cls
@@ -278,6 +288,8 @@ class Activator:
         try:
             async with limit:
                 loaded = cells if isinstance(cells, dict) else await cells
+                if activation.durable:
+                    await self._pages.fetch(activation.id)
                 self._fill(activation, loaded, args)
                 await self.hooks.run(activation, "on_activate", activation.instance.on_activate())
             if activation.life.state is ActivationState.GONE:
@@ -399,10 +411,11 @@ class Activator:
             self._forget(activation)
 
         self._loop.when_done(settled, gone)
-        self.committer.commit.wait(activation.gate, settled)
+        activation.lane.commit.wait(activation.gate, settled)
 
     def _forget(self, activation: Activation) -> None:
         self.catalog.remove(activation)
+        self._pages.forget(activation.id)
         if activation.life.cause is not None:  # its code may be what runs right now
             self._loop.soon(self._release_lost, activation)
         waiting = _drain(activation)

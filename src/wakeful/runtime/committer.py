@@ -1,95 +1,77 @@
-"""Drives group commit: collects what a loop iteration wrote, hands batches to the store.
-
-A ticket is a future, or one with what it will be given: nothing that an actor says leaves before.
-"""
+"""When what actors did is committed, and who waits for it; `lane` hands it to the store."""
 
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Union, cast
+from collections.abc import Callable
 
-from wakeful.core.commit import GroupCommit
-from wakeful.core.lease import Lease
-from wakeful.errors import CallError, Fenced, StorageClosed, StorageError, UnknownOutcome, again
-from wakeful.ports import ALARM_KEY, Store, due_of
+from wakeful.errors import CallError, Fenced
+from wakeful.ports import Store, StoreInfo
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.host_loop import HostLoop
+from wakeful.runtime.lane import Broken, Lane
 from wakeful.runtime.transaction import in_transaction
-
-Outcome = tuple["Future[object]", object, "BaseException | None"]
-Ticket = Union["Future[object]", Outcome]  # most callers know their answer and wait for a sign
-Broken = Callable[[Sequence[Activation], StorageError], None]
 
 
 class Committer:
-    """The loop's side of group commit; the store's side is a thread or a database.
+    """The commit points of a runtime's turns.
 
     Attributes:
+        lanes: those that this node owns.
         alarm_set: is told when alarms have become durable: of the earliest.
         release: lets out what an activation wants to send, at its commit points.
 
     Args:
         loop: the loop.
         store: where batches go.
-        lease: the epoch they carry.
+        info: what the store says of itself.
         broken: is told of the activations whose writes are lost, of a batch all at once.
     """
-
-    __slots__ = (
-        "_alarms_due",
-        "_broken",
-        "_idle",
-        "_loop",
-        "_scheduled",
-        "_store",
-        "alarm_set",
-        "batches",
-        "commit",
-        "lease",
-        "records",
-        "release",
-    )
 
     def __init__(
         self,
         loop: HostLoop,
         store: Store,
-        lease: Lease,
+        info: StoreInfo,
         broken: Broken,
     ) -> None:
-        self.commit: GroupCommit[Ticket] = GroupCommit()
-        self.lease = lease
-        self.batches = 0
-        self.records = 0
+        self.lanes = [
+            Lane(loop, store, lane, broken=broken, alarm_set=self._alarm_set) for lane in info.lanes
+        ]
+        self._of_shard: list[Lane | None] = [None] * info.shards
+        for lane, told in zip(self.lanes, info.lanes, strict=True):
+            for shard in range(told.first, told.last + 1):
+                self._of_shard[shard] = lane
         self._loop = loop
-        self._store = store
-        self._broken = broken
-        self._scheduled = False
-        self._alarms_due: list[int] = []
         self.alarm_set: Callable[[int], None] = _nobody
         self.release: Callable[[Activation], None] = _nothing
-        self._idle: list[Future[None]] = []
+
+    def lane_of(self, shard: int) -> Lane:
+        """The lane of a shard.
+
+        Raises:
+            Fenced: it is another node's.
+        """
+        lane = self._of_shard[shard]
+        if lane is None:
+            raise Fenced(f"shard {shard} is not owned here")
+        return lane
+
+    def held(self, now_ns: int) -> bool:
+        """Whether all lanes may be written."""
+        return all(lane.lease.held(now_ns) for lane in self.lanes)
 
     def wrote(self, activation: Activation) -> None:
         """An activation has saved something: it goes with the batch being collected."""
-        if self.commit.wrote(activation.gate) and not self._scheduled:
-            self._schedule()
-
-    def wrote_and_waits(self, activation: Activation, durable: Future[object]) -> None:
-        """`wrote`, and a future that is done when that is durable."""
-        if self.commit.wrote_and_waits(activation.gate, durable) and not self._scheduled:
-            self._schedule()
+        activation.lane.wrote(activation.gate)
 
     def wrote_unconfirmed(self, activation: Activation) -> None:
         """`wrote`, but nothing that leaves the actor waits for it."""
-        if self.commit.wrote_unconfirmed(activation.gate) and not self._scheduled:
-            self._schedule()
+        activation.lane.wrote_unconfirmed(activation.gate)
 
     def pending(self, activation: Activation) -> bool:
         """Whether something it saved is not durable yet."""
-        return self.commit.pending(activation.gate)
+        return activation.lane.commit.pending(activation.gate)
 
     async def durable(self, activation: Activation) -> None:
         """Return when all that the activation has saved is durable.
@@ -97,13 +79,7 @@ class Committer:
         Raises:
             StorageError: it will not be.
         """
-        gate = activation.gate
-        if gate.batch > self.commit.settled:
-            done: Future[object] = self._loop.future()
-            self.commit.wait(gate, done)
-            await done
-        elif gate.broken is not None:
-            raise gate.broken
+        await activation.lane.durable(activation.gate)
 
     async def confirmed(self, activation: Activation) -> None:
         """Return when all that the activation has saved and wants confirmed is durable.
@@ -111,13 +87,7 @@ class Committer:
         Raises:
             StorageError: it will not be.
         """
-        gate = activation.gate
-        if self.commit.holds(gate):
-            done: Future[object] = self._loop.future()
-            self.commit.wait_confirmed(gate, done)
-            await done
-        elif gate.broken is not None:
-            raise gate.broken
+        await activation.lane.confirmed(activation.gate)
 
     async def commit_point(self, activation: Activation) -> None:
         """What a turn has done so far is committed; return when it may be seen.
@@ -154,96 +124,24 @@ class Committer:
         error: BaseException | None,
     ) -> None:
         """Give a future its outcome, once that reveals nothing undurable."""
-        gate = activation.gate
-        if activation.confirm and gate.batch > self.commit.settled and self.commit.holds(gate):
-            self.commit.wait_confirmed(gate, (reply, value, error))
-        elif gate.broken is not None:
-            _resolve(reply, None, gate.broken)
-        else:
-            _resolve(reply, value, error)
+        activation.lane.deliver(activation, reply, value, error)
 
     async def settled(self) -> None:
-        """Return when nothing collects and nothing is in flight."""
-        if self.commit.in_flight is not None or self.commit.collecting.writers:
-            idle: Future[None] = self._loop.future()
-            self._idle.append(idle)
-            await idle
-
-    def _schedule(self) -> None:
-        if self.commit.in_flight is None:
-            self._scheduled = True
-            self._loop.soon(self._flush)
-
-    def _flush(self) -> None:
-        self._scheduled = False
-        batch = self.commit.take()
-        if batch is None:
-            self._tell_idle()
-            return
-        epoch = self.lease.epoch
-        try:
-            records = [cast("Activation", gate.owner).record(epoch) for gate in batch.writers]
-            self._alarms_due = [
-                due_of(cell)
-                for record in records
-                if ALARM_KEY in record.puts and (cell := record.puts[ALARM_KEY]) is not None
-            ]
-            self.batches += 1
-            self.records += len(records)
-            self._store.commit(records, partial(self._heard, batch.number))
-        except StorageError as error:
-            self._loop.soon(self._done, error)
-        except Exception as error:  # a fault of ours or of the store: nobody may wait for ever
-            lost = UnknownOutcome(f"the batch could not be handed to the store: {error!r}")
-            lost.__cause__ = error
-            self._loop.soon(self._done, lost)
+        """Return when nothing collects and nothing is on its way."""
+        while any(lane.busy for lane in self.lanes):
+            for lane in self.lanes:
+                await lane.settled()
 
     def abandon(self) -> None:
         """Wait for the store no longer: who waits is told, and what it answers later is not heard.
 
-        What was acknowledged is durable; of the batch in flight nobody knows.
+        What was acknowledged is durable; of the batches on their way nobody knows.
         """
-        if self.commit.in_flight is not None:
-            self._failed(UnknownOutcome("the runtime was closed before the store had answered"))
-        if self.commit.take() is not None:
-            self._failed(StorageClosed("the runtime was closed before this was written"))
-        self._tell_idle()
+        for lane in self.lanes:
+            lane.abandon()
 
-    def _heard(self, batch: int, error: StorageError | None) -> None:
-        """The store has answered, in whichever context that does."""
-        if batch > self.commit.settled:
-            self._loop.run(self._done, error)
-
-    def _done(self, error: StorageError | None) -> None:
-        if error is None:
-            if self._alarms_due:
-                self.alarm_set(min(self._alarms_due))
-            for ticket in self.commit.durable():
-                if isinstance(ticket, tuple):
-                    _resolve(*ticket)
-                elif not ticket.done():
-                    ticket.set_result(None)
-        else:
-            self._failed(error)
-        if self.commit.collecting.writers:
-            self._schedule()
-        else:
-            self._tell_idle()
-
-    def _failed(self, error: StorageError) -> None:
-        if isinstance(error, Fenced):
-            self.lease.lose()
-        gates, lost = self.commit.failed(error)
-        for ticket in lost:
-            reply = ticket[0] if isinstance(ticket, tuple) else ticket
-            _resolve(reply, None, again(error))
-        self._broken([cast("Activation", gate.owner) for gate in gates], error)
-
-    def _tell_idle(self) -> None:
-        if self.commit.in_flight is None:
-            idle, self._idle = self._idle, []
-            for future in idle:
-                _resolve(cast("Future[object]", future), None, None)
+    def _alarm_set(self, due_ns: int) -> None:
+        self.alarm_set(due_ns)
 
 
 def _nobody(due_ns: int) -> None:
@@ -252,12 +150,3 @@ def _nobody(due_ns: int) -> None:
 
 def _nothing(activation: Activation) -> None:
     """Nothing is sent."""
-
-
-def _resolve(reply: Future[object], value: object, error: BaseException | None) -> None:
-    if reply.done():
-        return
-    if error is None:
-        reply.set_result(value)
-    else:
-        reply.set_exception(error)

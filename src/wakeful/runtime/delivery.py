@@ -89,8 +89,7 @@ class Delivery:
 
         Everything the straight path needs is bound here, once.
         """
-        committer, now_ns, find = self.committer, self._now_ns, self._activator.find
-        commit, wrote_and_waits = committer.commit, committer.wrote_and_waits
+        now_ns, find = self._now_ns, self._activator.find
         new_future, in_turn = self._new_future, current.get
 
         async def ask(ref: Ref, /, *args: object, **kwargs: object) -> object:
@@ -117,9 +116,9 @@ class Delivery:
                 return await self._straight_failed(activation, plan, error)
             if wrote and activation.confirm:
                 durable = new_future()
-                wrote_and_waits(activation, durable)
+                activation.lane.wrote_and_waits(activation.gate, durable)
                 await durable
-            elif wrote or activation.gate.batch > commit.settled:
+            elif wrote or activation.gate.batch > activation.lane.commit.settled:
                 await self._straight_ended(activation, wrote)
             return result
 

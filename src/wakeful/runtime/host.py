@@ -11,7 +11,6 @@ from typing import TypeVar, cast
 
 from wakeful.actor_type import ActorType
 from wakeful.config import Config
-from wakeful.core.lease import Lease
 from wakeful.core.lifecycle import ActivationState
 from wakeful.errors import (
     CallError,
@@ -37,6 +36,7 @@ from wakeful.runtime.drain import Deadline, Drain
 from wakeful.runtime.gated import inside, section_of
 from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.intake import Intake
+from wakeful.runtime.lane import Lane
 from wakeful.runtime.refs import Ref, ref_class
 from wakeful.runtime.sockets import Sockets
 from wakeful.runtime.transaction import running, transact
@@ -67,7 +67,7 @@ class Host:
         self.sql = sql
         self.types: dict[str, ActorType] = {}
         own = self.loop
-        self.committer = Committer(own, store, Lease(info.epoch), self._broken)
+        self.committer = Committer(own, store, info, self._broken)
         self.intake = Intake(self.committer, info.shards)
         self.activator = Activator(
             loop=own,
@@ -327,8 +327,8 @@ class Host:
         self.delivery.pump(activation)
         self.sockets.drain(activation)
 
-    def _broken(self, activations: Sequence[Activation], error: StorageError) -> None:
+    def _broken(self, lane: Lane, activations: Sequence[Activation], error: StorageError) -> None:
         self.activator.discard_lost(activations, error)
         if isinstance(error, Fenced):
-            self.activator.discard_all(error)  # a newer owner serves them all
-            self.sockets.drop_all()
+            self.activator.discard_lane(lane, error)  # a newer owner serves them all
+            self.sockets.drop_lane(lane)

@@ -30,6 +30,7 @@ from wakeful.runtime.socket_memory import FULL, SMALL_BYTES, SocketMemory
 
 if TYPE_CHECKING:
     from wakeful.actor import Actor
+    from wakeful.runtime.lane import Lane
 
 
 class Wire(Protocol):
@@ -160,17 +161,19 @@ class ActorSockets(SocketGroup):
     """The sockets of one actor, and what is on its way to them.
 
     Attributes:
+        lane: the actor's.
         standing: those that do not outlive the activation, and keep it awake.
         pin: what keeps it awake.
         event_seconds: how long a handler may take; for those who made the actor's type.
     """
 
-    __slots__ = ("actor", "event_seconds", "held", "pin", "standing", "type")
+    __slots__ = ("actor", "event_seconds", "held", "lane", "pin", "standing", "type")
 
-    def __init__(self, actor_type: ActorType, actor: ActorId) -> None:
+    def __init__(self, actor_type: ActorType, actor: ActorId, lane: Lane) -> None:
         super().__init__()
         self.type = actor_type
         self.actor = actor
+        self.lane = lane
         self.held: deque[Held] | None = None
         self.standing: dict[Socket, None] = {}
         self.pin: Future[object] | None = None

@@ -56,7 +56,8 @@ class SocketRegistry:
         """The room of an actor that is awake, made when first needed."""
         room = self._rooms.get(activation.id)
         if room is None:
-            room = self._rooms[activation.id] = ActorSockets(activation.type, activation.id)
+            room = ActorSockets(activation.type, activation.id, activation.lane)
+            self._rooms[activation.id] = room
         return room
 
     def enter(self, activation: Activation, socket: Socket, tags: tuple[str, ...]) -> None:

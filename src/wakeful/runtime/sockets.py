@@ -49,6 +49,7 @@ from wakeful.runtime.activation import Activation
 from wakeful.runtime.alarms import InterleavedPlan, InternalPlan
 from wakeful.runtime.committer import Committer
 from wakeful.runtime.host_loop import HostLoop
+from wakeful.runtime.lane import Lane
 from wakeful.runtime.socket import ActorSockets, Effect, Event, Held, Socket, SocketGroup, nothing
 from wakeful.runtime.socket_memory import SocketMemory
 from wakeful.runtime.socket_registry import SocketRegistry
@@ -231,7 +232,7 @@ class Sockets:
         if pending and not waiting:
             ticket: Future[object] = self._loop.future()
             self._loop.when_done(ticket, partial(self._settled, room))
-            self._committer.commit.wait(activation.gate, ticket)
+            activation.lane.commit.wait(activation.gate, ticket)
 
     def _settled(self, room: ActorSockets, ticket: Future[object]) -> None:
         if ticket.cancelled() or ticket.exception() is not None:
@@ -240,7 +241,7 @@ class Sockets:
         self._let_go(room)
 
     def _let_go(self, room: ActorSockets) -> None:
-        settled = self._committer.commit.settled
+        settled = room.lane.commit.settled
         while room.held and room.held[0].batch <= settled:
             _do(room.held.popleft().effects)
         if not room.held:
@@ -263,10 +264,11 @@ class Sockets:
         activation.take_back(0)
         self._rooms.tidy(self._rooms.get(activation.id))
 
-    def drop_all(self) -> None:
-        """Cut every connection."""
+    def drop_lane(self, lane: Lane) -> None:
+        """Cut every connection to an actor of a lane."""
         for room in self._rooms:
-            self._drop(room)
+            if room.lane is lane:
+                self._drop(room)
 
     def _drop(self, room: ActorSockets) -> None:
         room.held = None

@@ -13,7 +13,17 @@ from typing import Final, TypeVar
 
 from wakeful.errors import Fenced, StorageClosed, StorageError
 from wakeful.ids import ActorId
-from wakeful.ports import ALARM_KEY, Alarm, Cells, CommitRecord, Done, Page, StoreInfo, due_of
+from wakeful.ports import (
+    ALARM_KEY,
+    Alarm,
+    Cells,
+    CommitRecord,
+    Done,
+    Page,
+    StoreInfo,
+    due_of,
+    even_lanes,
+)
 
 K = TypeVar("K", str, int)
 
@@ -21,13 +31,18 @@ SHARDS: Final = 4096
 
 
 class MemoryDisk:
-    """What outlives a store: cells, pages, and the epoch of the last owner."""
+    """What outlives a store: cells, pages, and the epoch of each lane's last owner."""
 
-    def __init__(self, shards: int = SHARDS) -> None:
+    def __init__(self, shards: int = SHARDS, lanes: int = 1) -> None:
         self.shards = shards
-        self.epoch = 0
+        self.epochs = [0] * lanes
         self.cells: dict[tuple[str, str], Cells] = {}  # no actor has an empty dict
         self.pages: dict[tuple[str, str], dict[int, bytes]] = {}  # nor here
+
+    def take(self, lane: int) -> int:
+        """A lane has a new owner; the epoch it writes with."""
+        self.epochs[lane] += 1
+        return self.epochs[lane]
 
 
 class MemoryStore:
@@ -35,16 +50,16 @@ class MemoryStore:
 
     def __init__(self, disk: MemoryDisk | None = None) -> None:
         self._disk = disk or MemoryDisk()
-        self._epoch = 0
+        self._epochs: list[int] = []  # of its lanes, while it is open
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
 
     async def open(self) -> StoreInfo:
         """Take the disk over from whoever had it."""
-        self._disk.epoch += 1
-        self._epoch = self._disk.epoch
-        return StoreInfo(epoch=self._epoch, shards=self._disk.shards)
+        disk = self._disk
+        self._epochs = [disk.take(lane) for lane in range(len(disk.epochs))]
+        return StoreInfo(disk.shards, even_lanes(disk.shards, self._epochs))
 
     def load(self, actor: ActorId) -> Cells:
         """All cells of an actor."""
@@ -56,11 +71,12 @@ class MemoryStore:
         self._check_open()
         return self._disk.pages.get((actor.type, actor.name), {}).get(number)
 
-    def commit(self, records: Sequence[CommitRecord], done: Done) -> None:
+    def commit(self, lane: int, records: Sequence[CommitRecord], done: Done) -> None:
         """Write a batch; `done` is called in a later turn of the loop."""
         self._in_flight += 1
         self._idle.clear()
-        asyncio.get_running_loop().call_soon(self._finish, records, done, self._epoch)
+        epoch = self._epochs[lane] if self._epochs else 0
+        asyncio.get_running_loop().call_soon(self._finish, lane, records, done, epoch)
 
     async def actors(
         self, type: str, prefix: str = "", cursor: str | None = None, limit: int = 100
@@ -98,28 +114,29 @@ class MemoryStore:
 
     async def close(self, seconds: float | None = None) -> None:
         """Finish what is in flight."""
-        self._epoch = 0
+        self._epochs = []
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
 
     def _check_open(self) -> None:
-        if not self._epoch:
+        if not self._epochs:
             raise StorageClosed("the memory store is not open")
 
-    def _finish(self, records: Sequence[CommitRecord], done: Done, epoch: int) -> None:
-        error = self._write(records, epoch)
+    def _finish(self, lane: int, records: Sequence[CommitRecord], done: Done, epoch: int) -> None:
+        error = self._write(lane, records, epoch)
         self._in_flight -= 1
         if not self._in_flight:
             self._idle.set()
         done(error)
 
-    def _write(self, records: Sequence[CommitRecord], epoch: int) -> StorageError | None:
+    def _write(self, lane: int, records: Sequence[CommitRecord], epoch: int) -> StorageError | None:
         disk = self._disk
         if not epoch:
             return StorageClosed("the memory store is closed")
-        if epoch != disk.epoch:
-            return Fenced(f"epoch {epoch} has been followed by epoch {disk.epoch}")
+        newest = disk.epochs[lane]
+        if epoch != newest:
+            return Fenced(f"epoch {epoch} has been followed by epoch {newest}")
         if strangers := {record.epoch for record in records} - {epoch}:
             return Fenced(f"a record has epoch {strangers.pop()}, the store writes with {epoch}")
         for record in records:

@@ -14,7 +14,7 @@ import apsw
 
 from wakeful.ids import ActorId
 from wakeful.log import logger
-from wakeful.ports import Alarm, Cells, Page, due_cell
+from wakeful.ports import Alarm, Cells, Page, StoreInfo, due_cell, even_lanes
 from wakeful.store import upgrade
 from wakeful.store.fold import Folder
 from wakeful.store.images import make_whole
@@ -69,6 +69,10 @@ class Partition:
             undo.pop_all()
         self.epoch = meta.epoch
         self.shards = meta.shards
+
+    def info(self) -> StoreInfo:
+        """What the store over it yields: it holds all shards."""
+        return StoreInfo(self.shards, even_lanes(self.shards, [self.epoch]))
 
     def load(self, actor: ActorId) -> Cells:
         """All cells of an actor."""

@@ -108,7 +108,7 @@ class SQLiteStore:
         self._flusher.start()
         self._state = StoreState.OPEN
         self._consider_folding()
-        return StoreInfo(epoch=partition.epoch, shards=partition.shards)
+        return partition.info()
 
     def load(self, actor: ActorId) -> Cells:
         """All cells of an actor."""
@@ -139,7 +139,7 @@ class SQLiteStore:
         self._check_open()
         return self._partition.alarms(until_ns, limit, types)
 
-    def commit(self, records: Sequence[CommitRecord], done: Done) -> None:
+    def commit(self, lane: int, records: Sequence[CommitRecord], done: Done) -> None:
         """Write a batch in the flusher's thread."""
         if self._state is not StoreState.OPEN:
             asyncio.get_running_loop().call_soon(done, self._closed_because)

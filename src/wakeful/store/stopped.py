@@ -53,7 +53,7 @@ class StoppedStore:
             raise
         self._opened = partition
         self._folder = Folder(partition.writer, self._limits)
-        return StoreInfo(epoch=partition.epoch, shards=partition.shards)
+        return partition.info()
 
     def load(self, actor: ActorId) -> Cells:
         """All cells of an actor."""

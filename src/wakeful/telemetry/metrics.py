@@ -100,11 +100,12 @@ class _Figures(Collector):
 
     def _commits(self) -> Iterator[Metric]:
         host = self._host
-        committer = host.committer
-        held = committer.lease.held(host.clock.monotonic_ns())
-        yield _count("wakeful_batches", "Batches handed to the store.", committer.batches)
-        yield _count("wakeful_records", "Commit records in those batches.", committer.records)
-        collecting = len(committer.commit.collecting.writers)
+        lanes = host.committer.lanes
+        batches = sum(lane.batches for lane in lanes)
+        records = sum(lane.records for lane in lanes)
+        collecting = sum(len(lane.commit.collecting.writers) for lane in lanes)
+        yield _count("wakeful_batches", "Batches handed to the store.", batches)
+        yield _count("wakeful_records", "Commit records in those batches.", records)
         yield _level("wakeful_writers_waiting", "Actors with writes in no batch.", collecting)
         yield _level("wakeful_sockets", "Open WebSockets.", host.sockets.count)
         alarms = host.alarms
@@ -112,8 +113,21 @@ class _Figures(Collector):
         yield _count("wakeful_alarms_failed", "Alarm handlers that failed.", alarms.failed)
         given_up = "Alarms that were given up: their handler has failed too often."
         yield _count("wakeful_alarms_given_up", given_up, alarms.given_up)
-        yield _level("wakeful_epoch", "The epoch this node writes with.", committer.lease.epoch)
-        yield _level("wakeful_lease_held", "Whether this node may write (1) or not.", int(held))
+        yield from self._leases()
+
+    def _leases(self) -> Iterator[Metric]:
+        now_ns = self._host.clock.monotonic_ns()
+        epoch = GaugeMetricFamily(
+            "wakeful_epoch", "The epoch this node writes with, by lane.", labels=("lane",)
+        )
+        held = GaugeMetricFamily(
+            "wakeful_lease_held", "Whether this node may write (1) or not.", labels=("lane",)
+        )
+        for lane in self._host.committer.lanes:
+            epoch.add_metric((str(lane.number),), lane.lease.epoch)
+            held.add_metric((str(lane.number),), int(lane.lease.held(now_ns)))
+        yield epoch
+        yield held
 
     def _http(self) -> Iterator[Metric]:
         answers = CounterMetricFamily(

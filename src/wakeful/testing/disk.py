@@ -7,13 +7,14 @@ good one. The disk tells its witness of everything that lands, when it lands.
 
 Shapes:     `cells` is what a reader sees; `rows` is what is stored, and recovery must get the
             one from the other.
-Invariants: at most one batch a store is on its way; rows land in the order of their numbers.
+Invariants: at most one batch of a lane is on its way; rows land in the order of their numbers.
 """
 
 from __future__ import annotations
 
 import asyncio
 from asyncio import AbstractEventLoop, TimerHandle
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context, copy_context
@@ -28,8 +29,18 @@ from wakeful.errors import (
     StorageReadOnly,
     UnknownOutcome,
 )
-from wakeful.ids import ActorId
-from wakeful.ports import ALARM_KEY, Alarm, Cells, CommitRecord, Done, Page, StoreInfo, due_of
+from wakeful.ids import ActorId, shard_of
+from wakeful.ports import (
+    ALARM_KEY,
+    Alarm,
+    Cells,
+    CommitRecord,
+    Done,
+    Page,
+    StoreInfo,
+    due_of,
+    even_lanes,
+)
 from wakeful.store import journal
 from wakeful.store.images import Images, make_whole
 from wakeful.store.overlay import Key
@@ -38,21 +49,42 @@ from wakeful.testing.faults import FaultPlan
 K = TypeVar("K", str, int)
 
 SHARDS: Final = 16
+LANES: Final = 2
 Landed = Callable[[Sequence[CommitRecord], int], None]
+
+
+class _LaneRows:
+    """The journal of one lane.
+
+    Attributes:
+        epoch: of its last owner.
+        rows: by number.
+        last: the number of the last one that is durable.
+        images: the pages that rows may have ranges of.
+    """
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.rows: dict[int, bytes] = {}
+        self.last = 0
+        self.images = Images()
+
+    def row(self, records: Sequence[CommitRecord]) -> bytearray:
+        """What the next row is to be."""
+        return journal.encode(self.last + 1, [self.images.logged(record) for record in records])
 
 
 class SimDisk:
     """What is stored, whoever owns it."""
 
-    def __init__(self, random: Random, plan: FaultPlan, landed: Landed | None = None) -> None:
+    def __init__(
+        self, random: Random, plan: FaultPlan, landed: Landed | None = None, lanes: int = LANES
+    ) -> None:
         self.random = random
         self.plan = plan
-        self.epoch = 0
         self.cells: dict[ActorId, Cells] = {}
         self.pages: dict[ActorId, dict[int, bytes]] = {}
-        self._images = Images()
-        self._rows: dict[int, bytes] = {}
-        self._last = 0
+        self._lanes = [_LaneRows() for _ in range(lanes)]
         self._landed = landed
 
     @property
@@ -60,30 +92,43 @@ class SimDisk:
         """Who has anything stored."""
         return self.cells.keys() | self.pages.keys()
 
-    def acquire(self) -> int:
-        """A new owner: recover from the rows, raise the epoch."""
-        self._recover()
-        self._images = Images()
-        self.epoch += 1
-        return self.epoch
+    def epoch(self, lane: int) -> int:
+        """That of a lane's last owner."""
+        return self._lanes[lane].epoch
 
-    def land(self, records: Sequence[CommitRecord], epoch: int) -> StorageError | None:
+    def acquire(self) -> StoreInfo:
+        """A new owner of everything: recover from the rows, raise the epochs."""
+        self._recover()
+        epochs = [self.take(lane) for lane in range(len(self._lanes))]
+        return StoreInfo(SHARDS, even_lanes(SHARDS, epochs))
+
+    def take(self, lane: int) -> int:
+        """A lane has a new owner; the epoch it writes with."""
+        rows = self._lanes[lane]
+        rows.images = Images()
+        rows.epoch += 1
+        return rows.epoch
+
+    def land(self, lane: int, records: Sequence[CommitRecord], epoch: int) -> StorageError | None:
         """Write a batch in one transaction that compares epochs; the error if it refuses."""
-        if epoch != self.epoch:
-            return Fenced(f"epoch {epoch} has been followed by epoch {self.epoch}")
+        rows = self._lanes[lane]
+        if epoch != rows.epoch:
+            return Fenced(f"epoch {epoch} has been followed by epoch {rows.epoch}")
         if any(record.epoch != epoch for record in records):
             return Fenced(f"a record has another epoch than the {epoch} its store writes with")
-        self._last += 1
-        self._rows[self._last] = bytes(self._row(self._last, records))
-        self._images.keep(records)
+        row = bytes(rows.row(records))
+        rows.last += 1
+        rows.rows[rows.last] = row
+        rows.images.keep(records)
         _apply(self.cells, self.pages, records)
         if self._landed is not None:
             self._landed(records, epoch)
         return None
 
-    def tear(self, records: Sequence[CommitRecord]) -> None:
+    def tear(self, lane: int, records: Sequence[CommitRecord]) -> None:
         """A part of a row is written and no more."""
-        row = self._row(self._last + 1, records)
+        rows = self._lanes[lane]
+        row = rows.row(records)
         cut = self.random.randrange(len(row))
         if self.random.random() < 0.5:
             torn = bytes(row[:cut])
@@ -91,41 +136,45 @@ class SimDisk:
             end = self.random.randrange(cut, len(row)) + 1
             torn = bytes(row[:cut]) + bytes(end - cut) + bytes(row[end:])
         if torn != row:
-            self._rows[self._last + 1] = torn
-
-    def _row(self, number: int, records: Sequence[CommitRecord]) -> bytearray:
-        return journal.encode(number, [self._images.logged(record) for record in records])
+            rows.rows[rows.last + 1] = torn
 
     def _recover(self) -> None:
         cells: dict[ActorId, Cells] = {}
         pages: dict[ActorId, dict[int, bytes]] = {}
-
-        def page(key: Key, number: int) -> bytes | None:
-            return pages.get(ActorId(*key), {}).get(number)
-
-        for number, row in list(self._rows.items()):
-            try:
-                records = journal.decode(number, row)
-            except journal.BadRow:
-                assert number == self._last + 1, f"row {number} was durable and is damaged"
-                del self._rows[number]
-            else:
-                assert number <= self._last, "a torn row was taken for a good one"
-                for record in records:
-                    make_whole(record, page)
-                _apply(cells, pages, records)
+        for rows in self._lanes:
+            _replay(rows, cells, pages)
         assert cells == self.cells, "the rows do not give the cells"
         assert pages == self.pages, "the rows do not give the pages"
+
+
+def _replay(
+    rows: _LaneRows, cells: dict[ActorId, Cells], pages: dict[ActorId, dict[int, bytes]]
+) -> None:
+    def page(key: Key, number: int) -> bytes | None:
+        return pages.get(ActorId(*key), {}).get(number)
+
+    for number, row in list(rows.rows.items()):
+        try:
+            records = journal.decode(number, row)
+        except journal.BadRow:
+            assert number == rows.last + 1, f"row {number} was durable and is damaged"
+            del rows.rows[number]
+        else:
+            assert number <= rows.last, "a torn row was taken for a good one"
+            for record in records:
+                make_whole(record, page)
+            _apply(cells, pages, records)
 
 
 class _Flight:
     """A batch on its way."""
 
-    __slots__ = ("context", "done", "epoch", "records", "timer")
+    __slots__ = ("context", "done", "epoch", "lane", "records", "timer")
 
     def __init__(
-        self, records: Sequence[CommitRecord], done: Done, epoch: int, context: Context
+        self, lane: int, records: Sequence[CommitRecord], done: Done, epoch: int, context: Context
     ) -> None:
+        self.lane = lane
         self.records = records
         self.done = done
         self.epoch = epoch
@@ -138,26 +187,26 @@ class SimStore:
 
     def __init__(self, disk: SimDisk) -> None:
         self._disk = disk
-        self._epoch = 0
+        self._info: StoreInfo | None = None
         self._closing = False
-        self._flight: _Flight | None = None
+        self._flights: dict[int, _Flight] = {}  # by lane
         self._landed: asyncio.Event | None = None
         self._sent: asyncio.Future[None] | None = None
 
     @property
-    def epoch(self) -> int:
-        """The epoch it writes with; 0 before it is opened."""
-        return self._epoch
+    def epochs(self) -> tuple[int, ...]:
+        """What it writes with, by lane; empty while it is not open."""
+        return () if self._info is None else tuple(lane.epoch for lane in self._info.lanes)
 
     async def open(self) -> StoreInfo:
         """Take the disk over from whoever had it."""
-        self._epoch = self._disk.acquire()
+        self._info = self._disk.acquire()
         self._closing = False
-        return StoreInfo(epoch=self._epoch, shards=SHARDS)
+        return self._info
 
     def load(self, actor: ActorId) -> Cells | asyncio.Future[Cells]:
         """All cells of an actor, now or a little later."""
-        self._check_open()
+        self._open_info()
         plan = self._disk.plan
         failed = (
             StorageError(f"{actor}: a page could not be read") if plan.hit("load_fails") else None
@@ -174,23 +223,28 @@ class SimStore:
 
     def page(self, actor: ActorId, number: int) -> bytes | None:
         """One page of an actor's SQL database; of two owners they do not fit together."""
-        self._check_open()
-        if self._epoch != self._disk.epoch:
-            raise Fenced(f"epoch {self._epoch} has been followed by epoch {self._disk.epoch}")
+        lane = self._open_info().lane_of(shard_of(actor, SHARDS))
+        if lane.epoch != (newest := self._disk.epoch(lane.number)):
+            raise Fenced(f"epoch {lane.epoch} has been followed by epoch {newest}")
         if self._disk.plan.hit("page_fails"):
             raise StorageError(f"{actor}: page {number} could not be read")
         return self._disk.pages.get(actor, {}).get(number)
 
-    def commit(self, records: Sequence[CommitRecord], done: Done) -> None:
+    def commit(self, lane: int, records: Sequence[CommitRecord], done: Done) -> None:
         """Send a batch on its way."""
-        assert self._flight is None, "a batch is on its way already"
+        assert lane not in self._flights, "a batch of this lane is on its way already"
         loop = asyncio.get_running_loop()
-        if not self._epoch or self._closing:
+        if self._info is None or self._closing:
             loop.call_soon(done, StorageClosed("the simulated store is closed"))
             return
+        for record in records:
+            assert self._info.lane_of(record.shard).number == lane, "a record of another lane"
         if self._disk.plan.hit("refused"):
             raise StorageClosed("the simulated store refuses")
-        flight = self._flight = _Flight(records, done, self._epoch, copy_context())
+        if self._disk.plan.hit("lane_taken"):
+            self._disk.take(lane)
+        flight = _Flight(lane, records, done, self._info.lanes[lane].epoch, copy_context())
+        self._flights[lane] = flight
         delay_s = self._latency_s()
         if self._disk.plan.hit("disk_stalls"):
             delay_s += self._disk.random.uniform(0.5, 5.0)
@@ -203,7 +257,7 @@ class SimStore:
         self, type: str, prefix: str = "", cursor: str | None = None, limit: int = 100
     ) -> Page:
         """Actors of a type that have cells."""
-        self._check_open()
+        self._open_info()
         after = b"" if cursor is None else cursor.encode()
         names = sorted(
             (a.name for a in self._disk.actors if a.type == type and a.name.startswith(prefix)),
@@ -218,14 +272,14 @@ class SimStore:
 
     async def types(self) -> list[str]:
         """The actor types that have cells."""
-        self._check_open()
+        self._open_info()
         return sorted({actor.type for actor in self._disk.actors})
 
     async def alarms(
         self, until_ns: int, limit: int, types: Collection[str] | None = None
     ) -> list[Alarm]:
         """The first alarms due at or before a time."""
-        self._check_open()
+        self._open_info()
         found = [
             Alarm(due_of(cells[ALARM_KEY]), actor)
             for actor, cells in self._disk.cells.items()
@@ -238,12 +292,12 @@ class SimStore:
     async def close(self, seconds: float | None = None) -> None:
         """Finish what is in flight."""
         self._closing = True
-        if self._flight is not None:
+        while self._flights:
             self._landed = asyncio.Event()
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._landed.wait()
-        self._epoch = 0
+        self._info = None
 
     async def sent(self) -> None:
         """Return when the next batch has been sent on its way."""
@@ -252,14 +306,15 @@ class SimStore:
 
     def crash(self) -> None:
         """The node is gone: what was on its way is there, in part, or not at all."""
-        flight, self._flight = self._flight, None
-        if flight is None or flight.timer is None:
-            return
-        flight.timer.cancel()
-        if self._disk.plan.hit("crash_writes"):
-            self._disk.land(flight.records, flight.epoch)
-        elif flight.epoch == self._disk.epoch and self._disk.plan.hit("crash_tears"):
-            self._disk.tear(flight.records)
+        flights, self._flights = self._flights, {}
+        for lane, flight in flights.items():
+            if flight.timer is None:
+                continue
+            flight.timer.cancel()
+            if self._disk.plan.hit("crash_writes"):
+                self._disk.land(lane, flight.records, flight.epoch)
+            elif flight.epoch == self._disk.epoch(lane) and self._disk.plan.hit("crash_tears"):
+                self._disk.tear(lane, flight.records)
 
     def _land(self, loop: AbstractEventLoop, flight: _Flight) -> None:
         flight.timer = None
@@ -284,13 +339,13 @@ class SimStore:
         if plan.hit("unknown_lost"):
             return UnknownOutcome("the simulated disk has not said")
         unknown = plan.hit("unknown_written")
-        error = self._disk.land(flight.records, flight.epoch)
+        error = self._disk.land(flight.lane, flight.records, flight.epoch)
         if unknown and error is None:
             error = UnknownOutcome("the simulated disk has not said")
         return error
 
     def _tell(self, flight: _Flight, error: StorageError | None) -> None:
-        self._flight = None
+        self._flights.pop(flight.lane, None)
         flight.done(error)
         if self._landed is not None:
             self._landed.set()
@@ -315,9 +370,41 @@ class SimStore:
     def _latency_s(self) -> float:
         return self._disk.random.uniform(0.0001, 0.003)
 
-    def _check_open(self) -> None:
-        if not self._epoch:
+    def _open_info(self) -> StoreInfo:
+        if self._info is None:
             raise StorageClosed("the simulated store is not open")
+        return self._info
+
+
+class FarSimStore(SimStore):
+    """One that reads no page before all of the actor's have been fetched.
+
+    Attributes:
+        fetched: whose have, and how often.
+    """
+
+    def __init__(self, disk: SimDisk) -> None:
+        super().__init__(disk)
+        self.fetched: Counter[ActorId] = Counter()
+
+    async def fetch(self, actor: ActorId) -> None:
+        """Bring the pages of an actor near; that may take a while, or fail."""
+        if self._disk.plan.hit("load_slow"):
+            await asyncio.sleep(self._latency_s())
+        if self._disk.plan.hit("page_fails"):
+            raise StorageError(f"{actor}: its pages could not be read")
+        self._open_info()
+        self.fetched[actor] += 1
+
+    def forget(self, actor: ActorId) -> None:
+        """Its pages are far again, once for each time they were fetched."""
+        assert self.fetched[actor] > 0, f"{actor}: its pages are not near"
+        self.fetched[actor] -= 1
+
+    def page(self, actor: ActorId, number: int) -> bytes | None:
+        """One page of an actor whose pages have been fetched."""
+        assert self.fetched[actor] > 0, f"{actor}: its pages are far away"
+        return super().page(actor, number)
 
 
 def _apply(

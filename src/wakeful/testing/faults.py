@@ -21,6 +21,7 @@ CHANCES: Final[Mapping[str, float]] = {
     "full": 0.04,  # nothing is written
     "read_only": 0.03,  # nothing is written
     "refused": 0.02,  # commit itself raises
+    "lane_taken": 0.01,  # another owner takes the lane of a batch, and writes nothing
     "unknown_written": 0.04,  # written, and nobody says so
     "unknown_lost": 0.04,  # not written, and nobody says so
     "disk_stalls": 0.05,  # seconds instead of a millisecond

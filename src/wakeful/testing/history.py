@@ -111,7 +111,7 @@ class Opened(NamedTuple):
     """A node has taken the disk over."""
 
     node: str
-    epoch: int
+    epochs: tuple[int, ...]
 
 
 class Remark(NamedTuple):
@@ -189,8 +189,8 @@ def _of_a_socket(event: Joined | Heard | Left) -> str:
 
 def _of_the_world(event: Opened | Remark | Trouble) -> str:
     match event:
-        case Opened(node, epoch):
-            return f"-- {node} owns the disk, epoch {epoch}"
+        case Opened(node, epochs):
+            return f"-- {node} owns the disk, epochs {epochs}"
         case Remark(text):
             return f"-- {text}"
         case Trouble(text):

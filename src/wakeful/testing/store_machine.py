@@ -100,6 +100,8 @@ class StoreMachine(RuleBasedStateMachine):
     def commit_of_another_epoch(self, changes: list[Change], position: int, offset: int) -> None:
         """A batch with a stranger's record changes nothing."""
         records = self._records(self.owner, changes)
+        lane = self.owner.info.lane_of(records[0].shard)
+        records = [record for record in records if lane.first <= record.shard <= lane.last]
         records[position % len(records)].epoch += offset
         with pytest.raises(Fenced):
             self.owner.commit(*records)

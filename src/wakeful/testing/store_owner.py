@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import itertools
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
 from typing import Protocol, TypeVar
 
@@ -14,7 +15,7 @@ import pytest
 
 from wakeful.errors import StorageError
 from wakeful.ids import ActorId, shard_of
-from wakeful.ports import Cells, CommitRecord, Store
+from wakeful.ports import Cells, CommitRecord, FarPages, LaneInfo, Store
 
 T = TypeVar("T")
 
@@ -64,12 +65,22 @@ class Owner:
             type=type,
             name=name,
             shard=shard_of(ActorId(type, name), self.info.shards),
-            epoch=self.info.epoch if epoch is None else epoch,
+            epoch=self.lane(name, type=type).epoch if epoch is None else epoch,
             seq=self._seq,
             wipe=wipe,
             puts=puts,
             pages=pages or {},
         )
+
+    def lane(self, name: str, *, type: str = "Counter") -> LaneInfo:
+        """The lane of an actor."""
+        return self.info.lane_of(shard_of(ActorId(type, name), self.info.shards))
+
+    def neighbours(self, name: str, count: int) -> list[str]:
+        """Names of so many actors in the same lane, that one first."""
+        lane = self.lane(name)
+        others = (f"{name}{number}" for number in itertools.count())
+        return [name, *itertools.islice((n for n in others if self.lane(n) == lane), count - 1)]
 
     def due(
         self, until_ns: int, limit: int = 100, types: Collection[str] | None = None
@@ -79,22 +90,27 @@ class Owner:
         return [(alarm.due_ns, alarm.actor.name) for alarm in alarms]
 
     def commit(self, *records: CommitRecord) -> None:
-        """Commit a batch and wait for it.
+        """Commit a batch of each lane that records are of, one after the other.
 
         Raises:
             StorageError: what `done` was given.
         """
+        of_lane: dict[int, list[CommitRecord]] = {}
+        for record in records:
+            of_lane.setdefault(self.info.lane_of(record.shard).number, []).append(record)
+        for batch in of_lane.values():
 
-        async def commit() -> StorageError | None:
-            return await self.committed(records)
+            async def commit(batch: list[CommitRecord] = batch) -> StorageError | None:
+                return await self.committed(batch)
 
-        if (error := self.run(commit)) is not None:
-            raise error
+            if (error := self.run(commit)) is not None:
+                raise error
 
     def committed(self, records: Sequence[CommitRecord]) -> asyncio.Future[StorageError | None]:
-        """Begin a commit: what `done` will be given (call it in the loop)."""
+        """Begin a commit of one lane: what `done` will be given (call it in the loop)."""
+        lane = self.info.lane_of(records[0].shard).number
         future: asyncio.Future[StorageError | None] = asyncio.get_running_loop().create_future()
-        self.store.commit(records, future.set_result)
+        self.store.commit(lane, records, future.set_result)
         return future
 
     def put(self, name: str, puts: dict[str, bytes | None], *, type: str = "Counter") -> None:
@@ -112,10 +128,19 @@ class Owner:
         self.commit(self.record(name, {}, type=type, pages=pages))
 
     def pages(self, name: str, *, type: str = "Counter", last: int = 4) -> dict[int, bytes]:
-        """An actor's first pages."""
+        """An actor's first pages, fetched for that if they are far."""
         actor = ActorId(type, name)
-        found = {n: self.read(lambda: self.store.page(actor, n)) for n in range(1, last + 1)}  # noqa: B023
-        return {number: page for number, page in found.items() if page is not None}
+
+        async def read() -> dict[int, bytes]:
+            far = self.store if isinstance(self.store, FarPages) else None
+            if far is not None:
+                await far.fetch(actor)
+            found = {number: self.store.page(actor, number) for number in range(1, last + 1)}
+            if far is not None:
+                far.forget(actor)
+            return {number: page for number, page in found.items() if page is not None}
+
+        return self.run(read)
 
     def load_all(self, actors: Sequence[ActorId]) -> list[Cells]:
         """Several actors' cells."""

@@ -6,6 +6,7 @@ import asyncio
 
 from wakeful.errors import StorageError
 from wakeful.ids import ActorId
+from wakeful.ports import FarPages
 from wakeful.testing.store_owner import Owner, Place, Suite
 
 
@@ -77,13 +78,16 @@ class PageCases(Suite):
         seen: list[bytes | None] = []
 
         async def commit() -> None:
+            if isinstance(owner.store, FarPages):
+                await owner.store.fetch(ActorId("Counter", "a"))
             finished = asyncio.Event()
 
             def done(error: StorageError | None) -> None:
                 seen.append(owner.store.page(ActorId("Counter", "a"), 1))
                 finished.set()
 
-            owner.store.commit([owner.record("a", {}, pages={1: b"1"})], done)
+            record = owner.record("a", {}, pages={1: b"1"})
+            owner.store.commit(owner.lane("a").number, [record], done)
             await finished.wait()
 
         owner.run(commit)

@@ -121,7 +121,7 @@ class CellCases(Suite):
                 seen.append(owner.store.load(ActorId("Counter", "a")))
                 finished.set()
 
-            owner.store.commit([owner.record("a", {"s": b"1"})], done)
+            owner.store.commit(owner.lane("a").number, [owner.record("a", {"s": b"1"})], done)
             await finished.wait()
             if inspect.isawaitable(seen[0]):
                 seen[0] = await seen[0]
@@ -227,7 +227,8 @@ class LifeCases(Suite):
             first.put("a", {"gone": None})
         with Owner(place) as second:
             assert second.load("a") == {"s": b"1"}
-            assert second.info.epoch > first.info.epoch
+            for before, after in zip(first.info.lanes, second.info.lanes, strict=True):
+                assert after.epoch > before.epoch
             assert second.info.shards == first.info.shards
 
     def test_close_finishes_what_is_in_flight(self, place: Place) -> None:
@@ -272,9 +273,10 @@ class FencingCases(Suite):
         self, owner: Owner, offset: int
     ) -> None:
         """Nothing of such a batch is written, also not its good records."""
-        stranger = owner.record("b", {"s": b"1"}, epoch=owner.info.epoch + offset)
+        one, other = owner.neighbours("a", 2)
+        stranger = owner.record(other, {"s": b"1"}, epoch=owner.lane(one).epoch + offset)
         with pytest.raises(Fenced):
-            owner.commit(owner.record("a", {"s": b"1"}), stranger)
+            owner.commit(owner.record(one, {"s": b"1"}), stranger)
         assert owner.names() == []
 
     def test_an_owner_that_was_taken_over_is_fenced(self, place: Place) -> None:

@@ -31,7 +31,7 @@ from wakeful.runtime.host import Host
 from wakeful.sql.pages import PAGE_BYTES
 from wakeful.testing.actors import Board, Ledger, Teller, incarnations
 from wakeful.testing.clock import VirtualClock
-from wakeful.testing.disk import SimDisk, SimStore
+from wakeful.testing.disk import FarSimStore, SimDisk, SimStore
 from wakeful.testing.faults import FaultPlan
 from wakeful.testing.history import (
     NO_TABLES,
@@ -157,7 +157,7 @@ class Node:
         self.main: asyncio.Future[None]
         self.clients_done: asyncio.Future[None] = world.loop.create_future()
         self._world = world
-        self._store = SimStore(world.disk)
+        self._store = world.random.choice((SimStore, FarSimStore))(world.disk)
         self._host: Host | None = None
         random = world.random
         self._config = calm_config() if calm else draw_config(random)
@@ -283,7 +283,7 @@ class Node:
         async with runtime:
             self._host = self._runtime.host
             objects.start(self._host)
-            world.history.add(Opened(self.name, self._store.epoch))
+            world.history.add(Opened(self.name, self._store.epochs))
             visitors = self._clients_of_sockets = Visitors(
                 runtime,
                 self.name,
@@ -390,11 +390,11 @@ def leaks(host: Host) -> Iterable[str]:
             yield f"{activation.id} is not free"
     if host.delivery.waiting:
         yield f"{host.delivery.waiting} calls are said to wait"
-    commit = host.committer.commit
-    if commit.in_flight is not None or commit.collecting.writers:
-        yield "a batch is not written"
-    if commit.collecting.tickets:
-        yield "something waits for a batch that nobody writes to"
+    for lane in host.committer.lanes:
+        if lane.busy:
+            yield "a batch is not written"
+        if lane.commit.collecting.tickets:
+            yield "something waits for a batch that nobody writes to"
     if host.sockets.count or host.sockets.connected or host.sockets._rooms:
         yield "a socket is kept that has ended"
     if len(host.delivery.waits):

@@ -124,12 +124,18 @@ class _Writer:
 
     def _record(self, actor: ActorId, puts: dict[str, bytes | None] | None) -> CommitRecord:
         self._seq += 1
-        shard, epoch = shard_of(actor, self._info.shards), self._info.epoch
+        shard = shard_of(actor, self._info.shards)
+        epoch = self._info.lane_of(shard).epoch
         wipe = puts is None
         return CommitRecord(actor.type, actor.name, shard, epoch, self._seq, wipe, puts or {})
 
     async def _commit(self, records: list[CommitRecord]) -> None:
-        done: Future[StorageError | None] = asyncio.get_running_loop().create_future()
-        self._store.commit(records, done.set_result)
-        if (error := await done) is not None:
-            raise error
+        """Write records: a batch for each lane they are of."""
+        of_lane: dict[int, list[CommitRecord]] = {}
+        for record in records:
+            of_lane.setdefault(self._info.lane_of(record.shard).number, []).append(record)
+        for lane, batch in of_lane.items():
+            done: Future[StorageError | None] = asyncio.get_running_loop().create_future()
+            self._store.commit(lane, batch, done.set_result)
+            if (error := await done) is not None:
+                raise error

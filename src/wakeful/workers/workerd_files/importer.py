@@ -101,16 +101,17 @@ class Imported(msgspec.Struct, frozen=True):
         seq, wipe = 1, True
         kind, name = self.actor
         shard = shard_of(self.actor, info.shards)
+        epoch = info.lane_of(shard).epoch
         pages: dict[int, bytes | None] = {}
         for number, page in self._later_pages():
             pages[number] = page
             if len(pages) >= RECORD_PAGES:
-                yield CommitRecord(kind, name, shard, info.epoch, seq, wipe, {}, pages)
+                yield CommitRecord(kind, name, shard, epoch, seq, wipe, {}, pages)
                 seq, wipe, pages = seq + 1, False, {}
         if self.database is not None:
             with self.database.open("rb") as file:
                 pages[1] = file.read(PAGE_BYTES)
-        yield CommitRecord(kind, name, shard, info.epoch, seq, wipe, dict(self.cells), pages)
+        yield CommitRecord(kind, name, shard, epoch, seq, wipe, dict(self.cells), pages)
 
     def _later_pages(self) -> Iterator[tuple[int, bytes]]:
         if self.database is None:

@@ -1,0 +1,238 @@
+"""Group commit of one lane: collects what a loop iteration wrote, hands batches to the store.
+
+A ticket is a future, or one with what it will be given: nothing that an actor says leaves before.
+
+Invariants: at most one batch of a lane is on its way; one that fails concerns no other lane.
+"""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Union, cast
+
+from wakeful.core.commit import GroupCommit
+from wakeful.core.gates import OutputGate
+from wakeful.core.lease import Lease
+from wakeful.errors import Fenced, StorageClosed, StorageError, UnknownOutcome, again
+from wakeful.ports import ALARM_KEY, LaneInfo, Store, due_of
+
+if TYPE_CHECKING:
+    from wakeful.runtime.activation import Activation
+    from wakeful.runtime.host_loop import HostLoop
+
+Outcome = tuple["Future[object]", object, "BaseException | None"]
+Ticket = Union["Future[object]", Outcome]  # most callers know their answer and wait for a sign
+Broken = Callable[["Lane", Sequence["Activation"], StorageError], None]
+AlarmSet = Callable[[int], None]
+
+
+class Lane:
+    """The loop's side of group commit for the actors of one lane.
+
+    Attributes:
+        number: which lane.
+        lease: the epoch its batches carry, and whether it may still be believed in.
+        commit: who has written, and who waits.
+        batches: handed to the store so far.
+        records: in those batches.
+
+    Args:
+        loop: the loop.
+        store: where batches go.
+        info: what the store says of the lane.
+        broken: is told of the activations whose writes are lost, of a batch all at once.
+        alarm_set: is told when alarms have become durable: of the earliest.
+    """
+
+    __slots__ = (
+        "_alarm_set",
+        "_alarms_due",
+        "_broken",
+        "_idle",
+        "_loop",
+        "_scheduled",
+        "_store",
+        "batches",
+        "commit",
+        "lease",
+        "number",
+        "records",
+    )
+
+    def __init__(
+        self,
+        loop: HostLoop,
+        store: Store,
+        info: LaneInfo,
+        *,
+        broken: Broken,
+        alarm_set: AlarmSet,
+    ) -> None:
+        self.number = info.number
+        self.lease = Lease(info.epoch)
+        self.commit: GroupCommit[Ticket] = GroupCommit()
+        self.batches = 0
+        self.records = 0
+        self._loop = loop
+        self._store = store
+        self._broken = broken
+        self._alarm_set = alarm_set
+        self._scheduled = False
+        self._alarms_due: list[int] = []
+        self._idle: list[Future[None]] = []
+
+    def wrote(self, gate: OutputGate) -> None:
+        """An activation has saved something: it goes with the batch being collected."""
+        if self.commit.wrote(gate) and not self._scheduled:
+            self._schedule()
+
+    def wrote_and_waits(self, gate: OutputGate, durable: Future[object]) -> None:
+        """`wrote`, and a future that is done when that is durable."""
+        if self.commit.wrote_and_waits(gate, durable) and not self._scheduled:
+            self._schedule()
+
+    def wrote_unconfirmed(self, gate: OutputGate) -> None:
+        """`wrote`, but nothing that leaves the actor waits for it."""
+        if self.commit.wrote_unconfirmed(gate) and not self._scheduled:
+            self._schedule()
+
+    async def durable(self, gate: OutputGate) -> None:
+        """Return when all that an activation has saved is durable.
+
+        Raises:
+            StorageError: it will not be.
+        """
+        if gate.batch > self.commit.settled:
+            done: Future[object] = self._loop.future()
+            self.commit.wait(gate, done)
+            await done
+        elif gate.broken is not None:
+            raise gate.broken
+
+    async def confirmed(self, gate: OutputGate) -> None:
+        """Return when all that an activation has saved and wants confirmed is durable.
+
+        Raises:
+            StorageError: it will not be.
+        """
+        if self.commit.holds(gate):
+            done: Future[object] = self._loop.future()
+            self.commit.wait_confirmed(gate, done)
+            await done
+        elif gate.broken is not None:
+            raise gate.broken
+
+    def deliver(
+        self,
+        activation: Activation,
+        reply: Future[object],
+        value: object,
+        error: BaseException | None,
+    ) -> None:
+        """Give a future its outcome, once that reveals nothing undurable."""
+        gate = activation.gate
+        if activation.confirm and gate.batch > self.commit.settled and self.commit.holds(gate):
+            self.commit.wait_confirmed(gate, (reply, value, error))
+        elif gate.broken is not None:
+            _resolve(reply, None, gate.broken)
+        else:
+            _resolve(reply, value, error)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something collects or is on its way."""
+        return self.commit.in_flight is not None or bool(self.commit.collecting.writers)
+
+    async def settled(self) -> None:
+        """Return when nothing collects and nothing is on its way."""
+        if self.busy:
+            idle: Future[None] = self._loop.future()
+            self._idle.append(idle)
+            await idle
+
+    def _schedule(self) -> None:
+        if self.commit.in_flight is None:
+            self._scheduled = True
+            self._loop.soon(self._flush)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        batch = self.commit.take()
+        if batch is None:
+            self._tell_idle()
+            return
+        epoch = self.lease.epoch
+        try:
+            records = [cast("Activation", gate.owner).record(epoch) for gate in batch.writers]
+            self._alarms_due = [
+                due_of(cell)
+                for record in records
+                if ALARM_KEY in record.puts and (cell := record.puts[ALARM_KEY]) is not None
+            ]
+            self.batches += 1
+            self.records += len(records)
+            self._store.commit(self.number, records, partial(self._heard, batch.number))
+        except StorageError as error:
+            self._loop.soon(self._done, error)
+        except Exception as error:  # a fault of ours or of the store: nobody may wait for ever
+            lost = UnknownOutcome(f"the batch could not be handed to the store: {error!r}")
+            lost.__cause__ = error
+            self._loop.soon(self._done, lost)
+
+    def abandon(self) -> None:
+        """Wait for the store no longer: who waits is told, and what it answers later is not heard.
+
+        What was acknowledged is durable; of the batch in flight nobody knows.
+        """
+        if self.commit.in_flight is not None:
+            self._failed(UnknownOutcome("the runtime was closed before the store had answered"))
+        if self.commit.take() is not None:
+            self._failed(StorageClosed("the runtime was closed before this was written"))
+        self._tell_idle()
+
+    def _heard(self, batch: int, error: StorageError | None) -> None:
+        """The store has answered, in whichever context that does."""
+        if batch > self.commit.settled:
+            self._loop.run(self._done, error)
+
+    def _done(self, error: StorageError | None) -> None:
+        if error is None:
+            if self._alarms_due:
+                self._alarm_set(min(self._alarms_due))
+            for ticket in self.commit.durable():
+                if isinstance(ticket, tuple):
+                    _resolve(*ticket)
+                elif not ticket.done():
+                    ticket.set_result(None)
+        else:
+            self._failed(error)
+        if self.commit.collecting.writers:
+            self._schedule()
+        else:
+            self._tell_idle()
+
+    def _failed(self, error: StorageError) -> None:
+        if isinstance(error, Fenced):
+            self.lease.lose()
+        gates, lost = self.commit.failed(error)
+        for ticket in lost:
+            reply = ticket[0] if isinstance(ticket, tuple) else ticket
+            _resolve(reply, None, again(error))
+        self._broken(self, [cast("Activation", gate.owner) for gate in gates], error)
+
+    def _tell_idle(self) -> None:
+        if self.commit.in_flight is None:
+            idle, self._idle = self._idle, []
+            for future in idle:
+                _resolve(cast("Future[object]", future), None, None)
+
+
+def _resolve(reply: Future[object], value: object, error: BaseException | None) -> None:
+    if reply.done():
+        return
+    if error is None:
+        reply.set_result(value)
+    else:
+        reply.set_exception(error)
