@@ -143,14 +143,18 @@ class Served(Victim):
         """No client calls again."""
         self._resting = True
 
-    async def start(self) -> Found:
+    async def listen(self, port: int = 0) -> None:
+        """Start the server, and return once it listens."""
         await self.spawn(
             *("-c", SERVE, "serve", str(self.target)),
-            *("--host", "127.0.0.1", "--port", "0", "--data", str(self._directory)),
+            *("--host", "127.0.0.1", "--port", str(port), "--data", str(self._directory)),
         )
         serving = re.search(r"http://127\.0\.0\.1:(\d+)", await self.line())
         assert serving is not None
         self.port = int(serving[1])
+
+    async def start(self) -> Found:
+        await self.listen()
         for _ in range(ALARM_TRIES):
             found = await self._look()
             if all_rang(found):

@@ -15,6 +15,8 @@ import errno
 import math
 import socket
 from asyncio import Task
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 from granian._granian import SocketHolder
@@ -23,6 +25,7 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from wakeful.errors import ConfigError
+from wakeful.forks import keep_from_children, open_descriptors
 from wakeful.http.guard import is_loopback
 from wakeful.http.message import Answering
 from wakeful.http.rsgi import RsgiApplication
@@ -67,6 +70,7 @@ class HttpServer:
         self._gateway: Answering | None = None
         self._task: Task[None] | None = None
         self._ended = asyncio.Event()
+        keep_from_children(self, HttpServer._descriptors)
 
     @property
     def url(self) -> str:
@@ -97,6 +101,10 @@ class HttpServer:
         self._server.take(self._socket)
         self._task = asyncio.get_running_loop().create_task(self._server.serve())
         self._task.add_done_callback(lambda _: self._ended.set())
+
+    def _descriptors(self) -> Iterator[int]:
+        """Of all sockets with our port, also of connections: clients are to hear of our end."""
+        return iter(()) if self._ended.is_set() else sockets_of(self.port)
 
     async def closed(self) -> None:
         """Return when the server has ended, whoever ended it."""
@@ -146,6 +154,19 @@ def listen(host: str, port: int) -> socket.socket:
         listening.close()
         raise ConfigError(_why(error, host, port)) from error
     return listening
+
+
+def sockets_of(port: int) -> Iterator[int]:
+    """The descriptors of this process's sockets with a local port."""
+    for fd in open_descriptors():
+        with suppress(OSError):  # it is no socket, or that of the listing itself
+            looked_at = socket.socket(fileno=fd)
+            try:
+                name = looked_at.getsockname()
+            finally:
+                looked_at.detach()
+            if isinstance(name, tuple) and name[1] == port:
+                yield fd
 
 
 def _why(error: OSError, host: str, port: int) -> str:

@@ -1,7 +1,9 @@
 """One owner of a data directory at a time, held by the operating system.
 
-Invariants: the lock dies with its process, so that a crash leaves nothing to clean up; the file's
-            content (the owner's pid) is for people, the lock itself is flock's.
+Invariants: the lock dies with its process, so that a crash leaves nothing to clean up, and forked
+            children do not keep it; the file's content (the owner's pid) is for people, the lock
+            itself is flock's. A lock of fcntl would need no care at a fork, but any other code that
+            closes the file, a copy of the directory say, would give it up.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import os
 from pathlib import Path
 
 from wakeful.errors import DirectoryInUse, StorageFull, StorageReadOnly
+from wakeful.forks import keep_from_children
 
 
 class DirectoryLock:
@@ -21,6 +24,7 @@ class DirectoryLock:
         self._directory = directory
         self._path = directory / "lock"
         self._fd: int | None = None
+        keep_from_children(self, DirectoryLock._descriptors)
 
     def acquire(self) -> None:
         """Take the lock, creating the directory if need be.
@@ -55,6 +59,9 @@ class DirectoryLock:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+    def _descriptors(self) -> list[int]:
+        return [] if self._fd is None else [self._fd]
 
     def _open(self) -> int:
         self._directory.parent.mkdir(parents=True, exist_ok=True)

@@ -7,11 +7,12 @@ Errors:     StorageError, also while reading.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 
 import apsw
 
+from wakeful.forks import descriptors_of, keep_from_children
 from wakeful.ids import ActorId
 from wakeful.log import logger
 from wakeful.ports import Alarm, Cells, Page, StoreInfo, due_cell, even_lanes
@@ -67,6 +68,7 @@ class Partition:
             except apsw.Error as error:
                 raise storage_error(error, path) from error
             undo.pop_all()
+        keep_from_children(self, Partition._descriptors)
         self.epoch = meta.epoch
         self.shards = meta.shards
 
@@ -148,6 +150,10 @@ class Partition:
                 folder.step()
         except apsw.Error as error:
             raise storage_error(error, self._path) from error
+
+    def _descriptors(self) -> Iterator[int]:
+        """Of the file and of SQLite's files beside it, whoever has them open."""
+        return descriptors_of([self._path, f"{self._path}-wal", f"{self._path}-shm"])
 
     def stop_reading(self) -> None:
         """Close the connection that reads."""
