@@ -8,9 +8,9 @@ Invariants: `free` is exactly: active, input gate free, nothing queued, nothing 
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from wakeful.actor_type import ActorType, MethodPlan
 from wakeful.core.alarms import AlarmRun
@@ -25,13 +25,16 @@ from wakeful.errors import ActorAborted, LimitExceeded, Overloaded, again
 from wakeful.ids import ActorId
 from wakeful.ports import NO_PAGES, STATE_KEY, Cells, CommitRecord, Database
 from wakeful.runtime.declared import DeclaredState
+from wakeful.runtime.host_loop import HostLoop
+from wakeful.runtime.transaction import Transaction, running
 
 if TYPE_CHECKING:
     from wakeful.actor import Actor
     from wakeful.runtime.lane import Lane
     from wakeful.runtime.socket import Effect
-    from wakeful.runtime.transaction import Transaction
     from wakeful.runtime.turn import Turn
+
+V = TypeVar("V")
 
 
 class Envelope:
@@ -299,3 +302,32 @@ class Activation:
                 f"{self.id} would keep {kept_bytes} bytes; its limit is {limit_bytes} "
                 "(DurabilityConfig.state_bytes_max)"
             )
+
+
+def in_transaction(activation: Activation) -> bool:
+    """Whether the running code is the work of the transaction that is open."""
+    return activation.transaction is not None and activation.transaction is running.get()
+
+
+async def transact(loop: HostLoop, activation: Activation, work: Callable[[], Awaitable[V]]) -> V:
+    """Run work as a transaction: if it raises, state and storage are as before."""
+    while activation.transaction is not None and not in_transaction(activation):
+        await activation.transaction.over(loop)
+    working = activation.working_set()
+    before, sent = working.mark(), len(activation.effects or ())
+    transaction = Transaction(activation.transaction)
+    activation.transaction = transaction
+    outside = running.get()
+    running.set(transaction)
+    try:
+        result = await work()
+        working.release(before)
+        return result
+    except BaseException:
+        working.undo(before)
+        activation.take_back(sent)
+        raise
+    finally:
+        running.set(outside)
+        activation.transaction = transaction.parent
+        transaction.close()

@@ -14,7 +14,7 @@ import asyncio
 from asyncio import Task, TimerHandle
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from random import Random
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 
 from wakeful.actor import AlarmFailure, AlarmInfo
 from wakeful.actor_type import ActorType, MethodPlan
@@ -36,7 +36,6 @@ from wakeful.runtime.host_loop import HostLoop
 if TYPE_CHECKING:
     from wakeful.actor import Actor
     from wakeful.runtime.activation import Activation
-    from wakeful.runtime.context import Context
 
 RUNNING_MAX: Final = 256
 WAITING_MAX: Final = 1024  # found due and kept: looking costs the store more than a few ids
@@ -424,7 +423,7 @@ class Alarms:
         if activation.type.gated or not activation.type.on_alarm_failed:
             return
         hook = cast("Callable[[AlarmFailure], Awaitable[None]]", getattr(instance, HOOK))
-        storage = cast("Context", instance.ctx).storage
+        storage = instance.ctx.storage
 
         async def tell() -> None:
             await hook(failure)
@@ -457,8 +456,16 @@ def _is(activation: Activation, cell: bytes, fired: Fired | None) -> bool:
     return cell is before if where is activation else cell == before
 
 
+class Inside(Protocol):
+    """The context of an actor, as the runtime knows it."""
+
+    @property
+    def activation(self) -> Activation:
+        """The activation itself."""
+
+
 def _activation(instance: Actor) -> Activation:
-    return cast("Context", instance.ctx).activation
+    return cast("Inside", instance.ctx).activation
 
 
 def _passing(error: WakefulError) -> bool:

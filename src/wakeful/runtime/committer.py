@@ -7,10 +7,9 @@ from collections.abc import Callable
 
 from wakeful.errors import CallError, Fenced
 from wakeful.ports import Store, StoreInfo
-from wakeful.runtime.activation import Activation
+from wakeful.runtime.activation import Activation, in_transaction
 from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.lane import Broken, Lane
-from wakeful.runtime.transaction import in_transaction
 
 
 class Committer:

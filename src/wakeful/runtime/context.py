@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from wakeful import codec, packing
 from wakeful.actor import Log, WebSocket
@@ -14,12 +14,10 @@ from wakeful.header import NO_HEADER, Caller, CallHeader, call_header
 from wakeful.ids import ActorId
 from wakeful.log import logger
 from wakeful.ports import KV_PREFIX
+from wakeful.runtime.activation import Activation
 from wakeful.runtime.alarm_face import AlarmFace
+from wakeful.runtime.services import Services
 from wakeful.runtime.turn import current
-
-if TYPE_CHECKING:
-    from wakeful.runtime.activation import Activation
-    from wakeful.runtime.host import Host
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -32,7 +30,7 @@ class StorageFace:
 
     __slots__ = ("_activation", "_host")
 
-    def __init__(self, host: Host, activation: Activation) -> None:
+    def __init__(self, host: Services, activation: Activation) -> None:
         self._host = host
         self._activation = activation
 
@@ -137,7 +135,7 @@ class Context:
 
     __slots__ = ("_activation", "_host")
 
-    def __init__(self, host: Host, activation: Activation) -> None:
+    def __init__(self, host: Services, activation: Activation) -> None:
         self._host = host
         self._activation = activation
 
@@ -174,6 +172,11 @@ class Context:
     def activation(self) -> Activation:
         """The activation itself, for the runtime."""
         return self._activation
+
+    @property
+    def host(self) -> Services:
+        """Where the actor lives, for the runtime."""
+        return self._host
 
     @property
     def alarm(self) -> AlarmFace:

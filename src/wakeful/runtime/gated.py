@@ -25,7 +25,7 @@ from asyncio import CancelledError, Future, Task
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextvars import Context, ContextVar, copy_context
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from wakeful.actor import ActorContext
 from wakeful.actor_type import MethodPlan
@@ -34,14 +34,12 @@ from wakeful.core.lifecycle import ActivationState
 from wakeful.errors import ActivationAborted, ActorAborted, Overloaded, WakefulError
 from wakeful.log import logger
 from wakeful.ports import Database
+from wakeful.runtime.activation import Activation
 from wakeful.runtime.alarm_face import AlarmFace
+from wakeful.runtime.context import Context as OwnContext
+from wakeful.runtime.services import Services
+from wakeful.runtime.sockets import Sockets
 from wakeful.runtime.turn import Turn, current
-
-if TYPE_CHECKING:
-    from wakeful.runtime.activation import Activation
-    from wakeful.runtime.context import Context as OwnContext
-    from wakeful.runtime.host import Host
-    from wakeful.runtime.sockets import Sockets
 
 V = TypeVar("V")
 Work = Coroutine[Any, Any, Any]
@@ -122,7 +120,7 @@ class Gated:
         "writes",
     )
 
-    def __init__(self, host: Host, activation: Activation, owner: object) -> None:
+    def __init__(self, host: Services, activation: Activation, owner: object) -> None:
         self.owner = owner
         self.before_commit: Callable[[], None] = _nothing
         self.writes = 0
@@ -489,7 +487,7 @@ async def _run(work: Callable[[], Awaitable[V]]) -> V:
 def gates_of(ctx: ActorContext, owner: object) -> Gated:
     """The gates of the activation that a context belongs to."""
     own = cast("OwnContext", ctx)
-    return Gated(own._host, own._activation, owner)
+    return Gated(own.host, own.activation, owner)
 
 
 def outside() -> Context:

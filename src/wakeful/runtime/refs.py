@@ -11,7 +11,6 @@ from wakeful.ids import ActorId
 
 if TYPE_CHECKING:
     from wakeful.runtime.activation import Activation
-    from wakeful.runtime.host import Host
 
 Asking = Callable[..., Coroutine[object, object, object]]
 
@@ -21,7 +20,7 @@ class Ref:
 
     __slots__ = ("_activation", "_host", "_id", "_type")
 
-    def __init__(self, host: Host, actor_type: ActorType, actor: ActorId) -> None:
+    def __init__(self, host: object, actor_type: ActorType, actor: ActorId) -> None:
         self._host = host
         self._type = actor_type
         self._id = actor

@@ -1,4 +1,4 @@
-"""A transaction of one actor: what its work changes is kept, or undone, as a whole.
+"""An open transaction of one actor: what its work changes is kept, or undone, as a whole.
 
 Its work runs in a critical section, so no turn begins meanwhile; but a turn that had begun before
 may go on. Such a turn must not commit half of the transaction along with its own changes: what
@@ -10,15 +10,12 @@ Invariants: transactions of an actor are open one at a time, unless one runs ins
 from __future__ import annotations
 
 from asyncio import Future
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
-from wakeful.runtime.activation import Activation
 from wakeful.runtime.host_loop import HostLoop
-
-V = TypeVar("V")
 
 
 class Transaction:
@@ -53,35 +50,6 @@ class Transaction:
 running: Final[ContextVar[Transaction | None]] = ContextVar("wakeful_transaction", default=None)
 
 
-def in_transaction(activation: Activation) -> bool:
-    """Whether the running code is the work of the transaction that is open."""
-    return activation.transaction is not None and activation.transaction is running.get()
-
-
 def _tell(done: Future[None]) -> None:
     if not done.done():
         done.set_result(None)
-
-
-async def transact(loop: HostLoop, activation: Activation, work: Callable[[], Awaitable[V]]) -> V:
-    """Run work as a transaction: if it raises, state and storage are as before."""
-    while activation.transaction is not None and not in_transaction(activation):
-        await activation.transaction.over(loop)
-    working = activation.working_set()
-    before, sent = working.mark(), len(activation.effects or ())
-    transaction = Transaction(activation.transaction)
-    activation.transaction = transaction
-    outside = running.get()
-    running.set(transaction)
-    try:
-        result = await work()
-        working.release(before)
-        return result
-    except BaseException:
-        working.undo(before)
-        activation.take_back(sent)
-        raise
-    finally:
-        running.set(outside)
-        activation.transaction = transaction.parent
-        transaction.close()

@@ -16,7 +16,7 @@ from asyncio import CancelledError, Future
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, ContextVar, copy_context
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from wakeful.actor_type import MethodPlan
 from wakeful.errors import WakefulError
@@ -25,13 +25,23 @@ from wakeful.log import logger
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.host_loop import HostLoop
 
-if TYPE_CHECKING:
-    from wakeful.runtime.committer import Committer
-
 PARKED_MAX: Final = 256
 INLINE_DEPTH_MAX: Final = 16  # turns started inside each other's first step: a stack has an end
 CANCELS_MAX: Final = 3  # a turn that does not end then is left behind
 SUSPENDED: Final = object()
+
+
+class Home(Protocol):
+    """Where the turns of one runtime are committed: its Committer."""
+
+    def wrote(self, activation: Activation) -> None:
+        """An activation has saved something."""
+
+    def release(self, activation: Activation) -> None:
+        """Let out what an activation wants to send."""
+
+    async def commit_point(self, activation: Activation) -> None:
+        """What a turn has done so far is committed; return when it may be seen."""
 
 
 class Turn:
@@ -66,7 +76,7 @@ class Turn:
     )
 
     def __init__(
-        self, home: Committer, activation: Activation, what: str, plan: MethodPlan | None = None
+        self, home: Home, activation: Activation, what: str, plan: MethodPlan | None = None
     ) -> None:
         self.home = home
         self.activation = activation
