@@ -13,7 +13,7 @@ from wakeful.core.working_set import COMMIT_POINT, Marks, WorkingSet
 from wakeful.core.write_buffer import WriteBuffer
 from wakeful.errors import ActorAborted, WakefulError
 from wakeful.ports import ALARM_KEY, NO_PAGES, CommitRecord
-from wakeful.runtime.activation import Activation
+from wakeful.runtime.activation import Activation, transact
 from wakeful.runtime.activator import Activator
 from wakeful.runtime.alarm_face import AlarmFace
 from wakeful.runtime.alarms import Alarms
@@ -21,7 +21,6 @@ from wakeful.runtime.gated import Gated
 from wakeful.runtime.host import Host
 from wakeful.runtime.socket import Socket
 from wakeful.runtime.sockets import Sockets
-from wakeful.runtime.transaction import transact
 from wakeful.sql.database import SqlDatabase
 from wakeful.sql.databases import Databases
 from wakeful.sql.pages import Changes, Pages

@@ -52,8 +52,6 @@ class Activator:
         hooks: those that are under way.
         waiting: calls that wait in mailboxes.
         watchers: those who wait for something to end.
-        left: is told of activations that have gone to sleep, or are lost.
-        unborn: is told of those that failed to wake.
     """
 
     def __init__(
@@ -67,6 +65,8 @@ class Activator:
         committer: Committer,
         make_context: MakeContext,
         deliver: Deliver,
+        left: Callable[[Activation], None],
+        unborn: Callable[[Activation], None],
     ) -> None:
         active_max = config.limits.active_actors
         self.catalog = Catalog(loop, clock.monotonic_ns, active_max, self.retire)
@@ -76,8 +76,8 @@ class Activator:
         self.discards = 0
         self.waiting = 0
         self.watchers: list[Future[None]] = []
-        self.left: Callable[[Activation], None] = _nobody
-        self.unborn: Callable[[Activation], None] = _nobody
+        self._left = left
+        self._unborn = unborn
         self._loop = loop
         self._store = store
         self._intake = intake
@@ -343,7 +343,7 @@ class Activator:
         self._spawned.pop(activation.id, None)
         self.deactivations += 1
         self._tell_deactivated(activation)
-        self.left(activation)
+        self._left(activation)
         self._forget(activation)
         activation.release()
 
@@ -374,7 +374,7 @@ class Activator:
             task.cancel()
         self.hooks.cancel(activation)
         self._tell_deactivated(activation)
-        self.left(activation)
+        self._left(activation)
         first = activation.mailbox.peek() if activation.mailbox is not None else None
         if first is not None and first.plan.gated:
             self._refuse(_drain(activation), cause)
@@ -390,7 +390,7 @@ class Activator:
             activation.sql.close()
         self.catalog.unwatch(activation)
         self.hooks.cancel(activation)
-        self.unborn(activation)
+        self._unborn(activation)
         self._refuse(_drain(activation), failure)
         self._forget_when_settled(activation)
 
@@ -441,10 +441,6 @@ class Activator:
             successor.queue(self._config.limits.mailbox).offer_urgent(envelope)
         successor.refresh()
         self._deliver(successor)
-
-
-def _nobody(activation: Activation) -> None:
-    """Nobody is told."""
 
 
 def _drain(activation: Activation) -> list[Envelope]:

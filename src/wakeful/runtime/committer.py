@@ -9,7 +9,7 @@ from wakeful.errors import CallError, Fenced
 from wakeful.ports import Store, StoreInfo
 from wakeful.runtime.activation import Activation, in_transaction
 from wakeful.runtime.host_loop import HostLoop
-from wakeful.runtime.lane import Broken, Lane
+from wakeful.runtime.lane import AlarmSet, Broken, Lane
 
 
 class Committer:
@@ -17,14 +17,15 @@ class Committer:
 
     Attributes:
         lanes: those that this node owns.
-        alarm_set: is told when alarms have become durable: of the earliest.
         release: lets out what an activation wants to send, at its commit points.
 
     Args:
         loop: the loop.
         store: where batches go.
         info: what the store says of itself.
-        broken: is told of the activations whose writes are lost, of a batch all at once.
+        broken: is told of the gates whose owners' writes are lost, of a batch all at once.
+        alarm_set: is told when alarms have become durable: of the earliest.
+        release: lets out what an activation wants to send, at its commit points.
     """
 
     def __init__(
@@ -32,18 +33,20 @@ class Committer:
         loop: HostLoop,
         store: Store,
         info: StoreInfo,
+        *,
         broken: Broken,
+        alarm_set: AlarmSet,
+        release: Callable[[Activation], None],
     ) -> None:
         self.lanes = [
-            Lane(loop, store, lane, broken=broken, alarm_set=self._alarm_set) for lane in info.lanes
+            Lane(loop, store, lane, broken=broken, alarm_set=alarm_set) for lane in info.lanes
         ]
         self._of_shard: list[Lane | None] = [None] * info.shards
         for lane, told in zip(self.lanes, info.lanes, strict=True):
             for shard in range(told.first, told.last + 1):
                 self._of_shard[shard] = lane
         self._loop = loop
-        self.alarm_set: Callable[[int], None] = _nobody
-        self.release: Callable[[Activation], None] = _nothing
+        self.release = release
 
     def lane_of(self, shard: int) -> Lane:
         """The lane of a shard.
@@ -123,7 +126,7 @@ class Committer:
         error: BaseException | None,
     ) -> None:
         """Give a future its outcome, once that reveals nothing undurable."""
-        activation.lane.deliver(activation, reply, value, error)
+        activation.lane.deliver(activation.gate, reply, value, error, confirm=activation.confirm)
 
     async def settled(self) -> None:
         """Return when nothing collects and nothing is on its way."""
@@ -138,14 +141,3 @@ class Committer:
         """
         for lane in self.lanes:
             lane.abandon()
-
-    def _alarm_set(self, due_ns: int) -> None:
-        self.alarm_set(due_ns)
-
-
-def _nobody(due_ns: int) -> None:
-    """Nobody watches alarms."""
-
-
-def _nothing(activation: Activation) -> None:
-    """Nothing is sent."""

@@ -11,6 +11,7 @@ from typing import TypeVar, cast
 
 from wakeful.actor_type import ActorType
 from wakeful.config import Config
+from wakeful.core.gates import OutputGate
 from wakeful.core.lifecycle import ActivationState
 from wakeful.errors import (
     CallError,
@@ -67,7 +68,14 @@ class Host:
         self.sql = sql
         self.types: dict[str, ActorType] = {}
         own = self.loop
-        self.committer = Committer(own, store, info, self._broken)
+        self.committer = Committer(
+            own,
+            store,
+            info,
+            broken=self._broken,
+            alarm_set=self._alarm_set,
+            release=self._release,
+        )
         self.intake = Intake(self.committer, info.shards)
         self.activator = Activator(
             loop=own,
@@ -78,6 +86,8 @@ class Host:
             committer=self.committer,
             make_context=self._make_context,
             deliver=self._deliver,
+            left=self._left,
+            unborn=self._unborn,
         )
         self.delivery = Delivery(
             loop=own,
@@ -88,7 +98,6 @@ class Host:
             intake=self.intake,
         )
         self.alarms = self._make_alarms(random)
-        self.committer.alarm_set = self.alarms.note
         self.sockets = Sockets(
             loop=own,
             clock=clock,
@@ -98,9 +107,6 @@ class Host:
             post=self.delivery.post,
             pump=self.delivery.pump,
         )
-        self.committer.release = self.sockets.release
-        self.activator.left = self.sockets.gone
-        self.activator.unborn = self.sockets.unborn
         self._classes: dict[type, ActorType] = {}
         self._refs: dict[str, type[Ref]] = {}
 
@@ -327,8 +333,23 @@ class Host:
         self.delivery.pump(activation)
         self.sockets.drain(activation)
 
-    def _broken(self, lane: Lane, activations: Sequence[Activation], error: StorageError) -> None:
-        self.activator.discard_lost(activations, error)
+    # --- what the parts tell each other through the host, which makes one after the other ---------
+
+    def _alarm_set(self, due_ns: int) -> None:
+        self.alarms.note(due_ns)
+
+    def _release(self, activation: Activation) -> None:
+        self.sockets.release(activation)
+
+    def _left(self, activation: Activation) -> None:
+        self.sockets.gone(activation)
+
+    def _unborn(self, activation: Activation) -> None:
+        self.sockets.unborn(activation)
+
+    def _broken(self, lane: Lane, gates: Sequence[OutputGate], error: StorageError) -> None:
+        lost = [cast("Activation", gate.owner) for gate in gates]
+        self.activator.discard_lost(lost, error)
         if isinstance(error, Fenced):
             self.activator.discard_lane(lane, error)  # a newer owner serves them all
             self.sockets.drop_lane(lane)

@@ -10,22 +10,26 @@ from __future__ import annotations
 from asyncio import Future
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Union, cast
+from typing import Protocol, Union, cast
 
 from wakeful.core.commit import GroupCommit
 from wakeful.core.gates import OutputGate
 from wakeful.core.lease import Lease
 from wakeful.errors import Fenced, StorageClosed, StorageError, UnknownOutcome, again
-from wakeful.ports import ALARM_KEY, LaneInfo, Store, due_of
-
-if TYPE_CHECKING:
-    from wakeful.runtime.activation import Activation
-    from wakeful.runtime.host_loop import HostLoop
+from wakeful.ports import ALARM_KEY, CommitRecord, LaneInfo, Store, due_of
+from wakeful.runtime.host_loop import HostLoop
 
 Outcome = tuple["Future[object]", object, "BaseException | None"]
 Ticket = Union["Future[object]", Outcome]  # most callers know their answer and wait for a sign
-Broken = Callable[["Lane", Sequence["Activation"], StorageError], None]
+Broken = Callable[["Lane", Sequence[OutputGate], StorageError], None]
 AlarmSet = Callable[[int], None]
+
+
+class Writer(Protocol):
+    """Who owns a gate: an activation."""
+
+    def record(self, epoch: int) -> CommitRecord:
+        """Everything it has saved since the last record, as one."""
 
 
 class Lane:
@@ -42,7 +46,7 @@ class Lane:
         loop: the loop.
         store: where batches go.
         info: what the store says of the lane.
-        broken: is told of the activations whose writes are lost, of a batch all at once.
+        broken: is told of the gates whose owners' writes are lost, of a batch all at once.
         alarm_set: is told when alarms have become durable: of the earliest.
     """
 
@@ -126,14 +130,15 @@ class Lane:
 
     def deliver(
         self,
-        activation: Activation,
+        gate: OutputGate,
         reply: Future[object],
         value: object,
         error: BaseException | None,
+        *,
+        confirm: bool,
     ) -> None:
-        """Give a future its outcome, once that reveals nothing undurable."""
-        gate = activation.gate
-        if activation.confirm and gate.batch > self.commit.settled and self.commit.holds(gate):
+        """Give a future its outcome; if it must be confirmed, once it reveals nothing undurable."""
+        if confirm and gate.batch > self.commit.settled and self.commit.holds(gate):
             self.commit.wait_confirmed(gate, (reply, value, error))
         elif gate.broken is not None:
             _resolve(reply, None, gate.broken)
@@ -165,7 +170,7 @@ class Lane:
             return
         epoch = self.lease.epoch
         try:
-            records = [cast("Activation", gate.owner).record(epoch) for gate in batch.writers]
+            records = [cast("Writer", gate.owner).record(epoch) for gate in batch.writers]
             self._alarms_due = [
                 due_of(cell)
                 for record in records
@@ -220,7 +225,7 @@ class Lane:
         for ticket in lost:
             reply = ticket[0] if isinstance(ticket, tuple) else ticket
             _resolve(reply, None, again(error))
-        self._broken(self, [cast("Activation", gate.owner) for gate in gates], error)
+        self._broken(self, gates, error)
 
     def _tell_idle(self) -> None:
         if self.commit.in_flight is None:
