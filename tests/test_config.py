@@ -38,3 +38,9 @@ def test_unknown_setting_is_refused(kind: type) -> None:
 def test_settings_do_not_change() -> None:
     with pytest.raises(AttributeError):
         Config().idle_seconds = 5  # type: ignore[misc]
+
+
+def test_strict_recovery_is_a_flag() -> None:
+    assert Config().strict_recovery is False
+    with pytest.raises(ConfigError, match="strict_recovery must be True or False, not 1"):
+        Config(strict_recovery=1)  # type: ignore[arg-type]

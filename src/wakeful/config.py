@@ -89,10 +89,17 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         idle_seconds: how long a virtual actor stays in memory without a message
             (Cloudflare evicts after 10 s, durable-objects.md 1.10).
         limits: see Limits.
+        strict_recovery: do not start on a data directory whose journal has lost its end, as far as
+            that can be noticed; else the loss is logged, and the runtime goes on without it.
     """
 
     idle_seconds: float = 10.0
     limits: Limits = Limits()
+    strict_recovery: bool = False
 
     def __post_init__(self) -> None:
         _check_number("idle_seconds", self.idle_seconds, float)
+        if type(self.strict_recovery) is not bool:
+            raise ConfigError(
+                f"strict_recovery must be True or False, not {self.strict_recovery!r}"
+            )

@@ -8,14 +8,18 @@ is one line for the logger of the `logging` module with the same name, traceback
 from __future__ import annotations
 
 import logging
-from typing import Any
+from datetime import UTC, datetime
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-import structlog
-from structlog.typing import EventDict
+if TYPE_CHECKING:
+    from structlog.typing import EventDict
 
 
 def logger(name: str = "wakeful") -> Any:
     """The logger of this name; asked for when something is logged, as it may be configured late."""
+    # Here, since importing it takes 60 ms, and most commands have nothing to log.
+    structlog = import_module("structlog")
     if structlog.is_configured():
         return structlog.get_logger(name)
     return structlog.wrap_logger(
@@ -24,6 +28,15 @@ def logger(name: str = "wakeful") -> Any:
         wrapper_class=structlog.stdlib.BoundLogger,
         context_class=dict,
     )
+
+
+def utc(time_ns: int) -> str:
+    """Nanoseconds since 1970 as people read them: ISO 8601, in UTC."""
+    seconds, rest_ns = divmod(time_ns, 1_000_000_000)
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns:09}Z"
+    except (ValueError, OverflowError):
+        return f"{time_ns} ns"  # after the year 9999
 
 
 def _line(_logger: object, _method: str, event: EventDict) -> tuple[tuple[str], dict[str, Any]]:

@@ -78,7 +78,7 @@ class Runtime:
         self.config = config or Config()
         self._types = [_actor_type(actor, self.config) for actor in actors]
         self._clock: Clock = clock or SystemClock()
-        self._store: Store = SQLiteStore(fspath(data)) if isinstance(data, str | PathLike) else data
+        self._store: Store = _store(data, self.config)
         self._random = random or Random()
         self._host: Host | None = None
         self._started = False
@@ -298,6 +298,12 @@ class Runtime:
 
 async def _close_server(server: HttpServer, deadline: Deadline) -> None:
     await server.close(deadline.share())
+
+
+def _store(data: Path | Store, config: Config) -> Store:
+    if isinstance(data, str | PathLike):
+        return SQLiteStore(fspath(data), strict_recovery=config.strict_recovery)
+    return data
 
 
 def _actor_type(actor: object, config: Config) -> ActorType:

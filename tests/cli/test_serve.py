@@ -139,6 +139,23 @@ def test_directory_of_another_process(launch: Launch, app: Path, mode: str) -> N
     assert f".wakeful is in use by process {owner.process.pid}" in error
 
 
+def test_a_journal_that_has_lost_its_end(launch: Launch, app: Path, client: httpx2.Client) -> None:
+    """It is a line of the log; with --strict-recovery the server does not start."""
+    server = launch("serve", "app.py", "--port", "0")
+    url = server.url()
+    for _ in range(70):
+        increment(client, url)
+    server.interrupt(signal.SIGKILL)
+    (app.parent / ".wakeful" / "partition-0000.db-wal").unlink()
+    error = one_line(launch, 4, "serve", "app.py", "--port", "0", "--strict-recovery")
+    assert " batches are missing" in error
+    server = launch("serve", "app.py", "--port", "0")
+    line = json.loads(server.err.until("batches are missing").string)
+    assert 64 <= line["batches"] <= 70
+    assert increment(client, server.url()) == 1
+    assert server.interrupt() == 0
+
+
 @pytest.mark.parametrize("mode", ["serve", "dev"])
 def test_import_error(launch: Launch, app: Path, mode: str) -> None:
     app.write_text("\nimport nowhere_at_all\n")

@@ -7,6 +7,7 @@ that `power_cut` can make a directory as a crash might leave it.
 from __future__ import annotations
 
 import random
+import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import apsw
 
-from wakeful.store import checksums
+from wakeful.store import checksums, mark
 
 SECTOR_BYTES = 512
 
@@ -66,6 +67,10 @@ class Disk(apsw.VFS):
             undeleted = {p: c for p, c in self.deleted.items() if chance.random() < 0.5}
             for path, contents in {**self.files, **undeleted}.items():
                 (target / Path(path).name).write_bytes(contents.after_power_cut(chance))
+            # It may have reached the disk at once, or long before.
+            for path in {Path(mark.path_of(p)) for p in self.files if p.endswith(".db")}:
+                if path.exists() and chance.random() < 0.8:
+                    shutil.copy(path, target)
 
 
 class Contents:

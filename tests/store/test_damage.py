@@ -84,8 +84,12 @@ def histories(base: Path) -> dict[str, History]:
     return {"closed": closed, "killed": killed}
 
 
-def look(directory: Path, history: History) -> str:
-    """Compare all that can be read with what it should be; what became of the damage."""
+def look(directory: Path, history: History, *, told: bool = False) -> str:
+    """Compare all that can be read with what it should be; what became of the damage.
+
+    Args:
+        told: what is lost has been reported before.
+    """
     store = StoppedStore(directory)
     try:
         store.open()
@@ -114,6 +118,9 @@ def look(directory: Path, history: History) -> str:
                 outcome = "corrupt"
                 continue
             assert {**found, **{n: page for n, page in pages.items() if page is not None}} == kept
+        if lost and not told:
+            assert partition.loss is not None
+            assert partition.loss.batches == lost
         return "lost" if lost else outcome
     finally:
         store.close()
@@ -138,12 +145,14 @@ def test_flipped_bits_are_never_wrong_data(
         directory = base / f"{kind}-{number}"
         shutil.copytree(history.directory, directory)
         flip(directory / files[number % len(files)], chance)
-        outcomes[look(directory, history)] += 1
-        look(directory, history)
+        outcome = look(directory, history)
+        look(directory, history, told=outcome == "lost")
+        outcomes[outcome] += 1
         shutil.rmtree(directory)
     assert outcomes["corrupt"] > FLIPS // 10
     assert outcomes["right"]
     assert outcomes["refused"] < FLIPS // 10
+    assert bool(outcomes["lost"]) == (kind == "killed")
 
 
 def flip(file: Path, chance: random.Random) -> None:

@@ -74,7 +74,7 @@ Found = dict[str, dict[str | int, bytes]]
 
 def reread(directory: Path) -> Found:
     """What a later owner finds, on a sound disk, after checking the file: cells, and pages."""
-    store = StoppedStore(directory)
+    store = StoppedStore(directory, strict_recovery=True)
     store.open()
     try:
         store.integrity_check()

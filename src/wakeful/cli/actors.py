@@ -177,7 +177,7 @@ def _print_stored(stored: ActorView) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from wakeful.runtime.inspection import when
+    from wakeful.log import utc
 
     console = Console()
     console.print(Text(f"{stored.type}/{stored.name}", style="bold"))
@@ -194,9 +194,7 @@ def _print_stored(stored: ActorView) -> None:
         tries = f", after {stored.alarm.retries} failed runs" if stored.alarm.retries else ""
         console.print(Text(f"\nalarm at {stored.alarm.due}{tries}"))
     if (failed := stored.failed_alarm) is not None:
-        text = (
-            f"the alarm of {when(failed.scheduled_ns)} was given up at {when(failed.given_up_ns)}"
-        )
+        text = f"the alarm of {utc(failed.scheduled_ns)} was given up at {utc(failed.given_up_ns)}"
         console.print(Text(f"\n{text}: {failed.error}", style="red"))
     for rows in stored.tables:
         _print_rows(console, rows)

@@ -175,12 +175,12 @@ def _column(value: object) -> tuple[str | bytes, str]:
 
 def _alarm(cells: Cells) -> str | None:
     from wakeful.core.alarms import AlarmCell
+    from wakeful.log import utc
     from wakeful.ports import ALARM_KEY
-    from wakeful.runtime.inspection import when
 
     if ALARM_KEY not in cells:
         return None
-    return when(AlarmCell.unpack(cells[ALARM_KEY]).due_ns)
+    return utc(AlarmCell.unpack(cells[ALARM_KEY]).due_ns)
 
 
 # --- for workerd -----------------------------------------------------------------------------

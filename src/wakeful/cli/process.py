@@ -118,6 +118,11 @@ _OPTIONS: Final[list[Callable[[Any], Any]]] = [
         metavar="NAME",
         help="The environment of a Worker: what env.NAME of its configuration says.",
     ),
+    click.option(
+        "--strict-recovery",
+        is_flag=True,
+        help="Do not start if batches that were acknowledged are missing at the journal's end.",
+    ),
     click.option("--traceback", is_flag=True, help="Show all of an import error's traceback."),
 ]
 
@@ -134,6 +139,7 @@ def settings(
     environment: str | None,
     hosts: tuple[str, ...] = (),
     origins: tuple[str, ...] = (),
+    strict_recovery: bool = False,
 ) -> Settings:
     """The options as one value.
 
@@ -148,7 +154,9 @@ def settings(
     if not 0 < idle < float("inf"):
         raise WrongUsage(f"--idle-timeout must be more than 0 seconds, not {idle}")
     limits: Limits = msgspec.structs.replace(default.limits, active_actors=active)
-    config: Config = msgspec.structs.replace(default, idle_seconds=idle, limits=limits)
+    config: Config = msgspec.structs.replace(
+        default, idle_seconds=idle, limits=limits, strict_recovery=strict_recovery
+    )
     return Settings(host, port, data, config, traceback, strict, environment, hosts, origins)
 
 

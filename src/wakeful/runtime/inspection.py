@@ -8,7 +8,6 @@ Invariants: nothing is changed; however large the database is, a look with limit
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from math import isfinite
 from typing import Final
 
@@ -17,6 +16,7 @@ import msgspec
 from wakeful.actor import AlarmFailure
 from wakeful.core.alarms import AlarmCell
 from wakeful.errors import SqlError, StorageError
+from wakeful.log import utc
 from wakeful.packing import decode
 from wakeful.ports import (
     ALARM_KEY,
@@ -158,17 +158,8 @@ def with_tables(view: ActorView, database: Database, counted: int | None) -> Act
     )
 
 
-def when(due_ns: int) -> str:
-    """A time in UTC, as ISO 8601 to the nanosecond."""
-    seconds, rest_ns = divmod(due_ns, 1_000_000_000)
-    try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns:09}Z"
-    except (ValueError, OverflowError):
-        return f"{due_ns} ns"  # after the year 9999
-
-
 def _alarm(cell: AlarmCell) -> AlarmView:
-    return AlarmView(when(cell.due_ns), cell.due_ns, cell.scheduled_ns, cell.retries)
+    return AlarmView(utc(cell.due_ns), cell.due_ns, cell.scheduled_ns, cell.retries)
 
 
 def _table(database: Database, name: str, counted: int | None) -> TableView:

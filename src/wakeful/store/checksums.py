@@ -13,7 +13,6 @@ Invariants: the VFS is loaded once for the process, beside the others: the defau
 
 from __future__ import annotations
 
-import ctypes
 import struct
 from contextlib import closing
 from typing import Final
@@ -47,8 +46,7 @@ def vfs() -> str | None:
 def reserve(connection: apsw.Connection) -> None:
     """Make room for checksums in a file that is still empty, if the VFS is there to use it."""
     if connection.execute("PRAGMA checksum_verification").get is not None:
-        count = ctypes.c_int(SUM_BYTES)
-        connection.file_control("main", apsw.SQLITE_FCNTL_RESERVE_BYTES, ctypes.addressof(count))
+        connection.reserve_bytes("main", SUM_BYTES)
 
 
 def verifying(connection: apsw.Connection) -> bool:

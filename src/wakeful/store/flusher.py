@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -174,7 +175,10 @@ class Flusher:
             try:
                 return self._queue.get_nowait()
             except Empty:
+                self._writer.note()
                 self._fold()
+        if self._queue.empty():
+            self._writer.note()
         return self._queue.get()
 
     def _flush(self, batch: JournalBatch) -> None:
@@ -208,9 +212,11 @@ class Flusher:
                 raise self.fold_error
         if (fenced := strangers(batch.records, self._writer.epoch)) is not None:
             raise fenced
-        row = journal.encode(seq, [self._images.logged(record) for record in batch.records])
+        now_ns = time.time_ns()
+        records = [self._images.logged(record) for record in batch.records]
+        row = journal.encode(seq, records, now_ns)
         batch.touched = True
-        self._writer.append(seq, row)
+        self._writer.append(seq, row, now_ns)
         self._images.keep(batch.records)
         return len(row)
 

@@ -16,7 +16,7 @@ from wakeful.forks import descriptors_of, keep_from_children
 from wakeful.ids import ActorId
 from wakeful.log import logger
 from wakeful.ports import Alarm, Cells, Page, StoreInfo, due_cell, even_lanes
-from wakeful.store import upgrade
+from wakeful.store import recovery, upgrade
 from wakeful.store.fold import Folder
 from wakeful.store.images import make_whole
 from wakeful.store.limits import Limits
@@ -37,6 +37,7 @@ class Partition:
         shards: how many shards a new file has.
         limits: sizes and thresholds.
         vfs: the name of an apsw VFS.
+        strict: refuse a file whose journal has lost its end, instead of going on without it.
 
     Attributes:
         writer: the connection that writes.
@@ -44,12 +45,15 @@ class Partition:
         seq: the number of the last batch in the journal.
         epoch: what its owner writes with.
         shards: how many shards its actors hash to.
+        loss: what the journal has lost at its end, and the owner goes on without.
 
     Raises:
         FormatTooNew, StorageCorrupt, StorageReadOnly, StorageFull, StorageError.
     """
 
-    def __init__(self, path: str, shards: int, limits: Limits, vfs: str | None) -> None:
+    def __init__(
+        self, path: str, shards: int, limits: Limits, vfs: str | None, *, strict: bool = False
+    ) -> None:
         self.overlay = Overlay()
         self.seq = 0
         self._path = path
@@ -61,10 +65,16 @@ class Partition:
                     upgrade.consider(path, limits.check_bytes_max)
                 self.writer = Writer(path, limits, vfs)
                 undo.callback(self.writer.close, clean=False)
-                meta = self.writer.open(shards)
+                before = self.writer.prepare(shards)
+                self.loss = recovery.loss(path, before, self.writer.seq, self.writer.time_ns)
+                if self.loss is not None:
+                    recovery.accept(path, self.loss, before.epoch, strict=strict)
+                meta = self.writer.own()
                 self._reader = Reader(path, limits, vfs)
                 undo.callback(self._reader.close)
-                self._replay()
+                self.seq = self.writer.seq
+                if not before.clean:
+                    self._replay()
             except apsw.Error as error:
                 raise storage_error(error, path) from error
             undo.pop_all()
@@ -170,4 +180,3 @@ class Partition:
                 for damage in make_whole(record, page):
                     logger().error("a page cannot be brought up to date", error=str(damage))
             overlay.active.apply(seq, records, size_bytes)
-            self.seq = seq

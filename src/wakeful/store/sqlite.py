@@ -67,6 +67,7 @@ class SQLiteStore:
         shards: how many shards a new directory has, a power of two; an old one keeps its number.
         limits: sizes and thresholds.
         vfs: the name of an apsw VFS, to put faults between SQLite and the disk.
+        strict_recovery: refuse a directory whose journal has lost its end.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class SQLiteStore:
         shards: int = SHARDS,
         limits: Limits | None = None,
         vfs: str | None = None,
+        strict_recovery: bool = False,
     ) -> None:
         assert shards > 0
         assert shards & (shards - 1) == 0, f"not a power of two: {shards}"
@@ -84,6 +86,7 @@ class SQLiteStore:
         self._shards = shards
         self._limits = limits or Limits()
         self._vfs = vfs
+        self._strict = strict_recovery
         self._lock = DirectoryLock(directory)
         self._state = StoreState.NEW
         self._in_flight = 0
@@ -98,7 +101,9 @@ class SQLiteStore:
         self._loop = asyncio.get_running_loop()
         self._lock.acquire()
         try:
-            partition = Partition(self._file, self._shards, self._limits, self._vfs)
+            partition = Partition(
+                self._file, self._shards, self._limits, self._vfs, strict=self._strict
+            )
         except BaseException:
             self._lock.release()
             raise

@@ -7,6 +7,7 @@ Errors: StorageError.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -31,11 +32,15 @@ class StoppedStore:
     Args:
         path: the data directory; made if it does not exist.
         limits: sizes and thresholds.
+        strict_recovery: refuse a directory whose journal has lost its end.
     """
 
-    def __init__(self, path: Path, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self, path: Path, *, limits: Limits | None = None, strict_recovery: bool = False
+    ) -> None:
         self._file = str(path / "partition-0000.db")
         self._limits = limits or Limits()
+        self._strict = strict_recovery
         self._lock = DirectoryLock(path)
         self._opened: Partition | None = None
 
@@ -47,7 +52,7 @@ class StoppedStore:
         """
         self._lock.acquire()
         try:
-            partition = Partition(self._file, SHARDS, self._limits, None)
+            partition = Partition(self._file, SHARDS, self._limits, None, strict=self._strict)
         except BaseException:
             self._lock.release()
             raise
@@ -84,8 +89,10 @@ class StoppedStore:
         if (fenced := strangers(records, partition.epoch)) is not None:
             raise fenced
         try:
-            row = journal.encode(seq, records)
-            writer.append(seq, row)
+            now_ns = time.time_ns()
+            row = journal.encode(seq, records, now_ns)
+            writer.append(seq, row, now_ns)
+            writer.note()
         except (apsw.Error, ValueError, TypeError) as error:
             raise storage_error(error, self._file) from error
         partition.seq = seq

@@ -9,10 +9,10 @@ Source:     one statement per commit, since each call into SQLite lets other thr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
-from typing import Final
+from typing import Final, TypeVar
 
 import apsw
 import msgspec
@@ -20,12 +20,16 @@ import msgspec
 from wakeful.errors import Fenced, StorageCorrupt, StorageError, UnknownOutcome
 from wakeful.log import logger
 from wakeful.store import checksums, journal
-from wakeful.store.checksums import reserve
+from wakeful.store.checksums import is_mismatch, reserve
 from wakeful.store.journal import Logged
 from wakeful.store.limits import Limits
+from wakeful.store.mark import Mark
 from wakeful.store.schema import check_verifying, format_version, migrate, quick_check
+from wakeful.store.storage_errors import storage_error
 
+T = TypeVar("T")
 PAGE_BYTES: Final = 4096
+NOTED_EVERY: Final = 64  # batches, under a load that leaves no time to note each
 SQLiteValue = str | bytes | int
 _OURS: Final = "(SELECT value FROM meta WHERE key = 'epoch') = ?2"
 _APPEND: Final = f"INSERT INTO journal SELECT ?1, ?3 WHERE {_OURS}"
@@ -59,6 +63,7 @@ _EPOCH: Final = "SELECT value FROM meta WHERE key = 'epoch'"
 _REPLAY: Final = "SELECT seq, CAST(batch AS BLOB) FROM journal ORDER BY seq"
 _FOUND: Final = "SELECT seq FROM journal WHERE seq = ?"
 _SETTLE: Final = "UPDATE meta SET value = value + 1 WHERE key = 'settled'"
+_LAST: Final = "SELECT seq, CAST(batch AS BLOB) FROM journal ORDER BY seq DESC LIMIT 1"
 _OWN: Final = (
     "UPDATE meta SET value = CASE key WHEN 'epoch' THEN value + 1 ELSE 0 END"
     " WHERE key IN ('epoch', 'clean')"
@@ -67,11 +72,16 @@ _CLEAN: Final = f"UPDATE meta SET value = ?1 WHERE key = 'clean' AND {_OURS}"
 
 
 class Meta(msgspec.Struct, frozen=True):
-    """What a partition file says about itself."""
+    """What a partition file says about itself.
+
+    Attributes:
+        id: which file it is; empty in older formats.
+    """
 
     epoch: int
     clean: int
     shards: int
+    id: str = ""
 
 
 class Writer:
@@ -80,14 +90,19 @@ class Writer:
     Attributes:
         epoch: what this owner writes with.
         wal_bytes: about how much the log has grown since the last checkpoint.
+        seq: the last batch that is durable.
+        time_ns: when it was written, if it says so.
     """
 
     def __init__(self, path: str, limits: Limits, vfs: str | None) -> None:
         self.path = path
         self.epoch = 0
         self.wal_bytes = 0
+        self.seq = 0
+        self.time_ns: int | None = None
         self.limits = limits
         self.vfs = vfs
+        self._mark: Mark | None = None
         self._durable = True  # is `synchronous` FULL?
         self._connection = self._connect()
 
@@ -97,35 +112,66 @@ class Writer:
         Raises:
             FormatTooNew, StorageCorrupt, apsw.Error.
         """
-        version = format_version(self._connection, self.path)
+        self.prepare(shards)
+        return self.own()
+
+    def prepare(self, shards: int) -> Meta:
+        """Migrate and check; a file of the present format stays as it is, and so does its log.
+
+        Raises:
+            FormatTooNew, StorageCorrupt, apsw.Error.
+        """
+        connection = self._connection
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        version = format_version(connection, self.path)
         if not version:
-            reserve(self._connection)
-        self._connection.execute("PRAGMA journal_mode=wal")
-        check_verifying(self._connection, migrate(self._connection, version, shards), self.path)
-        before = self._meta()
+            reserve(connection)
+        connection.execute("PRAGMA journal_mode=wal")
+        check_verifying(connection, migrate(connection, version, shards), self.path)
+        if not version:  # what it is must not depend on its log
+            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        meta = self._meta()
         small = self._size_bytes() <= self.limits.check_bytes_max
-        if not before.clean and small and not quick_check(self._connection, self.path):
+        if not meta.clean and small and not quick_check(connection, self.path):
             said = "a page does not match its checksum: `wakeful check` says who cannot be read"
             logger().error(said, file=self.path)
+        for seq, blob in connection.execute(_LAST):
+            self.seq, self.time_ns = seq, self._decoded(seq, blob, journal.time_of)
+        return meta
+
+    def own(self) -> Meta:
+        """Take ownership of a file that is prepared."""
+        self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
         self._connection.execute(_OWN)
         meta = self._meta()
         self.epoch = meta.epoch
+        if meta.id:
+            self._mark = Mark(self.path, meta.id, meta.epoch)
+            self.note()
+            self._mark.sync()
         return meta
 
     def replay(self) -> Iterator[tuple[int, list[Logged], int]]:
         """The journal's batches in order: seq, records, size of the row.
 
         Raises:
-            StorageCorrupt: a row is damaged; names it.
+            StorageCorrupt: a row is damaged or missing; names it.
         """
+        before: int | None = None
         for seq, blob in self._connection.execute(_REPLAY):
-            try:
-                yield seq, journal.decode(seq, blob), len(blob)
-            except journal.BadRow as error:
-                raise StorageCorrupt(f"{self.path}: row {seq} of the journal {error}") from error
+            if before is not None and seq != before + 1:
+                said = f"{self.path}: rows {before + 1} to {seq - 1} of the journal are missing"
+                raise StorageCorrupt(said)
+            before = seq
+            yield seq, self._decoded(seq, blob, journal.decode), len(blob)
 
-    def append(self, seq: int, row: bytes | bytearray) -> None:
-        """Make a batch durable.
+    def note(self) -> None:
+        """Put into the mark how far the journal reaches; costs a system call."""
+        if self._mark is not None:
+            self._mark.note(self.seq, self.time_ns or 0)
+
+    def append(self, seq: int, row: bytes | bytearray, time_ns: int = 0) -> None:
+        """Make a batch durable; the time is that in its row.
 
         Raises:
             Fenced: another owner has opened the file since; nothing was written.
@@ -138,10 +184,15 @@ class Writer:
             if self._connection.changes() != 1:
                 raise self._fenced()
         except apsw.IOError as error:
+            if is_mismatch(error):
+                raise storage_error(error, self.path) from error  # it failed while reading
             if not self._settled(seq, error):
                 said = f"{self.path}: writing failed ({error}), nothing was written"
                 raise StorageError(said) from error
         self.wal_bytes += 2 * PAGE_BYTES + len(row)
+        self.seq, self.time_ns = seq, time_ns
+        if seq % NOTED_EVERY == 0:
+            self.note()
 
     def put(self, cells: Sequence[tuple[str, str, str, bytes]], size_bytes: int) -> None:
         """Store cells: type, name, key, value."""
@@ -188,6 +239,10 @@ class Writer:
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         with suppress(apsw.Error):
             self._connection.close(True)
+        if self._mark is not None:
+            self.note()
+            self._mark.sync()
+            self._mark.close()
 
     def _connect(self) -> apsw.Connection:
         connection = apsw.Connection(self.path, vfs=self.vfs or checksums.vfs())
@@ -244,6 +299,12 @@ class Writer:
             level = "full" if durable else "normal"
             self._connection.execute(f"PRAGMA synchronous={level}", can_cache=False)
             self._durable = durable
+
+    def _decoded(self, seq: int, blob: bytes, decode: Callable[[int, bytes], T]) -> T:
+        try:
+            return decode(seq, blob)
+        except journal.BadRow as error:
+            raise StorageCorrupt(f"{self.path}: row {seq} of the journal {error}") from error
 
     def _meta(self) -> Meta:
         rows = dict(self._connection.execute("SELECT key, value FROM meta"))
