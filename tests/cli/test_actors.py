@@ -173,7 +173,7 @@ def test_get_shows_an_alarm_that_is_retried_and_one_that_was_given_up(tmp_path: 
         ALARM_KEY: AlarmCell(3 * 10**18, 2 * 10**18, 4).pack(),
         FAILED_ALARM_KEY: msgspec.msgpack.encode(failure),
     }
-    store.commit([CommitRecord("Ledger", "a", 0, info.epoch, 1, False, cells)])
+    store.commit([CommitRecord("Ledger", "a", 0, info.lanes[0].epoch, 1, False, cells)])
     store.close()
     text = " ".join(actors(tmp_path, "get", "Ledger", "a").stdout.split())
     assert "alarm at 2065-01-24T05:20:00.000000000Z, after 4 failed runs" in text

@@ -50,12 +50,16 @@ def test_every_retry_class_is_documented() -> None:
     assert [kind.value for kind in Retry if f"| `{kind.value}` |" not in text] == []
 
 
+def _shown(default: float) -> str:
+    return str(default) if isinstance(default, bool) else str(int(default))
+
+
 @pytest.mark.parametrize("settings", [Config, Limits])
 def test_every_setting_is_documented_with_its_default(settings: type[Config | Limits]) -> None:
     text = (DOCS / "operating.md").read_text().replace(",", "")
     missing = []
     for name, default in zip(settings.__struct_fields__, settings.__struct_defaults__, strict=True):
-        shown = "" if isinstance(default, Limits) else f"{int(default)} "
+        shown = "" if isinstance(default, Limits) else f"{_shown(default)} "
         if f"| `{name}` | {shown}|" not in text:
             missing.append(f"{name} = {shown}")
 

@@ -76,7 +76,7 @@ def histories(base: Path) -> dict[str, History]:
     """A directory that was closed, and one as a killed owner leaves it."""
     closed, killed = History(base / "closed"), History(base / "killed")
     store = StoppedStore(base / "data", limits=LIMITS)
-    fill(store, store.open().epoch, killed)
+    fill(store, store.open().lanes[0].epoch, killed)
     shutil.copytree(base / "data", killed.directory)
     store.close()
     closed.after = killed.after

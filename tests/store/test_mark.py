@@ -42,7 +42,7 @@ class Place:
 def killed(tmp_path: Path) -> Path:
     """A directory as a killed owner leaves it: ten batches, all in the log only."""
     store = StoppedStore(tmp_path / "data")
-    epoch = store.open().epoch
+    epoch = store.open().lanes[0].epoch
     for number in range(10):
         record = CommitRecord("A", "a", 0, epoch, number, False, {"s": b"%d" % number})
         store.commit([record])
