@@ -59,12 +59,14 @@ class Lines:
 class Command:
     """A running `wakeful ...`."""
 
-    def __init__(self, args: tuple[str, ...], cwd: Path, before: str = "") -> None:
+    def __init__(
+        self, args: tuple[str, ...], cwd: Path, before: str = "", env: dict[str, str] | None = None
+    ) -> None:
         code = f"{before}\nfrom wakeful.cli.main import main; main()"
         self.process = subprocess.Popen(
             [sys.executable, "-c", code, *args],
             cwd=cwd,
-            env={**os.environ, "COLUMNS": "200"},
+            env={**os.environ, "COLUMNS": "200", **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -97,8 +99,13 @@ def launch(tmp_path: Path) -> Iterator[Launch]:
     """Starts `wakeful ...` in the test's directory; what still runs at the end is killed."""
     running: list[Command] = []
 
-    def launch(*args: str | Path, cwd: Path = tmp_path, before: str = "") -> Command:
-        running.append(Command(tuple(map(str, args)), cwd, before))
+    def launch(
+        *args: str | Path,
+        cwd: Path = tmp_path,
+        before: str = "",
+        env: dict[str, str] | None = None,
+    ) -> Command:
+        running.append(Command(tuple(map(str, args)), cwd, before, env))
         return running[-1]
 
     yield launch

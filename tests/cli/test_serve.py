@@ -253,3 +253,41 @@ def test_process_ends_though_a_task_ignores_that_it_is_cancelled() -> None:
         check=False,
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "not me\n", "")
+
+
+def test_admin_token_opens_the_admin_paths_and_is_not_told(
+    launch: Launch, app: Path, client: httpx2.Client
+) -> None:
+    token = "a token of some length"
+    server = launch("serve", "app.py", "--port", "0", env={"WAKEFUL_ADMIN_TOKEN": token})
+    url = server.url() + "/_wakeful/actors"
+    assert client.get(url).status_code == 403
+    wrong = client.get(url, headers={"authorization": "Bearer another token of it"})
+    assert wrong.status_code == 403
+    assert client.get(url, headers={"authorization": f"Bearer {token}"}).status_code == 200
+    assert server.interrupt() == 0
+    assert token not in server.out.rest() + server.err.rest()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--tls-cert", "cert.pem"], "http.tls_cert is set and http.tls_key is not"),
+        (["--tls-cert", "no.pem", "--tls-key", "no.pem"], "cannot be used"),
+        (["--admin-token", "short"], "at least 16 characters"),
+        (["--log-level", "loud"], "loud"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_wrong_usage(
+    launch: Launch, app: Path, options: list[str], message: str
+) -> None:
+    server = launch("serve", "app.py", "--port", "0", *options)
+    assert server.wait() == 2
+    assert message in server.err.rest()
+
+
+def test_the_package_is_a_command() -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "wakeful", "--version"], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.startswith("wakeful ")

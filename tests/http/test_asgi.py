@@ -261,3 +261,51 @@ async def test_websockets_are_refused(tmp_path: Path) -> None:
         client.websocket_connect("/actors/Counter/c"),
     ):
         pass
+
+
+# --- mounted ---------------------------------------------------------------------------------
+
+
+async def asked(
+    tmp_path: Path, path: str, *, host: str = "127.0.0.1:8000", client: str = "127.0.0.1"
+) -> httpx2.Response:
+    """The answer of an application without a token that is mounted at /live."""
+    runtime = Runtime(tmp_path, actors=[Counter])
+    app = Starlette(routes=[Mount("/live", app=runtime.asgi())])
+    transport = httpx2.ASGITransport(app=app, client=(client, 4000))
+    async with (
+        runtime,
+        httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http,
+    ):
+        return await http.get(f"/live{path}", headers={"host": host})
+
+
+async def test_the_openapi_document_says_where_it_is_mounted(tmp_path: Path) -> None:
+    document = (await asked(tmp_path, "/openapi.json")).json()
+    assert document["servers"] == [{"url": "/live"}]
+    assert "/actors/Counter/{name}/get" in document["paths"]
+
+
+async def test_a_problem_links_to_where_it_is_mounted(tmp_path: Path) -> None:
+    problem = (await asked(tmp_path, "/actors/Counter/c/nothing")).json()
+    assert problem["type"] == "/live/_wakeful/errors/unknown_method"
+    page = await asked(tmp_path, problem["type"].removeprefix("/live"))
+    assert page.status_code == 200
+    assert page.text.startswith("unknown_method: HTTP 404")
+
+
+@pytest.mark.parametrize(
+    ("host", "client", "status"),
+    [
+        ("127.0.0.1:8000", "127.0.0.1", 200),
+        ("localhost", "127.0.0.1", 200),
+        ("127.0.0.1:8000", "203.0.113.7", 403),
+        ("evil.example", "127.0.0.1", 403),
+    ],
+)
+async def test_admin_paths_are_open_to_this_machine_where_it_is_mounted(
+    tmp_path: Path, host: str, client: str, status: int
+) -> None:
+    """By its own name: a page whose name was pointed here gets nothing."""
+    answer = await asked(tmp_path, "/_wakeful/actors", host=host, client=client)
+    assert answer.status_code == status

@@ -1,6 +1,6 @@
 """Where a data directory's server answers: written when it listens, removed when it stops.
 
-Shapes:     <data>/server.json: {"url", "pid", "token"}, for its owner's eyes only.
+Shapes:     <data>/server.json: {"url", "pid", "token", "certificate"}, for its owner's eyes only.
 Invariants: the file is believed only if its pid is the one in the directory's lock, so that what a
             killed server left behind misleads nobody.
 """
@@ -8,6 +8,7 @@ Invariants: the file is believed only if its pid is the one in the directory's l
 from __future__ import annotations
 
 import os
+import ssl
 from pathlib import Path
 from typing import Final
 
@@ -18,18 +19,39 @@ ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # listening there, it answer
 
 
 class Server(msgspec.Struct, frozen=True):
-    """A server that listens; the token opens its admin paths, if they need one."""
+    """A server that listens.
+
+    Attributes:
+        url: its address.
+        pid: its process.
+        token: opens its admin paths, if they need one.
+        certificate: the file with its certificate, if it speaks TLS.
+    """
 
     url: str
     pid: int
     token: str | None = None
+    certificate: str | None = None
+
+    def verify(self) -> ssl.SSLContext | bool:
+        """What a client accepts as this server: its own certificate, whatever name that is for."""
+        if self.certificate is None:
+            return True
+        context = ssl.create_default_context(cafile=self.certificate)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.check_hostname = False
+        return context
 
 
-def announce(data: Path, host: str, port: int, token: str | None) -> None:
+def announce(
+    data: Path, host: str, port: int, token: str | None, certificate: Path | None = None
+) -> None:
     """Say where the server of this directory answers."""
     host = ANY.get(host, host)
-    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    content = msgspec.json.encode(Server(url, os.getpid(), token))
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    url = f"http://{place}" if certificate is None else f"https://{place}"
+    path = None if certificate is None else str(certificate.resolve())
+    content = msgspec.json.encode(Server(url, os.getpid(), token, path))
     temporary = data / f"{FILE}.new"
     temporary.unlink(missing_ok=True)
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

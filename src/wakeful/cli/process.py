@@ -55,6 +55,24 @@ class Settings(msgspec.Struct, frozen=True):
     origins: tuple[str, ...] = ()
     development: bool = False
     allow_missing: tuple[str, ...] = ()
+    admin_token: str | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+
+    def http(self, token: str | None) -> HttpSettings:
+        """The settings of the server.
+
+        Raises:
+            ConfigError: they cannot be used.
+        """
+        return HttpSettings(
+            allowed_hosts=self.hosts,
+            allowed_origins=self.origins,
+            own_hosts_only=self.development,
+            admin_token=token,
+            tls_cert=self.tls_cert,
+            tls_key=self.tls_key,
+        )
 
 
 def options(function: F) -> F:
@@ -228,9 +246,14 @@ def listen(chosen: Settings) -> HttpServer:
 
     Raises:
         AddressFailure: it cannot listen there.
+        WrongUsage: the files for TLS, or the token, cannot be used.
     """
     try:
-        return HttpServer(chosen.host, chosen.port, HttpSettings())
+        settings = chosen.http(chosen.admin_token)
+    except ConfigError as error:
+        raise WrongUsage(str(error)) from error
+    try:
+        return HttpServer(chosen.host, chosen.port, settings)
     except ConfigError as error:
         raise AddressFailure(str(error)) from error
 
@@ -261,17 +284,11 @@ class Admission(msgspec.Struct, frozen=True):
     def of(cls, server: HttpServer, chosen: Settings) -> Admission:
         """What a server needs, by where it listens."""
         token = None if server.loopback else secrets.token_urlsafe(32)
-        return cls(chosen, server.loopback, token)
+        return cls(chosen, server.loopback, chosen.admin_token or token)
 
     def gateway(self, runtime: Runtime, report: Report) -> Gateway:
         """The gateway of a runtime."""
-        settings = HttpSettings(
-            allowed_hosts=self.chosen.hosts,
-            allowed_origins=self.chosen.origins,
-            own_hosts_only=self.chosen.development,
-            admin_token=self.token,
-        )
-        return runtime.gateway(settings, loopback=self.loopback, report=report)
+        return runtime.gateway(self.chosen.http(self.token), loopback=self.loopback, report=report)
 
 
 @contextmanager
@@ -283,7 +300,7 @@ def announced(chosen: Settings, server: HttpServer, admission: Admission) -> Ite
             "machines: whoever reaches it can call these actors"
         )
         click.secho(text, fg="yellow", err=True)
-    address.announce(chosen.data, server.host, server.port, admission.token)
+    address.announce(chosen.data, server.host, server.port, admission.token, chosen.tls_cert)
     try:
         yield
     finally:
@@ -311,8 +328,8 @@ def serving_line(runtime: Runtime, chosen: Settings, server: HttpServer) -> str:
     return f"serving {types or 'requests'} on {server.url} (data in {chosen.data})"
 
 
-def log_as_json() -> None:
-    """Structured logs, one JSON object a line, on stderr."""
+def log_as_json(level: str = "info") -> None:
+    """Structured logs, one JSON object a line, on stderr; from a level on."""
     import structlog
 
     structlog.configure(
@@ -323,7 +340,7 @@ def log_as_json() -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger("info"),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )

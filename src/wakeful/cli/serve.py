@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import click
 import msgspec
@@ -39,7 +40,39 @@ from wakeful.node import Runtime
     help="Bindings of a Worker, AI,QUEUE, that wakeful does not provide: start all the same, and "
     "raise when they are used.",
 )
-def command(targets: tuple[str, ...], missing: tuple[str, ...], **chosen: object) -> None:
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="What is logged, on stderr.",
+)
+@click.option(
+    "--admin-token",
+    envvar="WAKEFUL_ADMIN_TOKEN",
+    metavar="TOKEN",
+    help="Opens /_wakeful/actors to who sends it as a bearer token, on every address. Better given "
+    "as $WAKEFUL_ADMIN_TOKEN: other users of the machine can read a command line.",
+)
+@click.option(
+    "--tls-cert",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The server's certificate, a PEM file: with --tls-key, HTTPS and nothing else.",
+)
+@click.option(
+    "--tls-key",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The private key of the certificate, a PEM file without a password.",
+)
+def command(
+    targets: tuple[str, ...],
+    missing: tuple[str, ...],
+    log_level: str,
+    admin_token: str | None,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    **chosen: object,
+) -> None:
     """Serve actors over HTTP.
 
     TARGET is a file, app.py, or a module, package.module; app.py:Counter,Other serves only these.
@@ -54,8 +87,14 @@ def command(targets: tuple[str, ...], missing: tuple[str, ...], **chosen: object
     """
     options = settings(**chosen)  # type: ignore[arg-type]
     names = tuple(name for part in missing for name in part.split(",") if name)
-    options = msgspec.structs.replace(options, allow_missing=names)
-    log_as_json()
+    options = msgspec.structs.replace(
+        options,
+        allow_missing=names,
+        admin_token=admin_token,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+    )
+    log_as_json(log_level)
     with start_errors():
         runtime = source_of(targets, options).first()
     run(_serve(options, runtime))

@@ -210,5 +210,8 @@ def _running(data: Path, error: DirectoryInUse) -> Iterator[Source]:
         raise DataFailure(f"{error}; it cannot be asked, as it serves no HTTP")
     headers = {"authorization": f"Bearer {server.token}"} if server.token else {}
     # No proxy stands between two processes of one machine.
-    with httpx2.Client(base_url=server.url, headers=headers, trust_env=False) as client:
+    verify = server.verify()
+    with httpx2.Client(
+        base_url=server.url, headers=headers, trust_env=False, verify=verify
+    ) as client:
         yield Running(client)

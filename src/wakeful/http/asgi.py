@@ -22,6 +22,7 @@ from wakeful.http.bodies import too_large
 from wakeful.http.connection import CLOSE_SECONDS, lost
 from wakeful.http.disconnects import Disconnects
 from wakeful.http.gateway import Gateway
+from wakeful.http.guard import is_loopback
 from wakeful.http.message import SWITCHING, Answer, ClientGone, Headers
 from wakeful.http.pace import FRAMES
 from wakeful.http.problems import problem
@@ -61,6 +62,18 @@ class AsgiRequest:
         path: bytes | None = self._scope.get("raw_path")
         root: bytes = self._scope.get("root_path", "").encode()
         return path.removeprefix(root) if path is not None and path.startswith(root) else None
+
+    @property
+    def root(self) -> str:
+        """What the application is mounted at."""
+        root: str = self._scope.get("root_path", "")
+        return root.rstrip("/")
+
+    @property
+    def is_near(self) -> bool:
+        """Whether both ends of the connection are loopback addresses."""
+        ends = [self._scope.get("server"), self._scope.get("client")]
+        return all(end is not None and is_loopback([end[0]]) for end in ends)
 
     @property
     def query(self) -> str:

@@ -86,7 +86,7 @@ class Gateway:
         self._pages = pages
         self._doors = Doors(host, self.deadlines)
         self._admin = Admin(host, self.deadlines)
-        self._openapi: bytes | None = None
+        self._openapi: tuple[str, bytes] | None = None  # what it is mounted at, the document
         self._errors: dict[str, type[WakefulError]] = {}
         self._fixed: dict[str, Handler] = {
             "/_wakeful/health": self._health,
@@ -167,7 +167,7 @@ class Gateway:
 
     def _problem(self, request: Request, error: WakefulError) -> Answer:
         """A problem, readable by the page of an allowed origin."""
-        status, headers, body = problem(error)
+        status, headers, body = problem(error, request.root)
         if self._report is not None:
             self._report(request, error)
         try:
@@ -205,9 +205,9 @@ class Gateway:
         return 200, [("content-type", METRICS_TYPE)], self._metrics()
 
     async def _openapi_page(self, request: Request) -> Answer:
-        if self._openapi is None:
-            self._openapi = document(self._host.types.values())
-        return 200, [("content-type", "application/json")], self._openapi
+        if self._openapi is None or self._openapi[0] != request.root:
+            self._openapi = request.root, document(self._host.types.values(), request.root)
+        return 200, [("content-type", "application/json")], self._openapi[1]
 
     async def _error_page(self, request: Request) -> Answer:
         self._errors = self._errors or explanations(WakefulError)

@@ -123,7 +123,7 @@ class Guard:
         if self._token is not None:
             if not self._has_token(request):
                 raise AdminRefused("a valid `Authorization: Bearer <admin token>` is needed")
-        elif not self._loopback:
+        elif not self._loopback and not self._is_local(request):
             raise AdminRefused("set an admin_token to use this on an address others can reach")
         elif _is_proxied(request):
             raise AdminRefused("set an admin_token to use this behind a proxy")
@@ -172,6 +172,11 @@ class Guard:
         if len(self._known) < KNOWN_MAX:
             self._known[hosts[0]] = name
         return name
+
+    def _is_local(self, request: Request) -> bool:
+        """Whether a request to a mounted application is this machine's own, by its own name."""
+        name = self._checked_name(request.values("host"))
+        return request.is_near and name is not None and is_here(name)
 
     def _is_ours(self, name: str) -> bool:
         if not (self._near or self._hosts) or name in self._hosts or is_here(name):

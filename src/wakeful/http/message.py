@@ -40,6 +40,14 @@ class Request(Protocol):
         """The path as it was sent; None where the server does not tell."""
 
     @property
+    def root(self) -> str:
+        """What the application is mounted at, without a slash at the end; "" if at the top."""
+
+    @property
+    def is_near(self) -> bool:
+        """Whether server and client are known to be on this machine, with no proxy in sight."""
+
+    @property
     def query(self) -> str:
         """What follows the question mark, still encoded."""
 

@@ -64,8 +64,8 @@ REFUSALS: Final = {
 }
 
 
-def document(types: Iterable[ActorType]) -> bytes:
-    """The document, as JSON."""
+def document(types: Iterable[ActorType], root: str = "") -> bytes:
+    """The document, as JSON; `root` is what the application is mounted at."""
     known = list(types)
     schemas, components = _schemas(known)
     paths: dict[str, Schema] = {}
@@ -74,18 +74,18 @@ def document(types: Iterable[ActorType]) -> bytes:
             path = f"/actors/{actor_type.name}/{{name}}/{plan.name}"
             paths[path] = _operations(actor_type, plan, schemas)
     _tell_apart(paths.values())
-    return to_json(
-        {
-            "openapi": "3.1.0",
-            "info": {
-                "title": "Actors",
-                "version": "1",
-                "description": "Each actor is addressed by its type and its name.",
-            },
-            "paths": {**paths, **_fixed_paths()},
-            "components": {"schemas": {**components, PROBLEM_NAME: PROBLEM_SCHEMA}},
-        }
-    )
+    content: Schema = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Actors",
+            "version": "1",
+            "description": "Each actor is addressed by its type and its name.",
+        },
+        "servers": [{"url": root or "/"}],
+        "paths": {**paths, **_fixed_paths()},
+        "components": {"schemas": {**components, PROBLEM_NAME: PROBLEM_SCHEMA}},
+    }
+    return to_json(content)
 
 
 def _tell_apart(paths: Iterable[Schema]) -> None:

@@ -28,11 +28,11 @@ PROBLEM: Final = "application/problem+json"
 DETAIL_CHARS_MAX: Final = 4096  # messages quote what was sent; an answer need not repeat it all
 
 
-def problem(error: WakefulError) -> Answer:
-    """The answer that tells of an error."""
+def problem(error: WakefulError, root: str = "") -> Answer:
+    """The answer that tells of an error; `root` is what the application is mounted at."""
     cls = type(error)
     content: dict[str, object] = {
-        "type": TYPES + cls.code,
+        "type": root + TYPES + cls.code,
         "title": title(cls),
         "status": cls.http,
         "code": cls.code,

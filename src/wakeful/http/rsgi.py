@@ -106,6 +106,16 @@ class RsgiRequest:
         """RSGI does not tell."""
 
     @property
+    def root(self) -> str:
+        """It is never mounted."""
+        return ""
+
+    @property
+    def is_near(self) -> bool:
+        """The guard knows where the server listens."""
+        return False
+
+    @property
     def query(self) -> str:
         """The query string."""
         return self._scope.query_string

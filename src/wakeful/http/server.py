@@ -17,10 +17,11 @@ import socket
 from asyncio import Task
 from collections.abc import Iterator
 from contextlib import suppress
+from types import TracebackType
 from typing import Any, Final
 
 from granian._granian import SocketHolder
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
@@ -76,7 +77,20 @@ class HttpServer:
     def url(self) -> str:
         """Its address, without a slash at the end."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}"
+        scheme = "http" if self._settings.tls_cert is None else "https"
+        return f"{scheme}://{host}:{self.port}"
+
+    async def __aenter__(self) -> HttpServer:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop in good order."""
+        await self.close()
 
     def start(self, gateway: Answering) -> None:
         """Let a gateway answer from now on."""
@@ -97,9 +111,13 @@ class HttpServer:
                 max_buffer_size=settings.header_bytes,
             ),
             log_enabled=False,
+            ssl_cert=settings.tls_cert,
+            ssl_key=settings.tls_key,
+            ssl_protocol_min=SSLProtocols.tls12,
         )
         self._server.take(self._socket)
-        self._task = asyncio.get_running_loop().create_task(self._server.serve())
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._server.serve())
         self._task.add_done_callback(lambda _: self._ended.set())
 
     def _descriptors(self) -> Iterator[int]:

@@ -5,6 +5,9 @@ Errors: ConfigError names the setting, the value, and what would be right.
 
 from __future__ import annotations
 
+import ssl
+from pathlib import Path
+
 import msgspec
 
 from wakeful.errors import ConfigError
@@ -34,6 +37,9 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             Worker gets chunk by chunk counts what it has read whole.
         close_seconds: how long `close` waits for requests under way; when the runtime closes, no
             longer than `limits.shutdown_seconds`.
+        tls_cert: a file with the server's certificate and those it is signed by, PEM; with it and
+            `tls_key` the built-in server speaks HTTPS (TLS 1.2 and 1.3) and nothing else.
+        tls_key: a file with the certificate's private key, PEM, not encrypted.
     """
 
     allowed_origins: tuple[str, ...] = ()
@@ -45,6 +51,8 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     header_bytes: int = 64 * 1024
     body_bytes: int = 256 * 1024 * 1024
     close_seconds: float = 10.0
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
 
     def __post_init__(self) -> None:
         for name in ("connections", "header_seconds", "body_bytes", "close_seconds"):
@@ -55,3 +63,25 @@ class HttpSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ConfigError(f"http.header_bytes must be at least 8192, not {self.header_bytes}")
         if self.admin_token is not None and len(self.admin_token) < 16:
             raise ConfigError("http.admin_token must have at least 16 characters")
+        self._check_tls()
+
+    def _check_tls(self) -> None:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            given, missing = (
+                ("tls_key", "tls_cert") if self.tls_cert is None else ("tls_cert", "tls_key")
+            )
+            raise ConfigError(f"http.{given} is set and http.{missing} is not: TLS needs both")
+        if self.tls_cert is None or self.tls_key is None:
+            return
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.tls_cert, self.tls_key, _no_password)
+        except (OSError, ValueError) as error:  # SSLError is an OSError
+            raise ConfigError(
+                f"http.tls_cert and http.tls_key ({self.tls_cert}, {self.tls_key}) cannot be used: "
+                f"{error}"
+            ) from error
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted: store it without a password, readable by you alone")

@@ -1,0 +1,5 @@
+"""`python -m wakeful`: the `wakeful` command."""
+
+from wakeful.cli.main import main
+
+main()
