@@ -23,6 +23,8 @@ class Head:
 
     path = "/"
     query = ""
+    root = ""
+    is_near = False
 
     def __init__(self, method: str = "POST", **headers: str | list[str]) -> None:
         self.method = method
