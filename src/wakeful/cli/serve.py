@@ -66,6 +66,7 @@ from wakeful.node import Runtime
 )
 def command(
     targets: tuple[str, ...],
+    *,
     missing: tuple[str, ...],
     log_level: str,
     admin_token: str | None,
