@@ -18,7 +18,7 @@ from wakeful.core.write_buffer import WriteBuffer
 from wakeful.errors import StorageError
 from wakeful.ports import STATE_KEY, CommitRecord
 from wakeful.runtime import delivery
-from wakeful.runtime.activation import Activation
+from wakeful.runtime.activation import Activation, Turn
 from wakeful.runtime.activator import Activator
 from wakeful.runtime.catalog import Catalog
 from wakeful.runtime.committer import Committer
@@ -26,7 +26,6 @@ from wakeful.runtime.declared import DeclaredState
 from wakeful.runtime.delivery import Delivery
 from wakeful.runtime.host import Host
 from wakeful.runtime.lane import Lane
-from wakeful.runtime.turn import Turn
 from wakeful.store import journal
 from wakeful.testing.disk import FarSimStore, SimDisk
 

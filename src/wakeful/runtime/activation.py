@@ -1,4 +1,4 @@
-"""One in-memory incarnation of an actor: its instance, its gates, and what it has not saved yet.
+"""An actor in memory: its instance, its gates, its turns, and what it has not saved yet.
 
 Invariants: `free` is exactly: active, input gate free, nothing queued, nothing to be sent,
             and neither stopping nor draining. It is cached because every message asks; only
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import Awaitable, Callable, Mapping
-from contextvars import Context, copy_context
-from typing import TYPE_CHECKING, TypeVar, cast
+from contextvars import Context, ContextVar, copy_context
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 from wakeful.actor_type import ActorType, MethodPlan
 from wakeful.core.alarms import AlarmRun
@@ -21,7 +21,7 @@ from wakeful.core.mailbox import Mailbox
 from wakeful.core.waits import Wait
 from wakeful.core.working_set import WorkingSet
 from wakeful.core.write_buffer import WriteBuffer
-from wakeful.errors import ActorAborted, LimitExceeded, Overloaded, again
+from wakeful.errors import ActorAborted, LimitExceeded, Overloaded, WakefulError, again
 from wakeful.ids import ActorId
 from wakeful.ports import NO_PAGES, STATE_KEY, Cells, CommitRecord, Database
 from wakeful.runtime.declared import DeclaredState
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from wakeful.actor import Actor
     from wakeful.runtime.lane import Lane
     from wakeful.runtime.socket import Effect
-    from wakeful.runtime.turn import Turn
 
 V = TypeVar("V")
 
@@ -302,6 +301,108 @@ class Activation:
                 f"{self.id} would keep {kept_bytes} bytes; its limit is {limit_bytes} "
                 "(DurabilityConfig.state_bytes_max)"
             )
+
+
+class Home(Protocol):
+    """Where the turns of one runtime are committed: its Committer."""
+
+    def wrote(self, activation: Activation) -> None:
+        """An activation has saved something."""
+
+    def release(self, activation: Activation) -> None:
+        """Let out what an activation wants to send."""
+
+    async def commit_point(self, activation: Activation) -> None:
+        """What a turn has done so far is committed; return when it may be seen."""
+
+
+class Driver(Protocol):
+    """What drives a turn that waits: a task of its own."""
+
+    def interrupt(self) -> None:
+        """Cancel the turn."""
+
+
+class Turn:
+    """One delivered message being handled by code that may suspend.
+
+    Attributes:
+        home: of the runtime it belongs to; there may be others in the process.
+        what: what it does, for messages: a method's name, or "background work".
+        asker: the actor that asks for it, if one does.
+        holds: the actor is held up until it has ended (by background work it is not).
+        cause: why it was interrupted, if it was.
+        waited: turns beside it may have changed something since it began.
+        stands: something that it did stands, whatever becomes of it: it is committed, or was asked
+            of others.
+    """
+
+    __slots__ = (
+        "activation",
+        "asker",
+        "cause",
+        "ended",
+        "error",
+        "holds",
+        "home",
+        "plan",
+        "reply",
+        "result",
+        "runner",
+        "stands",
+        "waited",
+        "what",
+    )
+
+    def __init__(
+        self, home: Home, activation: Activation, what: str, plan: MethodPlan | None = None
+    ) -> None:
+        self.home = home
+        self.activation = activation
+        self.what = what
+        self.plan = plan
+        self.asker: ActorId | None = None
+        self.holds = True
+        self.ended = False
+        self.cause: WakefulError | None = None
+        self.reply: Future[object] | None = None
+        self.runner: Driver | None = None
+        self.waited = False
+        self.stands = False
+        self.result: object = None
+        self.error: BaseException | None = None
+
+    @property
+    def for_caller(self) -> bool:
+        """Whether somebody calls, or has begun what goes on in the background."""
+        return self.plan.for_callers if self.plan is not None else not self.holds
+
+    def join(self) -> None:
+        """It begins later than it was started: what turns beside it have done is committed now.
+
+        Raises:
+            StateInvalid, LimitExceeded: it cannot be.
+        """
+        activation = self.activation
+        if activation.transaction is not None:
+            self.waited = True
+        elif len(activation.turns) > 1:
+            if activation.durable and activation.save():
+                self.home.wrote(activation)
+                activation.stand()
+            if activation.effects is not None:
+                self.home.release(activation)
+
+    def interrupt(self, cause: WakefulError) -> None:
+        """Stop the turn from outside; it is undone and its caller gets the cause."""
+        if self.ended or self.cause is not None:
+            return
+        self.cause = cause
+        if self.runner is not None:
+            self.runner.interrupt()
+
+
+current: Final[ContextVar[Turn | None]] = ContextVar("wakeful_turn", default=None)
 
 
 def in_transaction(activation: Activation) -> bool:

@@ -31,7 +31,7 @@ from wakeful.errors import (
 from wakeful.ids import ActorId
 from wakeful.log import logger
 from wakeful.ports import Cells, Clock, Store
-from wakeful.runtime.activation import Activation, Envelope
+from wakeful.runtime.activation import Activation, Envelope, current
 from wakeful.runtime.catalog import Catalog
 from wakeful.runtime.committer import Committer
 from wakeful.runtime.hooks import Hooks
@@ -39,7 +39,6 @@ from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.intake import Intake
 from wakeful.runtime.lane import Lane
 from wakeful.runtime.near_pages import NearPages
-from wakeful.runtime.turn import current
 
 MakeContext = Callable[[Activation], object]
 Deliver = Callable[[Activation], None]

@@ -14,10 +14,9 @@ from wakeful.header import NO_HEADER, Caller, CallHeader, call_header
 from wakeful.ids import ActorId
 from wakeful.log import logger
 from wakeful.ports import KV_PREFIX
-from wakeful.runtime.activation import Activation
+from wakeful.runtime.activation import Activation, current
 from wakeful.runtime.alarm_face import AlarmFace
 from wakeful.runtime.services import Services
-from wakeful.runtime.turn import current
 
 A = TypeVar("A")
 T = TypeVar("T")

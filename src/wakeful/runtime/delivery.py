@@ -35,14 +35,14 @@ from wakeful.errors import (
 from wakeful.facet import Replaced
 from wakeful.ids import ActorId
 from wakeful.ports import Clock
-from wakeful.runtime.activation import Activation, Envelope
+from wakeful.runtime.activation import Activation, Envelope, Turn, current
 from wakeful.runtime.activator import Activator
 from wakeful.runtime.committer import Committer
 from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.intake import Intake
 from wakeful.runtime.outcome import of_turn, says_nothing_happened, told
 from wakeful.runtime.refs import Asking, Ref
-from wakeful.runtime.turn import SUSPENDED, RunnerPool, Turn, current
+from wakeful.runtime.runners import SUSPENDED, RunnerPool
 
 Args = tuple[object, ...]
 Kwargs = Mapping[str, object]

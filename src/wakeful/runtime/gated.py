@@ -34,12 +34,11 @@ from wakeful.core.lifecycle import ActivationState
 from wakeful.errors import ActivationAborted, ActorAborted, Overloaded, WakefulError
 from wakeful.log import logger
 from wakeful.ports import Database
-from wakeful.runtime.activation import Activation
+from wakeful.runtime.activation import Activation, Turn, current
 from wakeful.runtime.alarm_face import AlarmFace
 from wakeful.runtime.context import Context as OwnContext
 from wakeful.runtime.services import Services
 from wakeful.runtime.sockets import Sockets
-from wakeful.runtime.turn import Turn, current
 
 V = TypeVar("V")
 Work = Coroutine[Any, Any, Any]

@@ -6,10 +6,9 @@ import asyncio
 from asyncio import Future, Task
 from collections.abc import Callable, Coroutine, Iterator
 
-from wakeful.runtime.activation import Activation
+from wakeful.runtime.activation import Activation, Turn, current
 from wakeful.runtime.committer import Committer
 from wakeful.runtime.host_loop import HostLoop
-from wakeful.runtime.turn import Turn, current
 
 Work = Coroutine[object, object, None]
 

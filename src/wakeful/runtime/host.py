@@ -27,7 +27,7 @@ from wakeful.header import call_header
 from wakeful.ids import ActorId, check_name
 from wakeful.log import logger
 from wakeful.ports import Clock, Database, SqlFactory, Store, StoreInfo
-from wakeful.runtime.activation import Activation, transact
+from wakeful.runtime.activation import Activation, Turn, current, transact
 from wakeful.runtime.activator import Activator
 from wakeful.runtime.alarms import RUNNING_MAX, Alarms, InternalPlan
 from wakeful.runtime.committer import Committer
@@ -41,7 +41,6 @@ from wakeful.runtime.lane import Lane
 from wakeful.runtime.refs import Ref, ref_class
 from wakeful.runtime.sockets import Sockets
 from wakeful.runtime.transaction import running
-from wakeful.runtime.turn import Turn, current
 
 A = TypeVar("A")
 V = TypeVar("V")

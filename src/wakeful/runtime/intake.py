@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from wakeful.errors import ActorMoved, CallError, ShuttingDown
 from wakeful.ids import ActorId, shard_of
-from wakeful.runtime.turn import Turn
+from wakeful.runtime.activation import Turn
 
 if TYPE_CHECKING:
     from wakeful.runtime.committer import Committer

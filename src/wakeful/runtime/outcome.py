@@ -23,7 +23,7 @@ from wakeful.errors import (
 )
 
 if TYPE_CHECKING:
-    from wakeful.runtime.turn import Turn
+    from wakeful.runtime.activation import Turn
 
 
 def told(turn_of: ActorType, plan: MethodPlan, error: BaseException) -> BaseException:

@@ -13,9 +13,9 @@ from typing import Any, Generic, TypeVar
 
 from wakeful.actor import Actor
 from wakeful.errors import WakefulError
+from wakeful.runtime.activation import current
 from wakeful.runtime.gated import inside, outside
 from wakeful.runtime.host import Host
-from wakeful.runtime.turn import current
 from wakeful.workers import own_tasks
 from wakeful.workers.proxies import JsException
 from wakeful.workers.strict import check_subrequest

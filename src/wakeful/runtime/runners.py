@@ -1,4 +1,4 @@
-"""Turns that may suspend, and the pooled tasks that lend them their identity.
+"""Pooled tasks that lend their identity to turns which may suspend.
 
 A turn's first step is driven at once, in the caller's stack, but under the identity of a parked
 task (a runner) and in a context of its own. If it finishes there, no task was needed. If it
@@ -15,115 +15,17 @@ import types
 from asyncio import CancelledError, Future
 from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Callable, Coroutine, Generator
-from contextvars import Context, ContextVar, copy_context
-from typing import Final, Protocol
+from contextvars import Context, copy_context
+from typing import Final
 
-from wakeful.actor_type import MethodPlan
-from wakeful.errors import WakefulError
-from wakeful.ids import ActorId
 from wakeful.log import logger
-from wakeful.runtime.activation import Activation
+from wakeful.runtime.activation import Turn, current
 from wakeful.runtime.host_loop import HostLoop
 
 PARKED_MAX: Final = 256
 INLINE_DEPTH_MAX: Final = 16  # turns started inside each other's first step: a stack has an end
 CANCELS_MAX: Final = 3  # a turn that does not end then is left behind
 SUSPENDED: Final = object()
-
-
-class Home(Protocol):
-    """Where the turns of one runtime are committed: its Committer."""
-
-    def wrote(self, activation: Activation) -> None:
-        """An activation has saved something."""
-
-    def release(self, activation: Activation) -> None:
-        """Let out what an activation wants to send."""
-
-    async def commit_point(self, activation: Activation) -> None:
-        """What a turn has done so far is committed; return when it may be seen."""
-
-
-class Turn:
-    """One delivered message being handled by code that may suspend.
-
-    Attributes:
-        home: of the runtime it belongs to; there may be others in the process.
-        what: what it does, for messages: a method's name, or "background work".
-        asker: the actor that asks for it, if one does.
-        holds: the actor is held up until it has ended (by background work it is not).
-        cause: why it was interrupted, if it was.
-        waited: turns beside it may have changed something since it began.
-        stands: something that it did stands, whatever becomes of it: it is committed, or was asked
-            of others.
-    """
-
-    __slots__ = (
-        "activation",
-        "asker",
-        "cause",
-        "ended",
-        "error",
-        "holds",
-        "home",
-        "plan",
-        "reply",
-        "result",
-        "runner",
-        "stands",
-        "waited",
-        "what",
-    )
-
-    def __init__(
-        self, home: Home, activation: Activation, what: str, plan: MethodPlan | None = None
-    ) -> None:
-        self.home = home
-        self.activation = activation
-        self.what = what
-        self.plan = plan
-        self.asker: ActorId | None = None
-        self.holds = True
-        self.ended = False
-        self.cause: WakefulError | None = None
-        self.reply: Future[object] | None = None
-        self.runner: Runner | None = None
-        self.waited = False
-        self.stands = False
-        self.result: object = None
-        self.error: BaseException | None = None
-
-    @property
-    def for_caller(self) -> bool:
-        """Whether somebody calls, or has begun what goes on in the background."""
-        return self.plan.for_callers if self.plan is not None else not self.holds
-
-    def join(self) -> None:
-        """It begins later than it was started: what turns beside it have done is committed now.
-
-        Raises:
-            StateInvalid, LimitExceeded: it cannot be.
-        """
-        activation = self.activation
-        if activation.transaction is not None:
-            self.waited = True
-        elif len(activation.turns) > 1:
-            if activation.durable and activation.save():
-                self.home.wrote(activation)
-                activation.stand()
-            if activation.effects is not None:
-                self.home.release(activation)
-
-    def interrupt(self, cause: WakefulError) -> None:
-        """Stop the turn from outside; it is undone and its caller gets the cause."""
-        if self.ended or self.cause is not None:
-            return
-        self.cause = cause
-        if self.runner is not None:
-            self.runner.interrupt()
-
-
-current: Final[ContextVar[Turn | None]] = ContextVar("wakeful_turn", default=None)
 
 Work = Coroutine[object, object, object]
 Finish = Callable[[Turn, object, "BaseException | None"], None]
