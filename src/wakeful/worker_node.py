@@ -316,8 +316,8 @@ async def _received(body: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, 
 
 async def _chunks(stream: ReadableStream) -> AsyncGenerator[bytes, None]:
     try:
-        async for chunk in stream:
-            yield bytes(chunk)
+        async for chunk in stream.chunks():
+            yield chunk
     except (CancelledError, GeneratorExit):
         raise
     except BaseException as error:

@@ -185,7 +185,7 @@ class KvNamespace(JsProxy):
         self, name: bytes, stream: ReadableStream, metadata: str | None, expires: int | None
     ) -> None:
         chunks, size = [], 0
-        async for chunk in stream:
+        async for chunk in stream.chunks():
             size += len(chunk)
             if size > VALUE_BYTES_MAX:
                 raise _too_long(size)

@@ -143,7 +143,7 @@ async def cut(value: bytes | ReadableStream) -> AsyncIterator[bytes]:
             yield value[at : at + CHUNK_BYTES]
         return
     waiting = bytearray()
-    async for data in value.kept():
+    async for data in value.kept().chunks():
         waiting += data
         while len(waiting) >= CHUNK_BYTES:
             yield bytes(waiting[:CHUNK_BYTES])

@@ -110,7 +110,7 @@ def _lost(gated: Gated) -> JsException:
 
 async def _relay(gated: Gated, content: ReadableStream, channel: _Channel) -> None:
     try:
-        async for chunk in content:
+        async for chunk in content.chunks():
             await gated.depart()
             if channel.closed:
                 break

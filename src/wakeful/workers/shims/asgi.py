@@ -309,7 +309,7 @@ async def _chunks(request: JsRequest) -> AsyncIterator[tuple[bytes, bool]]:
     """The body's chunks, each with whether another one comes."""
     content = request.take()
     if isinstance(content, ReadableStream):
-        async for chunk in content.kept():  # frameworks join it
+        async for chunk in content.kept().chunks():  # frameworks join it
             yield bytes(chunk), True
         content = b""
     yield content or b"", False

@@ -25,15 +25,22 @@ from wakeful.workers.shims.crypto import Crypto
 from wakeful.workers.shims.data_view import DataView
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.promises import Promise
+from wakeful.workers.shims.text_streams import TextDecoderStream, TextEncoderStream
 from wakeful.workers.shims.timers import Timers
 from wakeful.workers.shims.typed_arrays import ARRAYS
 from wakeful.workers.values import cloned
 from wakeful.workers.web.blobs import JsBlob, JsFile
 from wakeful.workers.web.caches import CacheStorage
+from wakeful.workers.web.compression import CompressionStream, DecompressionStream
 from wakeful.workers.web.forms import JsFormData
 from wakeful.workers.web.headers import Headers
 from wakeful.workers.web.outgoing import abortable
-from wakeful.workers.web.pipes import TransformStream, WritableStream
+from wakeful.workers.web.pipes import (
+    FixedLengthStream,
+    IdentityTransformStream,
+    TransformStream,
+    WritableStream,
+)
 from wakeful.workers.web.requests import JsRequest
 from wakeful.workers.web.responses import JsResponse
 from wakeful.workers.web.signals import AbortController, AbortSignal
@@ -43,8 +50,6 @@ from wakeful.workers.web.urls import URL, URLSearchParams
 # What Workers use of JavaScript and do not find here; imports of them say so.
 NOT_PROVIDED: Final = {
     "HTMLRewriter": "HTMLRewriter. Change HTML with a Python library",
-    "CompressionStream": "CompressionStream. Python's gzip and zlib compress",
-    "DecompressionStream": "DecompressionStream. Python's gzip and zlib decompress",
     "EventSource": "EventSource. Read the body of a fetch line by line",
     "eval": "JavaScript",
     "Function": "JavaScript",
@@ -91,6 +96,12 @@ PLAIN: Final = {
     "File": JsFile,
     "ReadableStream": ReadableStream,
     "TransformStream": TransformStream,
+    "IdentityTransformStream": IdentityTransformStream,
+    "FixedLengthStream": FixedLengthStream,
+    "CompressionStream": CompressionStream,
+    "DecompressionStream": DecompressionStream,
+    "TextEncoderStream": TextEncoderStream,
+    "TextDecoderStream": TextDecoderStream,
     "WritableStream": WritableStream,
     "AbortController": AbortController,
     "AbortSignal": AbortSignal,

@@ -144,7 +144,7 @@ class HttpFetch:
     ) -> httpx2.Response:
         if not url.startswith(("http://", "https://")):
             raise JsTypeError(f"Fetch API cannot load: {url}")
-        body: Any = content
+        body: Any = content.chunks() if isinstance(content, ReadableStream) else content
         try:
             built = self._client.build_request(method, url, headers=headers, content=body)
             return await self._client.send(built, stream=True, follow_redirects=False)

@@ -1,7 +1,7 @@
 """Where the chunks of a stream come from that code fills: a channel, and what puts chunks into it.
 
-Chunks are bytes; a text is taken as UTF-8 where bytes are meant, which JavaScript refuses. Whoever
-fills a stream is asked for more only when the reader wants more.
+A text is taken as UTF-8 where bytes are meant, which JavaScript refuses. Whoever fills a stream is
+asked for more only when the reader wants more.
 
 Source:  Streams standard, section on underlying sources; workerd.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from asyncio import Event, Future
 from collections import deque
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Final
 
 from wakeful.workers import own_tasks
@@ -41,14 +41,20 @@ def as_bytes(chunk: object) -> bytes:
 
 
 class Channel:
-    """Chunks on their way from who makes them to who reads them."""
+    """Chunks on their way from who makes them to who reads them.
 
-    def __init__(self) -> None:
-        self.chunks: deque[bytes] = deque()
+    Args:
+        take: makes a chunk of what code hands over.
+    """
+
+    def __init__(self, take: Callable[[object], Any] = as_bytes) -> None:
+        self.take = take
+        self.chunks: deque[Any] = deque()
         self.changed = Event()
         self.over = False
         self.error: Exception | None = None
         self.left = False
+        self.cause: Exception | None = None
 
     def put(self, chunk: object) -> None:
         """A chunk.
@@ -58,9 +64,10 @@ class Channel:
         """
         if self.over:
             raise JsTypeError("This stream has been closed.")
-        data = as_bytes(chunk)
-        if data and not self.left:
-            self.chunks.append(data)
+        taken = self.take(chunk)
+        empty = isinstance(taken, bytes | str) and not taken  # nobody waits for that
+        if not empty and not self.left:
+            self.chunks.append(taken)
         self.wake()
 
     def end(self, error: Exception | None = None) -> None:
@@ -68,9 +75,10 @@ class Channel:
         self.over, self.error = True, error
         self.wake()
 
-    def leave(self) -> None:
-        """Nobody reads any more."""
-        self.left = True
+    def leave(self, cause: Exception | None = None) -> None:
+        """Nobody reads any more, perhaps for a reason that writers are told."""
+        if not self.left:
+            self.left, self.cause = True, cause
         self.chunks.clear()
         self.wake()
 
@@ -101,7 +109,7 @@ class Controller(JsProxy):
         """Hand over a chunk.
 
         Raises:
-            JsTypeError: it is no bytes, or the stream is closed.
+            JsTypeError: the stream is closed.
         """
         self._channel.put(chunk)
 
@@ -117,7 +125,7 @@ class Controller(JsProxy):
 
 def filled_by(source: Any) -> AsyncGenerator[bytes, None]:
     """The chunks of a source: an object with `start`, which is called now, `pull` and `cancel`."""
-    channel = Channel()
+    channel = Channel(lambda chunk: chunk)
     controller = Controller(channel)
     start = source.get("start")
     begun = None if start is None else start(controller)
@@ -162,22 +170,6 @@ async def _asked(pull: Any, controller: Controller, channel: Channel) -> None:
     await _called(pull, controller)
     if not channel.chunks and not channel.over:
         await channel.change()
-
-
-async def chunks_of(channel: Channel) -> AsyncGenerator[bytes, None]:
-    """The chunks as they come; whoever waits for room is told of it."""
-    try:
-        while True:
-            while channel.chunks:
-                yield channel.chunks.popleft()
-                channel.wake()
-            if channel.over:
-                break
-            await channel.change()
-    finally:
-        channel.leave()
-    if channel.error is not None:
-        raise channel.error
 
 
 async def _called(function: Any, argument: object) -> None:

@@ -8,12 +8,16 @@ Source:     Streams standard; ReadableStream as bodies use it.
 from __future__ import annotations
 
 import asyncio
+from asyncio import Future
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from typing import Any, Final
 
+from wakeful.workers import own_tasks
 from wakeful.workers.proxies import JsBytes, JsDict, JsProxy, JsTypeError, options_of, unwrapped
 from wakeful.workers.web.sources import as_bytes, filled_by
+
+END: Final = object()  # of a stream, where any value may be a chunk
 
 
 class ReadableStream(JsProxy):
@@ -31,14 +35,14 @@ class ReadableStream(JsProxy):
     def new(cls, source: Any = None, *_: Any, **named: Any) -> ReadableStream:
         """A stream that a source fills: an object with `start`, `pull` and `cancel`."""
         if hasattr(source, "__aiter__"):  # by Python code, which need not know of sources
-            return cls(source)
-        return cls(filled_by(options_of(source, named.items())))
+            return ValueStream(source)
+        return ValueStream(filled_by(options_of(source, named.items())))
 
     @classmethod
     def from_(cls, chunks: Any) -> ReadableStream:
         """A stream of what an iterable gives, which may be asynchronous."""
         chunks = unwrapped(chunks)
-        return cls(aiter(chunks) if hasattr(chunks, "__aiter__") else _once(chunks))
+        return ValueStream(aiter(chunks) if hasattr(chunks, "__aiter__") else _once(chunks))
 
     @classmethod
     def of(cls, data: bytes) -> ReadableStream:
@@ -51,14 +55,14 @@ class ReadableStream(JsProxy):
         Raises:
             JsTypeError: somebody reads already.
         """
-        self._lock()
+        self.lock()
         return Reader(self)
 
     def tee(self) -> tuple[ReadableStream, ReadableStream]:
         """Two streams of the same chunks; this one is read by them alone."""
-        self._lock()
+        self.lock()
         source = _Shared(self.kept())
-        return ReadableStream(source.branch(0)), ReadableStream(source.branch(1))
+        return self._like(source.branch(0)), self._like(source.branch(1))
 
     async def pipeTo(self, destination: Any, *_: Any, **__: Any) -> None:
         """Write all that is left to a WritableStream, and close it."""
@@ -71,9 +75,25 @@ class ReadableStream(JsProxy):
             raise
         await writer.close()
 
+    def pipeThrough(self, transform: Any, *_: Any, **__: Any) -> Any:
+        """Let all that is left go through what has a writable and a readable side.
+
+        Returns:
+            The readable side.
+
+        Raises:
+            JsTypeError: somebody reads already, or writes to the other side.
+        """
+        into = getattr(transform, "fed_by", None)
+        if into is not None and into(self):
+            return transform.readable
+        piping = own_tasks.begin(self.pipeTo(transform.writable))
+        own_tasks.when_done(piping, _heard)
+        return transform.readable
+
     async def read_all(self) -> bytes:
         """All that is left."""
-        return b"".join([chunk async for chunk in self.kept()])
+        return b"".join([chunk async for chunk in self.kept().chunks()])
 
     def kept(self) -> ReadableStream:
         """The same, for a reader who keeps what was read, as far as one can tell."""
@@ -93,12 +113,32 @@ class ReadableStream(JsProxy):
         chunk: object = await anext(self._chunks, None)
         return None if chunk is None else as_bytes(chunk)
 
-    async def __aiter__(self) -> AsyncIterator[JsBytes]:
-        self._lock()
-        while (chunk := await self.next_chunk()) is not None:
-            yield JsBytes(chunk)
+    async def next_value(self) -> Any:
+        """The next chunk as code sees it; END at the end."""
+        chunk = await self.next_chunk()
+        return END if chunk is None else JsBytes(chunk)
 
-    def _lock(self) -> None:
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """All that is left, as bytes."""
+        self.lock()
+        while (chunk := await self.next_chunk()) is not None:
+            yield chunk
+
+    def _like(self, chunks: AsyncIterator[Any]) -> ReadableStream:
+        """Another stream of such chunks."""
+        return ReadableStream(chunks)
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        self.lock()
+        while (value := await self.next_value()) is not END:
+            yield value
+
+    def lock(self) -> None:
+        """Take the only place of a reader.
+
+        Raises:
+            JsTypeError: somebody reads already.
+        """
         if self.locked:
             raise JsTypeError("This ReadableStream is currently locked to a reader.")
         self.locked = True
@@ -108,6 +148,32 @@ class ReadableStream(JsProxy):
 
 
 setattr(ReadableStream, "from", ReadableStream.from_)  # a keyword of Python
+
+
+class ValueStream(ReadableStream):
+    """Chunks of any kind, as code has made them; those of a body have to be bytes or text."""
+
+    __slots__ = ()
+
+    async def next_value(self) -> Any:
+        """The next chunk as code sees it; END at the end."""
+        self.disturbed = True
+        value: object = await anext(self._chunks, END)
+        return JsBytes(value) if isinstance(value, bytes | bytearray | memoryview) else value
+
+    async def next_chunk(self) -> bytes | None:
+        """The next chunk as bytes; None at the end.
+
+        Raises:
+            JsTypeError: it is no text and no bytes.
+        """
+        while (value := await self.next_value()) is not END:
+            if chunk := as_bytes(value):
+                return chunk
+        return None
+
+    def _like(self, chunks: AsyncIterator[Any]) -> ReadableStream:
+        return ValueStream(chunks)
 
 
 class Reader(JsProxy):
@@ -121,8 +187,8 @@ class Reader(JsProxy):
 
     async def read(self) -> JsDict:
         """The next chunk as `value`, or `done`."""
-        chunk = await self._owned().next_chunk()
-        return JsDict(done=chunk is None, value=None if chunk is None else JsBytes(chunk))
+        value = await self._owned().next_value()
+        return JsDict(done=value is END, value=None if value is END else value)
 
     async def cancel(self, reason: object = None) -> None:
         """Read no further."""
@@ -145,26 +211,32 @@ class _Shared:
 
     def __init__(self, source: ReadableStream) -> None:
         self._source = source
-        self._waiting: tuple[deque[bytes], deque[bytes]] = (deque(), deque())
+        self._waiting: tuple[deque[Any], deque[Any]] = (deque(), deque())
         self._reading = asyncio.Lock()
 
-    async def branch(self, side: int) -> AsyncIterator[bytes]:
+    async def branch(self, side: int) -> AsyncIterator[Any]:
         mine = self._waiting[side]
         while mine or await self._pull(mine):
             yield mine.popleft()
 
-    async def _pull(self, mine: deque[bytes]) -> bool:
+    async def _pull(self, mine: deque[Any]) -> bool:
         async with self._reading:
             if mine:
                 return True  # the other branch has read meanwhile
-            chunk = await self._source.next_chunk()
-            if chunk is None:
+            value = await self._source.next_value()
+            if value is END:
                 return False
             for waiting in self._waiting:
-                waiting.append(chunk)
+                waiting.append(value)
             return True
 
 
-async def _once(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
+def _heard(piping: Future[None]) -> None:
+    """Take note of how a pipe has ended: whoever reads at its end is told."""
+    if not piping.cancelled():
+        piping.exception()
+
+
+async def _once(chunks: Iterable[Any]) -> AsyncIterator[Any]:
     for chunk in chunks:
         yield chunk
