@@ -3,6 +3,9 @@
 The epoch goes with every write and the store compares it in the same transaction, so a lease is
 only a reason to stop early, never the thing that makes writing safe.
 
+A runtime on a data directory holds its lease until it is fenced. Terms, `renew` and `reacquire` are
+for leases that end by themselves (DESIGN.md 10): no product code calls them yet.
+
 Units:      int nanoseconds of the store's clock.
 Invariants: the epoch only grows; a lost lease does not come back under the same epoch.
 Source:     Gray & Cheriton 1989, "Leases"; fencing tokens, Kleppmann 2016.

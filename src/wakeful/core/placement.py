@@ -3,6 +3,8 @@
 Adding or removing a node moves only the shards it gains or loses, and every node computes the
 same answer from the same member list, in any order.
 
+It is for several nodes (DESIGN.md 10): no product code uses it yet.
+
 Shapes:     nodes are non-empty text; a shard is an int in [0, shards).
 Invariants: with at least one node every shard has exactly one owner.
 Source:     Thaler & Ravishankar 1998, highest random weight.

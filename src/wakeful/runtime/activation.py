@@ -63,7 +63,7 @@ class Envelope:
         self.kwargs = kwargs
         self.reply = reply
         self.wait = wait
-        self.context = context or copy_context()
+        self.context = copy_context() if context is None else context
 
 
 class Activation:

@@ -77,7 +77,8 @@ class HostLoop:
             work: the coroutine.
             context: whose work it is; by default the host's.
         """
-        return self.raw.create_task(work, context=context or self._context.copy())
+        own = self._context.copy() if context is None else context  # an empty one is false
+        return self.raw.create_task(work, context=own)
 
     def when_done(self, future: Future[T], do: Callable[[Future[T]], object]) -> None:
         """Call a function with a future, or a task, once that is done."""
