@@ -133,7 +133,7 @@ class View(JsProxy):
     def __bytes__(self) -> bytes:
         return self._bytes.tobytes()
 
-    def __wakeful_transfer__(self) -> View:
+    def __wakeful_copy__(self) -> View:
         raise NotImplementedError
 
     def __eq__(self, other: object) -> bool:

@@ -123,7 +123,7 @@ def _bytes(value: bytes | memoryview, export: Export | None) -> JsBytes:
 
 def _view(value: View, export: Export | None) -> object:
     """Typed arrays and DataViews arrive as such; storage keeps their bytes."""
-    return JsBytes(bytes(value)) if export is None else value.__wakeful_transfer__()
+    return JsBytes(bytes(value)) if export is None else value.__wakeful_copy__()
 
 
 def _list(value: list[object], export: Export | None) -> JsArray:
@@ -180,6 +180,9 @@ _COPY: Final[Mapping[type, Callable[[Any, Export | None], Any]]] = {
 
 
 def _special(value: Any, export: Export | None) -> object:
+    copy = getattr(type(value), "__wakeful_copy__", None)
+    if copy is not None and export is not None:
+        return copy(value)
     transfer = getattr(type(value), "__wakeful_transfer__", None)
     if transfer is not None and export not in (None, _no_function):
         return transfer(value)

@@ -41,7 +41,7 @@ class DataView(View):
             raise JsRangeError(OUTSIDE)
         return place
 
-    def __wakeful_transfer__(self) -> DataView:
+    def __wakeful_copy__(self) -> DataView:
         return DataView(self.buffer.slice(), self.byteOffset, self.byteLength)
 
 

@@ -25,9 +25,11 @@ from wakeful.workers.shims.crypto import Crypto
 from wakeful.workers.shims.data_view import DataView
 from wakeful.workers.shims.environment import Environment
 from wakeful.workers.shims.promises import Promise
+from wakeful.workers.shims.regexp import RegExp
 from wakeful.workers.shims.text_streams import TextDecoderStream, TextEncoderStream
 from wakeful.workers.shims.timers import Timers
 from wakeful.workers.shims.typed_arrays import ARRAYS
+from wakeful.workers.shims.url_pattern import URLPattern
 from wakeful.workers.values import cloned
 from wakeful.workers.web.blobs import JsBlob, JsFile
 from wakeful.workers.web.caches import CacheStorage
@@ -86,7 +88,9 @@ PLAIN: Final = {
     "Boolean": primitives.Boolean,
     "String": primitives.String,
     "Reflect": primitives.Reflect,
+    "RegExp": RegExp,
     "URL": URL,
+    "URLPattern": URLPattern,
     "URLSearchParams": URLSearchParams,
     "Headers": Headers,
     "Request": JsRequest,

@@ -83,7 +83,7 @@ class TypedArray(Readable):
         offset = self.byteOffset + first * self.BYTES_PER_ELEMENT
         return type(self)(self.buffer, offset, last - first)
 
-    def __wakeful_transfer__(self) -> Self:
+    def __wakeful_copy__(self) -> Self:
         return type(self)(self)
 
 
