@@ -10,7 +10,7 @@ import pytest
 from wakeful import codec
 from wakeful.errors import StorageCorrupt
 from wakeful.workers.objects.stored import pack, unpack
-from wakeful.workers.proxies import DataCloneError, JsArray, JsBytes, JsDict
+from wakeful.workers.proxies import DataCloneError, JsArray, JsArrayBuffer, JsDict
 
 
 def test_what_contains_itself_comes_back_so() -> None:
@@ -20,7 +20,7 @@ def test_what_contains_itself_comes_back_so() -> None:
     assert found["list"][0] is found
     assert (type(found), type(found["list"])) == (JsDict, JsArray)
     assert (found["name"], found["set"], found["5"]) == ("one", {1}, 1)
-    assert (found["bytes"], type(found["bytes"])) == (b"ab", JsBytes)
+    assert (found["bytes"], type(found["bytes"])) == (b"ab", JsArrayBuffer)
     assert str(found["list"][1]["deep"][1]) == "said"
 
 

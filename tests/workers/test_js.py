@@ -10,7 +10,14 @@ import pytest
 from tests.workers.environments import Recorded
 from tests.workers.running import raised, virtual
 
-from wakeful.workers.proxies import JsBytes, JsException, JsRangeError, JsTypeError, JsURIError
+from wakeful.workers.proxies import (
+    JsArrayBuffer,
+    JsBytes,
+    JsException,
+    JsRangeError,
+    JsTypeError,
+    JsURIError,
+)
 from wakeful.workers.shims.workers_module import shim_modules
 from wakeful.workers.values import copied
 
@@ -246,7 +253,7 @@ def test_arrays_of_bytes(js: Any) -> None:
     array.assign(b"wxyz")
     with pytest.raises(JsRangeError):
         array.set(b"ab", 3)
-    assert type(copied(array)) is JsBytes
+    assert type(copied(array)) is JsArrayBuffer
     assert js.Uint8Array.of(1, 2) == b"\1\2"
     assert getattr(js.Uint8Array, "from")([3]) == b"\3"
     assert getattr(js.Array, "from")({"a": 1}.items(), lambda pair: pair[1]).length == 1

@@ -308,7 +308,8 @@ async def test_an_array_buffer_is_a_memoryview_and_what_it_was_before(tmp_path: 
         await namespace.put("again", buffer)
         assert await namespace.get("again") == "abc"
         assert await Response(buffer).text() == "abc"
-        assert copied(buffer) == b"abc"
+        assert isinstance(copied(b"abc"), memoryview), "by RPC and out of storage too"
+        assert copied(buffer) == copied(copied(buffer)) == b"abc"
 
 
 @virtual

@@ -10,7 +10,7 @@ from enum import StrEnum
 import pytest
 
 from wakeful.workers import values
-from wakeful.workers.proxies import DataCloneError, JsArray, JsBytes, JsDict, JsException
+from wakeful.workers.proxies import DataCloneError, JsArray, JsArrayBuffer, JsDict, JsException
 from wakeful.workers.values import arguments, copied, js_string, sent
 
 
@@ -39,8 +39,8 @@ def refuse(value: Callable[..., object]) -> object:
         (float(2**53), float(2**53), float),
         ("text", "text", str),
         (Colour.RED, "red", str),
-        (b"ab", b"ab", JsBytes),
-        (memoryview(b"ab"), b"ab", JsBytes),
+        (b"ab", b"ab", JsArrayBuffer),
+        (memoryview(b"ab"), b"ab", JsArrayBuffer),
         ([1, [2.0]], [1, [2]], JsArray),
         ({"a": {"b": 1}}, {"a": {"b": 1}}, JsDict),
         (OrderedDict(a=1), {"a": 1}, JsDict),

@@ -312,7 +312,7 @@ class JsBytes(Buffer, bytes):
 
 
 class JsArrayBuffer(JsBytes):
-    """An ArrayBuffer that a binding gives: a memoryview to code that uses the Workers SDK.
+    """Bytes that a binding, a call or storage gives: a memoryview in the Workers SDK.
 
     Code from before it asks for `to_bytes()` or `to_py()`, which a memoryview has not. So this is
     bytes with the names of both, and `isinstance` takes it for a memoryview.

@@ -2,7 +2,7 @@
 
 Values:  None, bool, int, float, str, bytes, list, dict, set, datetime and exceptions, nested;
          typed arrays, whose bytes storage keeps.
-         A copy has exact types: JsDict for a dict, JsArray for a list, JsBytes for bytes and
+         A copy has exact types: JsDict for a dict, JsArray for a list, JsArrayBuffer for bytes and
          memoryviews. Keys of a dict become text, whole floats become ints, datetimes naive local
          time of milliseconds: all of it as Cloudflare's round trip through JavaScript leaves them.
 Errors:  TypeError for tuple, bytearray and awaitables; DataCloneError for what has no copy:
@@ -23,7 +23,7 @@ from wakeful.workers.buffers import ArrayBuffer, View
 from wakeful.workers.proxies import (
     DataCloneError,
     JsArray,
-    JsBytes,
+    JsArrayBuffer,
     JsDict,
     JsException,
     JsProxy,
@@ -117,13 +117,13 @@ def _float(value: float, export: Export | None) -> int | float:
     return float(value)
 
 
-def _bytes(value: bytes | memoryview, export: Export | None) -> JsBytes:
-    return JsBytes(value)
+def _bytes(value: bytes | memoryview, export: Export | None) -> JsArrayBuffer:
+    return JsArrayBuffer(value)
 
 
 def _view(value: View, export: Export | None) -> object:
     """Typed arrays and DataViews arrive as such; storage keeps their bytes."""
-    return JsBytes(bytes(value)) if export is None else value.__wakeful_copy__()
+    return JsArrayBuffer(bytes(value)) if export is None else value.__wakeful_copy__()
 
 
 def _list(value: list[object], export: Export | None) -> JsArray:

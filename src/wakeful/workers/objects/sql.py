@@ -24,7 +24,7 @@ from wakeful.workers.buffers import View
 from wakeful.workers.objects.options import MISSING, wrong
 from wakeful.workers.proxies import (
     JsArray,
-    JsBytes,
+    JsArrayBuffer,
     JsDict,
     JsException,
     JsMembers,
@@ -223,7 +223,7 @@ def seen(value: SqlValue) -> object:
     if isinstance(value, float):
         whole = value.is_integer() and abs(value) <= SAFE_INT_MAX
         return int(value) if whole and (value or math.copysign(1, value) > 0) else value
-    return JsBytes(value) if isinstance(value, bytes) else value
+    return JsArrayBuffer(value) if isinstance(value, bytes) else value
 
 
 def _in_js_words(run: Callable[[], T]) -> T:

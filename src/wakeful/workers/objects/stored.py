@@ -13,7 +13,7 @@ from typing import Any, Final
 from wakeful import codec
 from wakeful.errors import StateInvalid, StorageCorrupt
 from wakeful.workers.objects.graphs import GRAPH, put_together, taken_apart
-from wakeful.workers.proxies import DataCloneError, JsArray, JsBytes, JsDict, JsException
+from wakeful.workers.proxies import DataCloneError, JsArray, JsArrayBuffer, JsDict, JsException
 from wakeful.workers.values import TOO_DEEP, copied
 
 ERROR: Final = "error"
@@ -63,7 +63,7 @@ def _dressed(value: Any) -> Any:
         case set():
             return {_dressed(item) for item in value}
         case bytes():
-            return JsBytes(value)
+            return JsArrayBuffer(value)
         case tuple():
             return _special(value)
         case _:
