@@ -4,7 +4,8 @@ Failure             1  it failed while running
 ├─ WrongUsage       2  the command line is wrong
 ├─ TargetFailure    3  the target cannot be imported, or has no usable actors
 ├─ DataFailure      4  the data directory cannot be used
-└─ AddressFailure   5  the address cannot be listened on
+├─ AddressFailure   5  the address cannot be listened on
+└─ DamageFailure    6  `wakeful check` has found damage
 """
 
 from __future__ import annotations
@@ -63,3 +64,9 @@ class AddressFailure(Failure):
     """The address cannot be listened on."""
 
     exit_code = 5
+
+
+class DamageFailure(Failure):
+    """Damage was found."""
+
+    exit_code = 6

@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "dev": "serve actors here, and reload them whenever their code changes",
     "serve": "serve actors",
     "actors": "list, show and delete what is stored",
+    "check": "look for damage in a data directory, or in a backup of one",
     "import": "bring Cloudflare Durable Objects over from wrangler's local state",
     "export": "write an actor as a SQLite file",
     "d1": "run SQL and migrations in a D1 database of a Worker",

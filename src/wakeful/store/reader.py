@@ -51,14 +51,34 @@ _NAMES_AT_ONCE: Final = 128
 
 
 class Reader:
-    """Reads folded cells and pages."""
+    """Reads folded cells and pages.
 
-    def __init__(self, path: str, limits: Limits, vfs: str | None) -> None:
+    Args:
+        path: the file.
+        limits: how long to wait for others.
+        vfs: the name of an apsw VFS.
+        checking: leave the log as it is when this is the last to close the file.
+        verify: compare pages with their checksums.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        limits: Limits,
+        vfs: str | None,
+        *,
+        checking: bool = False,
+        verify: bool = True,
+    ) -> None:
         self._path = path
         self._connection = apsw.Connection(path, vfs=vfs or checksums.vfs())
         self._connection.set_busy_timeout(limits.busy_timeout_ms)
         for pragma in ("query_only=1", "wal_autocheckpoint=0", "temp_store=memory"):
             self._connection.execute(f"PRAGMA {pragma}")
+        if checking:
+            self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        if not verify:
+            self._connection.execute("PRAGMA checksum_verification=off")
 
     def cells(self, key: tuple[str, str]) -> Cells:
         """An actor's cells.
