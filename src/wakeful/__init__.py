@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         UnknownOutcome,
         Unreachable,
         WakefulError,
+        WrongThread,
     )
     from wakeful.facet import Call, Facet, Lifetime, Persistence, Reply, TypePlan
     from wakeful.facets.builder import ActorBuilder, ActorSpec
@@ -154,6 +155,7 @@ __all__ = [
     "VirtualActorFacet",
     "WakefulError",
     "WebSocket",
+    "WrongThread",
     "connect",
     "connect_sync",
     "interleave",

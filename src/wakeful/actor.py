@@ -217,7 +217,7 @@ class ActorContext(Protocol):
     def now_ns(self) -> int:
         """Wall-clock nanoseconds since 1970, of the runtime's clock."""
 
-    def get(self, actor: type[A], name: str) -> A:
+    def get(self, actor: type[A], name: str, *, timeout: float | None = None) -> A:
         """A ref to another actor, as `Runtime.get`."""
 
     def abort(self, reason: str = "") -> None:

@@ -14,7 +14,9 @@
     │  ├─ DeadlineExceeded      504  the outcome is unknown: it may have run
     │  │  └─ DeadlineInQueue    503  it has not run, and will not
     │  ├─ Unreachable           503  no server answers: nothing was sent
-    │  └─ CallCycle             508  waiting would never end
+    │  ├─ WrongThread           500  made in another thread, or on another event loop
+    │  ├─ CallCycle             508  waiting would never end
+    │  └─ WrongThread           500  made in another thread, or on another event loop
     ├─ ActorError               the actor answered with a failure
     │  ├─ ActorRaised           500  user code raised (remote type, message)
     │  ├─ InvalidResult         500  what a method returned does not fit, or cannot be sent
@@ -235,6 +237,15 @@ class Unreachable(CallError):
     code = "unreachable"
     http = 503
     retry = Retry.SAFE
+
+
+class WrongThread(CallError):
+    """The call was made in another thread than its runtime's, or on another event loop.
+
+    Nothing was run; `Runtime.call_from_thread` makes it where it belongs.
+    """
+
+    code = "wrong_thread"
 
 
 class CallCycle(CallError):

@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import CancelledError as FutureCancelled
 from contextlib import AsyncExitStack
 from os import PathLike, fspath
 from random import Random
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from wakeful.actor import Actor, DurableObject
 from wakeful.actor_type import ActorType
 from wakeful.config import Config
-from wakeful.errors import ConfigError
+from wakeful.errors import ConfigError, ShuttingDown, WrongThread
 from wakeful.facet import Facet
 from wakeful.facets.builder import ActorSpec
 from wakeful.facets.durability import DurabilityFacet
@@ -37,6 +38,8 @@ from wakeful.store.sqlite import SQLiteStore
 from wakeful.telemetry.metrics import Metrics
 
 A = TypeVar("A")
+P = ParamSpec("P")
+T = TypeVar("T")
 Path = str | PathLike[str]
 
 
@@ -97,6 +100,16 @@ class Runtime:
         if self._host is None:
             raise ConfigError("the runtime is not running: use `async with Runtime(...) as rt`")
         return self._host
+
+    def _host_here(self) -> Host:
+        """The running host, for code that runs in its thread.
+
+        Raises:
+            WrongThread: this is another thread, or another event loop.
+        """
+        host = self.host
+        host.delivery.home.check()
+        return host
 
     async def __aenter__(self) -> Self:
         """Start: take the data directory and register the types.
@@ -169,14 +182,21 @@ class Runtime:
         for gateway in gateways:
             gateway.close()
 
-    def get(self, actor: type[A], name: str) -> A:
+    def get(self, actor: type[A], name: str, *, timeout: float | None = None) -> A:
         """A ref to the actor of that name, typed as its class. Nothing is started or sent yet.
+
+        Args:
+            actor: the class.
+            name: the actor's name.
+            timeout: how many seconds each call through this ref waits for its answer. After that
+                it raises DeadlineInQueue if the turn has not begun, and then it never does; and
+                DeadlineExceeded if it has: the turn goes on, and its outcome is unknown.
 
         Raises:
             UnknownActorType: the class is not among `actors`.
-            InvalidArguments, PayloadTooLarge: the name is not usable.
+            InvalidArguments, PayloadTooLarge: the name, or the timeout, is not usable.
         """
-        return self.host.get(actor, name)
+        return self.host.get(actor, name, timeout)
 
     def spawn(self, actor: type[A], *args: object, name: str | None = None) -> A:
         """Start an actor that has no lifetime of its own; it lives until `stop`.
@@ -188,21 +208,62 @@ class Runtime:
             *args: passed to its constructor.
             name: its name; by default a new unique one.
         """
-        host = self.host
+        host = self._host_here()
         if not host.knows(actor):
             host.register(_actor_type(actor, self.config))
         return host.spawn(actor, uuid.uuid4().hex if name is None else name, args)
 
+    def call_from_thread(
+        self, function: Callable[P, Coroutine[Any, Any, T]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Make a call from another thread, which waits for its result.
+
+        All of the runtime is used in the thread, and on the event loop, that it was started on.
+        This runs `function(*args, **kwargs)` there: `rt.call_from_thread(counter.increment, by=5)`.
+
+        Args:
+            function: a method of a ref, or any other `async def`.
+            *args: its arguments by position.
+            **kwargs: its arguments by name.
+
+        Raises:
+            WrongThread: this is the runtime's own thread, which cannot wait for itself: await it.
+            ShuttingDown: the event loop ended meanwhile, or ends; the call may have run.
+            Exception: what the call raised.
+        """
+        host = self.host
+        if host.delivery.home.is_own_thread():
+            raise WrongThread(
+                "call_from_thread() is for other threads: in the runtime's own, await the call"
+            )
+
+        async def call() -> T:
+            return await function(*args, **kwargs)
+
+        work = call()
+        try:
+            running = asyncio.run_coroutine_threadsafe(work, host.loop.raw)
+        except RuntimeError as error:  # asyncio's, for a loop that is closed
+            work.close()
+            raise ShuttingDown("the event loop of the runtime has ended") from error
+        try:
+            return running.result()
+        except FutureCancelled as error:
+            raise ShuttingDown("the call was cancelled with its event loop") from error
+        except BaseException:
+            running.cancel()  # the thread was interrupted: nobody waits any more
+            raise
+
     async def stop(self, ref: object) -> None:
         """Put a running actor to sleep (a volatile one ends); durable state stays."""
-        await self.host.stop(ref)
+        await self._host_here().stop(ref)
 
     async def delete(self, actor: type[Actor], name: str) -> None:
         """Remove an actor and all it keeps; returns when that is durable.
 
         Turns under way fail with ActorAborted; a later call starts from nothing.
         """
-        host = self.host
+        host = self._host_here()
         ref = host.ref(host.type_of(actor), check_name(name))
         await host.activator.delete(ref._type, ref._id)
 

@@ -8,6 +8,7 @@ from wakeful import (
     ActorContext,
     ActorId,
     ActorSpec,
+    Caller,
     DurableObject,
     Message,
     Page,
@@ -42,6 +43,8 @@ class Counter(DurableObject):
         assert_type(self.ctx.id, ActorId)
         assert_type(self.ctx.now_ns(), int)
         other = self.ctx.get(Counter, "other")
+        assert_type(self.ctx.get(Counter, "other", timeout=1), Counter)
+        assert_type(self.ctx.caller, Caller | None)
         assert_type(other, Counter)
         return [str(await other.value())]
 
@@ -81,6 +84,11 @@ async def main() -> None:
         await counter.names("x")  # type: ignore[call-arg]
         await counter.decrement()  # type: ignore[attr-defined]
         rt.get(Counter, 5)  # type: ignore[arg-type]
+        assert_type(rt.get(Counter, "c", timeout=2.5), Counter)
+        rt.get(Counter, "c", timeout="2")  # type: ignore[arg-type]
+        assert_type(rt.call_from_thread(counter.increment, by=2), int)
+        rt.call_from_thread(counter.increment, "2")  # type: ignore[arg-type]
+        rt.call_from_thread(counter)  # type: ignore[arg-type]
         worker = rt.spawn(Worker, 10, name="w")
         assert_type(worker, Worker)
         assert_type(await worker.work(), bytes)

@@ -9,27 +9,16 @@ Invariants: all deadlines are the same time away, so `_waiting` is in the order 
 
 from __future__ import annotations
 
-import types
-from asyncio import AbstractEventLoop, Future, TimerHandle
-from collections.abc import Callable, Coroutine, Generator
-from contextlib import suppress
-from typing import NoReturn, TypeVar, cast
+from asyncio import AbstractEventLoop, TimerHandle
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import TypeVar
 
 from wakeful.errors import WakefulError
 from wakeful.http.request_header import RequestHeader
+from wakeful.runtime.waiting import Wait
 
 T = TypeVar("T")
-
-
-class _Wait:
-    """Work that waits: for what, and until when at most."""
-
-    __slots__ = ("due", "expired", "future")
-
-    def __init__(self, due: float) -> None:
-        self.due = due
-        self.expired = False
-        self.future: Future[object] | None = None
 
 
 class Deadlines:
@@ -43,7 +32,7 @@ class Deadlines:
     def __init__(self, loop: AbstractEventLoop, seconds: float) -> None:
         self._loop = loop
         self._seconds = seconds
-        self._waiting: dict[_Wait, None] = {}
+        self._waiting: dict[Wait, None] = {}
         self._timer: TimerHandle | None = None
 
     def __len__(self) -> int:
@@ -74,32 +63,18 @@ class Deadlines:
             return result
         return await self.resume(work, waits_for, late, header)
 
-    @types.coroutine
     def resume(
         self,
         work: Coroutine[object, object, T],
         waits_for: object,
         late: Callable[[float], WakefulError],
         header: RequestHeader | None = None,
-    ) -> Generator[object, object, T]:
+    ) -> Awaitable[T]:
         """As `watch`, for work that has been driven up to its first wait already."""
         wait = self._note()
         if header is not None:
             header.due = wait.due
-        try:
-            while True:
-                wait.future = cast("Future[object]", waits_for)
-                try:
-                    value = yield waits_for
-                except BaseException as error:
-                    waits_for = self._fail(work, wait, error, late)
-                else:
-                    waits_for = work.send(value)
-        except StopIteration as stop:
-            result: T = stop.value
-            return result
-        finally:
-            del self._waiting[wait]
+        return wait.go_on(work, waits_for, partial(late, self._seconds), self._waiting.pop)
 
     def close(self) -> None:
         """Stop the timer: nothing is late any more."""
@@ -107,20 +82,8 @@ class Deadlines:
             self._timer.cancel()
             self._timer = None
 
-    def _fail(
-        self,
-        work: Coroutine[object, object, T],
-        wait: _Wait,
-        error: BaseException,
-        late: Callable[[float], WakefulError],
-    ) -> object:
-        """What it waited for has failed, or was cancelled because it is late."""
-        if wait.expired:
-            _abandon(work, late(self._seconds))
-        return work.throw(error)
-
-    def _note(self) -> _Wait:
-        wait = _Wait(self.due())
+    def _note(self) -> Wait:
+        wait = Wait(self.due())
         self._waiting[wait] = None
         if self._timer is None:
             self._timer = self._loop.call_later(self._seconds, self._sweep)
@@ -136,14 +99,4 @@ class Deadlines:
                 break
             expired.append(wait)
         for wait in expired:
-            if not wait.expired and wait.future is not None:
-                wait.expired = True
-                wait.future.cancel()
-
-
-def _abandon(work: Coroutine[object, object, object], error: WakefulError) -> NoReturn:
-    """Throw an error into work; raise that, or what the work makes of it."""
-    with suppress(StopIteration):
-        work.throw(error)
-    work.close()  # it did not end, or ended with a result that comes too late
-    raise error
+            wait.expire()

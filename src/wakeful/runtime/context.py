@@ -210,9 +210,9 @@ class Context:
         """Wall-clock nanoseconds since 1970, of the runtime's clock."""
         return self._host.clock.now_ns()
 
-    def get(self, actor: type[A], name: str) -> A:
+    def get(self, actor: type[A], name: str, *, timeout: float | None = None) -> A:
         """A ref to another actor."""
-        return self._host.get(actor, name)
+        return self._host.get(actor, name, timeout)
 
     def abort(self, reason: str = "") -> None:
         """Throw this activation away; the next call starts from the last durable state."""

@@ -11,7 +11,7 @@ Invariants: a turn ends in `_conclude`, or in the two lines of `ask` that do the
 
 from __future__ import annotations
 
-from asyncio import Future, TimerHandle
+from asyncio import Future, current_task
 from collections.abc import Callable, Mapping
 from contextvars import Context
 from functools import partial
@@ -38,11 +38,13 @@ from wakeful.ports import Clock
 from wakeful.runtime.activation import Activation, Envelope, Turn, current
 from wakeful.runtime.activator import Activator
 from wakeful.runtime.committer import Committer
+from wakeful.runtime.here import Home, here
 from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.intake import Intake
 from wakeful.runtime.outcome import of_turn, says_nothing_happened, told
 from wakeful.runtime.refs import Asking, Ref
 from wakeful.runtime.runners import SUSPENDED, RunnerPool
+from wakeful.runtime.turn_time import TurnTime
 
 Args = tuple[object, ...]
 Kwargs = Mapping[str, object]
@@ -65,13 +67,13 @@ class Delivery:
         intake: Intake,
     ) -> None:
         self.committer = committer
+        self.home = Home(loop.raw)
         self.waits: WaitGraph[ActorId, Turn] = WaitGraph()
         self.failures = 0
         self.shed = 0
         self._loop = loop
         self._new_future = loop.future
-        self._suspended: dict[Turn, float] = {}
-        self._timer: TimerHandle | None = None
+        self._time = TurnTime(loop, config.limits.turn_seconds, activator.discard)
         self._to_pump: set[Activation] = set()
         self._now_ns = clock.monotonic_ns
         self._limits = config.limits
@@ -84,20 +86,20 @@ class Delivery:
         """Calls that wait in mailboxes."""
         return self._activator.waiting
 
-    def asking(self, plan: MethodPlan) -> Asking:
+    def asking(self, plan: MethodPlan) -> Asking:  # noqa: C901 - the hottest path is one piece
         """The function a ref has for a method: a call goes in, its answer comes out.
 
         Everything the straight path needs is bound here, once.
         """
-        now_ns, find = self._now_ns, self._activator.find
+        now_ns, home = self._now_ns, self.home.mark
         new_future, in_turn = self._new_future, current.get
 
         async def ask(ref: Ref, /, *args: object, **kwargs: object) -> object:
             if args or kwargs or plan.required:
                 args, kwargs = plan.copy_arguments(args, kwargs)
             activation = ref._activation
-            if activation is None or not activation.free:
-                activation = ref._activation = find(ref._type, ref._id)
+            if activation is None or not activation.free or here() != home:
+                activation = self._found(ref)
             plan.calls += 1
             if not plan.straight or not activation.free or in_turn() is not None:
                 return await self._ask_slowly(activation, plan, args, kwargs)
@@ -111,7 +113,9 @@ class Delivery:
                 )
                 if type(result) not in plan.result_types:
                     result = plan.copy_result(result)
-                wrote = activation.durable and activation.working.save()
+                if not activation.durable:
+                    return result
+                wrote = activation.working.save()
             except BaseException as error:
                 return await self._straight_failed(activation, plan, error)
             if wrote and activation.confirm:
@@ -194,13 +198,24 @@ class Delivery:
     async def end_turns(self, seconds: float, of: Callable[[Turn], bool]) -> None:
         """End turns whose activations are gone; wait so long for them, and give them up then."""
         for turn in await self.pool.end(seconds, of):
-            self._give_up(turn)
+            self._time.give_up(turn)
 
     def close(self) -> None:
         """No more turns begin."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self._time.close()
         self.pool.close()
+
+    def _found(self, ref: Ref) -> Activation:
+        """The activation that a ref leads to now, woken if need be.
+
+        Raises:
+            WrongThread: it is asked for elsewhere than where the runtime is.
+            WakefulError: it may not wake.
+        """
+        if here() != self.home.mark or current_task(self._loop.raw) is None:
+            self.home.check()  # before an actor is woken there
+        activation = ref._activation = self._activator.find(ref._type, ref._id)
+        return activation
 
     async def _straight_ended(self, activation: Activation, wrote: bool) -> None:
         """The rarer ends: what was written need not be waited for, or what was read must be."""
@@ -227,6 +242,8 @@ class Delivery:
     async def _ask_slowly(
         self, activation: Activation, plan: MethodPlan, args: Args, kwargs: Kwargs
     ) -> object:
+        if current_task(self._loop.raw) is None:  # perhaps another loop of this thread runs
+            self.home.check()
         turn = current.get()
         if turn is None:
             self._check_open(activation, None)
@@ -375,13 +392,13 @@ class Delivery:
         if result is not SUSPENDED:
             self._conclude(turn, result, None)
         elif not plan.gated:
-            self._watch(turn)
+            self._time.watch(turn)
         return turn
 
     def _finish(self, turn: Turn, result: object, error: BaseException | None) -> None:
         """A suspended turn has ended, in its runner."""
         activation = turn.activation
-        self._suspended.pop(turn, None)
+        self._time.ended(turn)
         if activation.transaction is not None:  # another turn's: not to be committed by half
             activation.transaction.when_over(partial(self._finish, turn, result, error))
             return
@@ -443,41 +460,6 @@ class Delivery:
             )
         else:
             activation.undo()
-
-    def _watch(self, turn: Turn) -> None:
-        """Bound a turn's time: turns end in about the order they began, one timer serves all."""
-        self._suspended[turn] = self._loop.time() + self._limits.turn_seconds
-        if self._timer is None:
-            self._timer = self._loop.later(self._limits.turn_seconds, self._expire)
-
-    def _expire(self) -> None:
-        self._timer = None
-        now = self._loop.time()
-        for turn, deadline in list(self._suspended.items()):
-            if deadline > now + 0.001:
-                self._timer = self._loop.later(deadline - now, self._expire)
-                return
-            del self._suspended[turn]
-            self._interrupt(turn)
-
-    def _interrupt(self, turn: Turn) -> None:
-        seconds = self._limits.turn_seconds
-        allowed = f"{seconds} s (limits.turn_seconds)"
-        turn.interrupt(
-            DeadlineExceeded(
-                f"{turn.activation.id}.{turn.what} took longer than {allowed} and was cancelled; "
-                "what it asked of others may have happened",
-                allowed,
-            )
-        )
-        self._loop.later(seconds, self._give_up, turn)
-
-    def _give_up(self, turn: Turn) -> None:
-        """It did not stop when cancelled: the actor goes on without it, in a new activation."""
-        if not turn.ended and turn.cause is not None:
-            if turn.reply is not None and not turn.reply.done():
-                turn.reply.set_exception(again(turn.cause))
-            self._activator.discard(turn.activation, turn.cause)
 
 
 def _begins(activation: Activation) -> bool:

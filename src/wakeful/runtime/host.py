@@ -40,6 +40,7 @@ from wakeful.runtime.intake import Intake
 from wakeful.runtime.lane import Lane
 from wakeful.runtime.refs import Ref, ref_class
 from wakeful.runtime.sockets import Sockets
+from wakeful.runtime.timed_ref import TimedRef, check_timeout, timed_class
 from wakeful.runtime.transaction import running
 
 A = TypeVar("A")
@@ -108,6 +109,7 @@ class Host:
         )
         self._classes: dict[type, ActorType] = {}
         self._refs: dict[str, type[Ref]] = {}
+        self._timed_refs: dict[str, type[TimedRef]] = {}
 
     def register(self, actor_type: ActorType) -> None:
         """Make a type known.
@@ -142,9 +144,18 @@ class Host:
             raise UnknownActorType(f"no actor type {name!r} is registered; registered: {types}")
         return known
 
-    def get(self, actor: type[A], name: str) -> A:
-        """A ref to an actor, typed as its class."""
-        return cast("A", self.ref(self.type_of(actor), check_name(name)))
+    def get(self, actor: type[A], name: str, timeout: float | None = None) -> A:
+        """A ref to an actor, typed as its class; its calls wait so many seconds at most."""
+        actor_type = self.type_of(actor)
+        if timeout is None:
+            return cast("A", self.ref(actor_type, check_name(name)))
+        key = ActorId(actor_type.name, check_name(name))
+        seconds = check_timeout(timeout)
+        timed = self._timed_refs.get(key.type)
+        if timed is None:
+            plain = self._refs[key.type]
+            timed = self._timed_refs[key.type] = timed_class(actor_type, plain, self.loop)
+        return cast("A", timed(self, actor_type, key, seconds))
 
     def ref(self, actor_type: ActorType, name: str) -> Ref:
         """A ref to an actor whose name has been checked."""

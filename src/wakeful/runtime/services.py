@@ -28,7 +28,7 @@ class Services(Protocol):
     loop: HostLoop
     sockets: Sockets
 
-    def get(self, actor: type[A], name: str) -> A:
+    def get(self, actor: type[A], name: str, timeout: float | None = None) -> A:
         """A ref to an actor, typed as its class."""
 
     def discard(self, activation: Activation, cause: WakefulError) -> None:
