@@ -60,9 +60,7 @@ class Wait:
                 try:
                     value = yield waits_for
                 except BaseException as error:
-                    if self.expired:
-                        _abandon(work, late())
-                    waits_for = work.throw(error)
+                    waits_for = self._failed(work, error, late)
                 else:
                     waits_for = work.send(value)
         except StopIteration as stop:
@@ -70,6 +68,17 @@ class Wait:
             return result
         finally:
             ended(self)
+
+    def _failed(
+        self,
+        work: Coroutine[object, object, T],
+        error: BaseException,
+        late: Callable[[], WakefulError],
+    ) -> object:
+        """What it waited for has failed, or was cancelled because its time is up."""
+        if self.expired:
+            _abandon(work, late())
+        return work.throw(error)
 
 
 def _abandon(work: Coroutine[object, object, object], error: WakefulError) -> NoReturn:
