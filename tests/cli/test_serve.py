@@ -286,6 +286,14 @@ def test_settings_that_cannot_be_used_are_wrong_usage(
     assert message in server.err.rest()
 
 
+def test_interrupted_while_starting_is_no_failure(launch: Launch, app: Path) -> None:
+    app.write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    server = launch("serve", "app.py", "--port", "0")
+    server.out.until("importing")
+    assert server.interrupt() == 130
+    assert server.err.rest() == "stopped while starting"
+
+
 def test_the_package_is_a_command() -> None:
     run = subprocess.run(
         [sys.executable, "-m", "wakeful", "--version"], capture_output=True, text=True, check=True

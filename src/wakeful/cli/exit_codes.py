@@ -17,7 +17,8 @@ import click
 # `wakeful serve --help` says it too.
 EXIT_CODES: Final = """\
 Exit codes: 0 stopped in good order, 1 failed while running, 2 wrong usage, 3 no usable
-actors in the target, 4 the data directory cannot be used, 5 the address cannot be used.
+actors in the target, 4 the data directory cannot be used, 5 the address cannot be used,
+130 interrupted while starting.
 """
 
 

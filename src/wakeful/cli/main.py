@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "d1": "run SQL and migrations in a D1 database of a Worker",
 }
 WORKERS: Final = "wakeful.workers"
+INTERRUPTED: Final = 130  # 128 and the number of SIGINT, as shells have it
 MODULES: Final = {"import": "import_"}  # the others are in the module of their name
 
 SUMMARY: Final = """\
@@ -70,6 +71,9 @@ class Commands(click.Group):
         """
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt:  # before there is anything to stop in good order
+            click.echo("stopped while starting", err=True)
+            ctx.exit(INTERRUPTED)
         except ImportError as error:
             if error.name != WORKERS:
                 raise

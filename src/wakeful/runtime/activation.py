@@ -21,7 +21,14 @@ from wakeful.core.mailbox import Mailbox
 from wakeful.core.waits import Wait
 from wakeful.core.working_set import WorkingSet
 from wakeful.core.write_buffer import WriteBuffer
-from wakeful.errors import ActorAborted, LimitExceeded, Overloaded, WakefulError, again
+from wakeful.errors import (
+    ActorAborted,
+    LimitExceeded,
+    Overloaded,
+    StateInvalid,
+    WakefulError,
+    again,
+)
 from wakeful.ids import ActorId
 from wakeful.ports import NO_PAGES, STATE_KEY, Cells, CommitRecord, Database
 from wakeful.runtime.declared import DeclaredState
@@ -432,3 +439,20 @@ async def transact(loop: HostLoop, activation: Activation, work: Callable[[], Aw
         running.set(outside)
         activation.transaction = transaction.parent
         transaction.close()
+
+
+def check_unchanged(activation: Activation, method: str) -> bool:
+    """Refuse what a method that is marked @readonly has changed.
+
+    Returns:
+        Whether there is something to commit: never.
+
+    Raises:
+        StateInvalid: it has changed something; the turn is to be undone.
+    """
+    if activation.working.touched:
+        raise StateInvalid(
+            f"{activation.type.name}.{method} is marked @readonly and changes the actor: nothing "
+            "of it was kept. Take the mark away, or change a copy"
+        )
+    return activation.sql is not None and activation.save()  # the end of what was read in SQL

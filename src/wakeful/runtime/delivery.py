@@ -35,7 +35,7 @@ from wakeful.errors import (
 from wakeful.facet import Replaced
 from wakeful.ids import ActorId
 from wakeful.ports import Clock
-from wakeful.runtime.activation import Activation, Envelope, Turn, current
+from wakeful.runtime.activation import Activation, Envelope, Turn, check_unchanged, current
 from wakeful.runtime.activator import Activator
 from wakeful.runtime.committer import Committer
 from wakeful.runtime.here import Home, here
@@ -93,6 +93,7 @@ class Delivery:
         """
         now_ns, home = self._now_ns, self.home.mark
         new_future, in_turn = self._new_future, current.get
+        writes = not plan.readonly
 
         async def ask(ref: Ref, /, *args: object, **kwargs: object) -> object:
             if args or kwargs or plan.required:
@@ -115,7 +116,9 @@ class Delivery:
                     result = plan.copy_result(result)
                 if not activation.durable:
                     return result
-                wrote = activation.working.save()
+                wrote = (
+                    activation.working.save() if writes else check_unchanged(activation, plan.name)
+                )
             except BaseException as error:
                 return await self._straight_failed(activation, plan, error)
             if wrote and activation.confirm:
@@ -427,7 +430,9 @@ class Delivery:
             if error is None:
                 if type(result) not in plan.result_types:
                     result = plan.copy_result(result)
-                if activation.durable and activation.save():
+                if plan.readonly and activation.durable and not activation.shared():
+                    check_unchanged(activation, plan.name)
+                elif activation.durable and activation.save():
                     self.committer.wrote(activation)
                     activation.stand()
             elif isinstance(error, Replaced):
