@@ -148,6 +148,23 @@ def test_a_damaged_sql_row_is_an_error_and_other_actors_go_on(tmp_path: Path) ->
     asyncio.run(look())
 
 
+def test_a_page_that_cannot_be_folded_onto_stops_writes_at_a_bound(stocked: Path) -> None:
+    """With a typed error, and reads go on: nothing is lost, and nothing grows without end."""
+    flip(stocked / FILE, b"<n137>" * 2)
+    with Owner(Place(stocked, Limits(fold_bytes=20_000))) as owner:
+        names = iter(f"n{number % 300:03}a" for number in range(2_000))
+
+        def put_on_and_on() -> None:
+            for name in names:
+                owner.put(name, {"s": b"x" * 400})
+
+        with pytest.raises(StorageCorrupt):
+            put_on_and_on()
+        assert 100 < len(list(names)) < 1_900
+        assert owner.load("n001") == {"s": b"<n001>" * 40}
+        assert owner.load("n001a") == {"s": b"x" * 400}
+
+
 def test_a_row_that_changes_a_damaged_page_is_replayed_for_the_others(stocked: Path) -> None:
     """The page stays unreadable, and is whole again once a row has all of it."""
     n007 = ActorId("Counter", "n007")
