@@ -60,7 +60,7 @@ def announce(
 
 
 def withdraw(data: Path) -> None:
-    """The server answers no more."""
+    """Remove the address when the server stops."""
     (data / FILE).unlink(missing_ok=True)
 
 

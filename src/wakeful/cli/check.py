@@ -97,7 +97,7 @@ def command(*, data: Path, as_json: bool, add_checksums: bool, target: Path | No
 
 @contextmanager
 def _held(data: Path) -> Iterator[bool]:
-    """Keep servers away meanwhile; whether one is there already."""
+    """Keep servers out during the check; return whether one runs already."""
     from wakeful.errors import DirectoryInUse, StorageError
     from wakeful.store.lock import DirectoryLock
 
@@ -184,7 +184,7 @@ class Progress:
         self._told = False
 
     def __call__(self, what: str, done: int, total: int | None) -> None:
-        """It is so far."""
+        """Show the progress so far."""
         now = time.monotonic()
         if now < self._next:
             return

@@ -85,7 +85,7 @@ def migrations() -> None:
 @DATA
 @ENVIRONMENT
 def apply(*, worker: Path, database: str, data: Path, env: str | None) -> None:
-    """Run those files of migrations_dir that were not yet, in the order of their names.
+    """Run those files of migrations_dir that have not run yet, in the order of their names.
 
     All of them are one transaction: if one fails, none has happened. Which were applied is noted
     in the table that wrangler uses, d1_migrations.

@@ -116,7 +116,7 @@ class Switch:
         return answer
 
     def close(self) -> None:
-        """The server has ended."""
+        """Do nothing when the server ends."""
 
     def open(self, gateway: Answering) -> None:
         """Let calls through."""
@@ -276,14 +276,14 @@ async def _develop(source: Source, chosen: Settings, errors: Errors) -> None:
 
 
 def warn(text: str) -> None:
-    """Tell of something that goes on all the same."""
+    """Print a warning; the server goes on."""
     click.secho(f"warning: {text}", fg="yellow", err=True)
 
 
 async def _until_stopped_or_broken(
     watching: asyncio.Task[None], stop: Event, server: HttpServer
 ) -> None:
-    """Return when it is to stop; raise what ended the watching or the serving."""
+    """Return when asked to stop; raise the error that ended the watching or the serving."""
     serving = asyncio.create_task(until_stopped(stop, server))
     await asyncio.wait({watching, serving}, return_when=asyncio.FIRST_COMPLETED)
     stop.set()

@@ -13,13 +13,13 @@ from wakeful.store.stopped import StoppedStore
 
 
 def is_there(data: Path) -> bool:
-    """Whether it is a data directory already."""
+    """Whether the path is a data directory already."""
     return any(data.glob("partition-*.db"))
 
 
 @contextmanager
 def owned(data: Path) -> Iterator[tuple[StoppedStore, StoreInfo]]:
-    """Its store; a directory that does not exist is made.
+    """Open the store of a directory; a directory that does not exist is made.
 
     Raises:
         DataFailure: it is in use, or cannot be used.

@@ -45,7 +45,7 @@ def tell_of_unawaited(roots: Sequence[Path], tell: Tell) -> None:
 
 
 def _unawaited(message: str, roots: Sequence[Path]) -> str | None:
-    """What to tell, if a line of the user's has made the coroutine."""
+    """Describe the coroutine, if a line of the user's code has made it."""
     found = re.match(NEVER, message)
     made = [at for at in MADE_AT.finditer(message) if _is_users(at["file"], roots)]
     if found is None or not made:
@@ -119,7 +119,7 @@ class Holding:
 
     @staticmethod
     def place(frame: FrameType, roots: Sequence[Path]) -> str | None:
-        """Where the user's code is; None if it is not, or is being imported."""
+        """Return where the user's code is running; None outside of it and during an import."""
         stack = traceback.extract_stack(frame)
         own = [at for at in stack if _is_users(at.filename, roots)]
         if not own or any(at.name == MODULE for at in own):

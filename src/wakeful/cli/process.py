@@ -42,7 +42,7 @@ LAST_SECONDS: Final = 1.0  # for what is left when everything has been closed
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What the options of `serve` and `dev` say."""
+    """The options of `serve` and `dev`."""
 
     host: str
     port: int
@@ -208,7 +208,7 @@ def _run_to_its_end(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -
 
 
 def _end_without_the_deaf(loop: asyncio.AbstractEventLoop) -> None:
-    """End the process at once if tasks are left that do not end: they would keep it for ever."""
+    """End the process at once if tasks ignore their cancellation: they would keep it alive."""
     left = asyncio.all_tasks(loop)
     for task in left:
         task.cancel()
@@ -219,7 +219,7 @@ def _end_without_the_deaf(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _from_keyboard(error: BaseException) -> bool:
-    """Whether it may be a Ctrl-C: it is not, once `stop_on_signals` hears of those."""
+    """Whether an interrupt may be a Ctrl-C; it is not once `stop_on_signals` handles signals."""
     handler = signal.getsignal(signal.SIGINT)
     return isinstance(error, KeyboardInterrupt) and handler is signal.default_int_handler
 
@@ -274,7 +274,7 @@ def start_errors() -> Iterator[None]:
 
 
 class Admission(msgspec.Struct, frozen=True):
-    """Who may call a server, and use its admin paths: on loopback all, else who has the token."""
+    """Who may call a server and use its admin paths: on loopback all, else holders of the token."""
 
     chosen: Settings
     loopback: bool
@@ -282,7 +282,7 @@ class Admission(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, server: HttpServer, chosen: Settings) -> Admission:
-        """What a server needs, by where it listens."""
+        """Choose the admission by the address on which the server listens."""
         token = None if server.loopback else secrets.token_urlsafe(32)
         return cls(chosen, server.loopback, chosen.admin_token or token)
 
@@ -322,14 +322,14 @@ async def until_stopped(stop: asyncio.Event, server: HttpServer) -> None:
 
 
 def serving_line(runtime: Runtime, chosen: Settings, server: HttpServer) -> str:
-    """What is served where."""
+    """Return the line that says what is served at which address."""
     names = list(runtime.host.types)
     types = ", ".join(names[:NAMES_MAX]) + (", ..." if len(names) > NAMES_MAX else "")
     return f"serving {types or 'requests'} on {server.url} (data in {chosen.data})"
 
 
 def log_as_json(level: str = "info") -> None:
-    """Structured logs, one JSON object a line, on stderr; from a level on."""
+    """Log one JSON object a line on stderr, for events of at least the given level."""
     import structlog
 
     structlog.configure(

@@ -42,7 +42,7 @@ class Actors:
         self._sql = sql
 
     def is_sound(self, actor: ActorId) -> bool:
-        """Whether everything an actor keeps can be read; else that is noted."""
+        """Whether everything an actor keeps can be read; damage is noted."""
         self.count += 1
         before = self._check.found
         try:

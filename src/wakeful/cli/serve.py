@@ -117,7 +117,7 @@ async def _serve(chosen: Settings, runtime: Runtime) -> None:
 
 
 def _log(request: Request, error: WakefulError) -> None:
-    """What an actor or the store is to blame for, for whoever runs the server.
+    """Log errors of actors and of the store for the operator of the server.
 
     Refused calls are counted, not logged: a line for each would add to the load that caused them.
     """

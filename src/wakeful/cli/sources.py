@@ -26,7 +26,7 @@ Rows: TypeAlias = Sequence[tuple[str, ...]]
 
 
 class Source(Protocol):
-    """Where the served code is.
+    """The code to serve.
 
     Attributes:
         text: how it was named.
@@ -39,10 +39,10 @@ class Source(Protocol):
     files: tuple[str, ...]
 
     def first(self) -> Runtime:
-        """A runtime of the code."""
+        """Make a runtime of the code."""
 
     async def again(self, running: Runtime) -> Runtime:
-        """A runtime of the code as it is now, while another one of it still runs."""
+        """Make a runtime of the changed code, while the previous runtime still runs."""
 
     def concerns(self, paths: Iterable[str]) -> bool:
         """Whether one of these files is part of the code."""
@@ -51,7 +51,7 @@ class Source(Protocol):
         """What the code is given, as lines of a table: names, and what they are here."""
 
     def to_try(self, types: Iterable[ActorType], url: str) -> Lines:
-        """A command that works."""
+        """Return an example command that works."""
 
 
 def source_of(texts: Sequence[str], chosen: Settings) -> Source:
@@ -122,7 +122,7 @@ class ActorSource:
         return ()
 
     def to_try(self, types: Iterable[ActorType], url: str) -> Lines:
-        """A command that works, if there is one that needs no arguments."""
+        """Return an example call of a method that needs no arguments, if an actor has one."""
         for actor_type in types:
             if actor_type.lifetime is None:
                 continue

@@ -32,7 +32,7 @@ PAGE: Final = 1_000  # a server gives no more at once
 
 
 class Source(Protocol):
-    """Somewhere stored actors can be seen."""
+    """A place where stored actors can be listed, read and deleted."""
 
     def types(self) -> list[str]:
         """The types that have stored actors."""

@@ -66,7 +66,7 @@ class Target(msgspec.Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> Target:
-        """Read what was given; whether it can be imported is another question.
+        """Parse the target's text; this does not import it.
 
         Raises:
             Failure: it cannot name a target.
@@ -230,7 +230,7 @@ def _found(module: ModuleType) -> list[Served]:
 
 
 def _elsewhere(module: ModuleType) -> str:
-    """Say what was passed over for being imported, as that is often what was meant."""
+    """Name the imported classes that were left out, since they are often what was meant."""
     for name, value in vars(module).items():
         if _is_served(value) and not name.startswith("_"):
             home = getattr(value, "__module__", "elsewhere")

@@ -31,13 +31,13 @@ def is_user_file(filename: str, root: Path) -> bool:
 
 
 def shown(filename: str) -> str:
-    """A path as short as it can be said from here."""
+    """Shorten a path, relative to the current directory where that is shorter."""
     relative = os.path.relpath(filename)
     return filename if relative.startswith("..") else relative
 
 
 def plain(error: BaseException) -> str:
-    """What went wrong, in one line."""
+    """Describe an error in one line."""
     if isinstance(error, ConfigError):
         return str(error)
     if isinstance(error, SyntaxError):

@@ -37,7 +37,7 @@ class WorkerSource:
         self.roots = tuple(dict.fromkeys(file.parent.resolve() for file in files))
 
     def first(self) -> Runtime:
-        """A runtime of the Workers."""
+        """Make a runtime of the Workers."""
         try:
             return self._build()
         except ConfigError as error:
@@ -46,7 +46,7 @@ class WorkerSource:
             raise
 
     async def again(self, running: Runtime) -> Runtime:
-        """A runtime of the Workers as they are now; the code of the other one is put aside."""
+        """Make a runtime of the changed Workers; the previous runtime's code is put aside."""
         assert isinstance(running, WorkerRuntime)
         before, stored = self._configs, await running.stored()
         with running.workers.aside():
@@ -77,7 +77,7 @@ class WorkerSource:
         ]
 
     def to_try(self, types: Iterable[ActorType], url: str) -> Lines:
-        """A command that reaches the first Worker."""
+        """Return an example command that reaches the first Worker."""
         yield f"try: curl {url}/"
         if crons := self._configs[0].crons:
             cron = quote_plus(crons[0].text, safe="*/,-")

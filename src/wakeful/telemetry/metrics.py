@@ -22,7 +22,7 @@ STATUSES: Final = ("1xx", "2xx", "3xx", "4xx", "5xx")
 
 
 class HttpFigures(Protocol):
-    """What is read of an HTTP gateway."""
+    """The figures that are read from an HTTP gateway."""
 
     @property
     def active(self) -> int:

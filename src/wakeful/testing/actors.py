@@ -22,7 +22,7 @@ KEPT: Final = "kept"
 
 
 class Boom(Exception):
-    """What the actors raise on purpose; says what it saw before it wrote."""
+    """What the actors raise on purpose; it carries what the actor saw before it wrote."""
 
     def __init__(self, seen: list[int]) -> None:
         super().__init__("boom")
@@ -34,7 +34,7 @@ class Overlap(Exception):
 
 
 class Ledger(DurableObject):
-    """One turn at a time, and all of a turn or nothing."""
+    """An actor that runs one turn at a time, and keeps all of a turn or nothing."""
 
     tokens: list[int] = []  # noqa: RUF012
     length: int = 0
@@ -47,20 +47,20 @@ class Ledger(DurableObject):
         self._busy = False
 
     async def add(self, token: int) -> list[int]:
-        """Without waiting."""
+        """Add a token without waiting."""
         with self._alone():
             self._note(token)
         return self.tokens
 
     async def add_kept(self, token: int) -> list[int]:
-        """State and storage in one turn."""
+        """Change state and storage in one turn."""
         with self._alone():
             await self._keep(token)
             self._note(token)
         return self.tokens
 
     async def add_slowly(self, token: int, pause: float) -> list[int]:
-        """Half of it, a pause, the other half."""
+        """Write half of a change, pause, then write the other half."""
         with self._alone():
             self.tokens.append(token)
             await self._keep(token)
@@ -88,7 +88,7 @@ class Ledger(DurableObject):
             raise Boom(seen)
 
     async def abort(self, token: int, pause: float) -> None:
-        """Write, then throw the activation away."""
+        """Write, then abort the activation."""
         with self._alone():
             self._note(token)
             await self._keep(token)
@@ -96,7 +96,7 @@ class Ledger(DurableObject):
             self.ctx.abort("on purpose")
 
     async def transact(self, token: int, undone: int, pause: float) -> list[int]:
-        """A transaction that fails, and one that does not."""
+        """Run one transaction that fails and one that succeeds."""
         with self._alone():
 
             async def fails() -> None:
@@ -117,7 +117,7 @@ class Ledger(DurableObject):
         return self.tokens
 
     async def add_twice(self, first: int, second: int) -> list[int]:
-        """Two commit points: the first token is durable before the second is added."""
+        """Commit twice: the first token is durable before the second is added."""
         with self._alone():
             self._note(first)
             await self.ctx.storage.sync()
@@ -126,7 +126,7 @@ class Ledger(DurableObject):
         return self.tokens
 
     async def stubborn(self, token: int, pause: float) -> list[int]:
-        """Does not care for being cancelled."""
+        """Catch the cancellation and go on."""
         with self._alone():
             self.tokens.append(token)
             try:
@@ -140,12 +140,12 @@ class Ledger(DurableObject):
 
     @readonly
     async def read(self) -> list[int]:
-        """Without waiting."""
+        """Return the tokens without waiting."""
         return self.tokens
 
     @readonly
     async def read_slowly(self, pause: float) -> list[int]:
-        """After a while."""
+        """Return the tokens after a while."""
         with self._alone():
             await asyncio.sleep(pause)
         return self.tokens
@@ -173,7 +173,7 @@ class Ledger(DurableObject):
 
 
 class Board(Ledger):
-    """Turns that join each other: at every pause all its places agree. It has hooks as well."""
+    """An actor with hooks whose turns interleave: at every pause all its places agree."""
 
     naps: int = 0
     wakes: int = 0
@@ -186,7 +186,7 @@ class Board(Ledger):
             await self.ctx.storage.sync()
 
     async def on_deactivate(self) -> None:
-        """Write on the way out."""
+        """Write while the actor goes to sleep."""
         await self.ctx.storage.put("naps", self.naps + 1)
         await asyncio.sleep(0.001)
         self.naps += 1
@@ -195,18 +195,18 @@ class Board(Ledger):
     @interleave
     @readonly
     async def peek(self) -> list[int]:
-        """At any time."""
+        """Return the tokens; this may run beside any other turn."""
         return self.tokens
 
     @interleave
     async def join(self, token: int, pause: float) -> list[int]:
-        """Beside other turns."""
+        """Add a token while other turns run."""
         self._note(token)
         await asyncio.sleep(pause)
         return self.tokens
 
     async def later(self, now: int, then: int, pause: float) -> list[int]:
-        """Answer now, go on in the background."""
+        """Answer now, and go on in the background."""
         self._note(now)
         self.ctx.wait_until(self._later(then, pause))
         return self.tokens
@@ -218,10 +218,10 @@ class Board(Ledger):
 
 
 class Teller(Ledger):
-    """Asks others in the middle of a turn."""
+    """An actor that calls other actors in the middle of a turn."""
 
     async def transfer(self, steps: list[int], source: str, target: str) -> list[int]:
-        """Note it, ask one ledger, ask another, note that it is done."""
+        """Note the transfer, call two ledgers one after the other, then note that it is done."""
         with self._alone():
             self._note(steps[0])
             await self.ctx.get(Ledger, source).add_kept(steps[1])
@@ -230,5 +230,5 @@ class Teller(Ledger):
         return self.tokens
 
     async def look(self, ledger: str) -> list[int]:
-        """What another actor shows."""
+        """Return what another actor shows."""
         return await self.ctx.get(Ledger, ledger).read()

@@ -137,7 +137,7 @@ def acknowledged_is_durable(view: View) -> Iterator[str]:
 
 
 def _wiped_with(view: View, read: Read, step: Step) -> bool:
-    """A record that wipes leaves no trace of a write that landed with it."""
+    """Whether the record that landed a write also wiped it, which leaves no trace of it."""
     return bool(view.wiped_between(step.actor, read.asked, read.ended))
 
 
@@ -247,7 +247,7 @@ def _reads_are_fresh(view: View, actor: ActorId) -> Iterator[str]:
 
 
 class _Owners:
-    """Which nodes an index finds taken over."""
+    """Tells which nodes had been taken over at a given index."""
 
     def __init__(self, takeovers: list[tuple[int, str]]) -> None:
         self._takeovers = takeovers
@@ -300,7 +300,7 @@ def _steps_in_order(view: View, asked: int, call: Invoked) -> Iterator[str]:
 
 
 def alarms_are_kept(view: View) -> Iterator[str]:
-    """By the records of each actor, and by what its handlers were told."""
+    """Check alarms against the records of each actor and what its handlers were told."""
     due: dict[tuple[ActorId, int, int], int] = {}
     for actor, landed in view.landed.items():
         yield from _alarms_landed(actor, landed)
@@ -338,7 +338,7 @@ def _alarms_landed(actor: ActorId, landed: list[tuple[int, Landed, Places]]) -> 
 
 
 def frames_are_in_order(view: View) -> Iterator[str]:
-    """Number after number for each socket; each token on disk before it is heard."""
+    """Sockets hear consecutive numbers; each token is on disk before a socket hears it."""
     said: dict[int, int] = {}
     for index, event in enumerate(view.events):
         if not isinstance(event, Heard):

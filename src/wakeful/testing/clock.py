@@ -15,7 +15,7 @@ WALL_START_NS: Final = 1_700_000_000_000_000_000
 
 
 class VirtualClock:
-    """Time of one node: the loop's, with an offset of its own for each of the two clocks.
+    """The clocks of one node: the loop's time, with a different offset for each of the two clocks.
 
     Attributes:
         trust_seconds: how often the runtime reads the wall clock again; never, unless a test sets

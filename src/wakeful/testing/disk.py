@@ -70,12 +70,12 @@ class _LaneRows:
         self.images = Images()
 
     def row(self, records: Sequence[CommitRecord]) -> bytearray:
-        """What the next row is to be."""
+        """Encode the next row: a batch, under the number after the last durable one."""
         return journal.encode(self.last + 1, [self.images.logged(record) for record in records])
 
 
 class SimDisk:
-    """What is stored, whoever owns it."""
+    """What is stored, whichever store owns it at the moment."""
 
     def __init__(
         self, random: Random, plan: FaultPlan, landed: Landed | None = None, lanes: int = LANES
@@ -89,11 +89,11 @@ class SimDisk:
 
     @property
     def actors(self) -> set[ActorId]:
-        """Who has anything stored."""
+        """List the actors that have anything stored."""
         return self.cells.keys() | self.pages.keys()
 
     def epoch(self, lane: int) -> int:
-        """That of a lane's last owner."""
+        """Return the epoch of the last owner of a lane."""
         return self._lanes[lane].epoch
 
     def acquire(self) -> StoreInfo:
@@ -126,7 +126,7 @@ class SimDisk:
         return None
 
     def tear(self, lane: int, records: Sequence[CommitRecord]) -> None:
-        """A part of a row is written and no more."""
+        """Write only a part of a row, as an interrupted write does."""
         rows = self._lanes[lane]
         row = rows.row(records)
         cut = self.random.randrange(len(row))
@@ -199,7 +199,7 @@ class SimStore:
         return () if self._info is None else tuple(lane.epoch for lane in self._info.lanes)
 
     async def open(self) -> StoreInfo:
-        """Take the disk over from whoever had it."""
+        """Take the disk over from its previous owner."""
         self._info = self._disk.acquire()
         self._closing = False
         return self._info
@@ -231,7 +231,7 @@ class SimStore:
         return self._disk.pages.get(actor, {}).get(number)
 
     def commit(self, lane: int, records: Sequence[CommitRecord], done: Done) -> None:
-        """Send a batch on its way."""
+        """Start writing a batch; it lands later."""
         assert lane not in self._flights, "a batch of this lane is on its way already"
         loop = asyncio.get_running_loop()
         if self._info is None or self._closing:
@@ -305,7 +305,7 @@ class SimStore:
         await self._sent
 
     def crash(self) -> None:
-        """The node is gone: what was on its way is there, in part, or not at all."""
+        """Crash the node: batches on their way are kept whole, in part, or not at all."""
         flights, self._flights = self._flights, {}
         for lane, flight in flights.items():
             if flight.timer is None:
@@ -388,7 +388,7 @@ class FarSimStore(SimStore):
         self.fetched: Counter[ActorId] = Counter()
 
     async def fetch(self, actor: ActorId) -> None:
-        """Bring the pages of an actor near; that may take a while, or fail."""
+        """Fetch the pages of an actor; this may take a while, or fail."""
         if self._disk.plan.hit("load_slow"):
             await asyncio.sleep(self._latency_s())
         if self._disk.plan.hit("page_fails"):
@@ -397,7 +397,7 @@ class FarSimStore(SimStore):
         self.fetched[actor] += 1
 
     def forget(self, actor: ActorId) -> None:
-        """Its pages are far again, once for each time they were fetched."""
+        """Undo one fetch of an actor's pages; after the last one the pages are far again."""
         assert self.fetched[actor] > 0, f"{actor}: its pages are not near"
         self.fetched[actor] -= 1
 

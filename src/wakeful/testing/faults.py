@@ -54,7 +54,7 @@ class FaultPlan:
         self.fired: dict[str, int] = {}
 
     def hit(self, fault: str) -> bool:
-        """Whether the fault happens here and now."""
+        """Whether the fault happens at this point."""
         if self._budget <= 0 or not self._on[fault]:
             return False
         if self._random.random() >= CHANCES[fault]:
@@ -64,7 +64,7 @@ class FaultPlan:
         return True
 
     def stop(self) -> None:
-        """No fault happens any more."""
+        """Stop all faults from now on."""
         self._budget = 0
 
     def __str__(self) -> str:

@@ -46,10 +46,10 @@ NO_LOOP: Final = (
 
 
 class Inside(Runtime):
-    """What a test may do with a runtime, and nobody else."""
+    """Runtimes as only a test may handle them: time, eviction and alarms under control."""
 
     def now(self) -> datetime:
-        """The time it is for the actors, in UTC."""
+        """Return the present time as the actors see it, in UTC."""
         return EPOCH + timedelta(microseconds=self._clock.now_ns() // 1000)
 
     async def advance(self, by: float | timedelta) -> None:
@@ -112,7 +112,7 @@ class Inside(Runtime):
         raise NotImplementedError
 
     async def _names(self, actor_type: str) -> list[str]:
-        """Those that are stored or in memory."""
+        """Return the names of the actors that are stored or in memory."""
         found = {
             actor.name for actor in self.host.activator.catalog.actors if actor.type == actor_type
         }

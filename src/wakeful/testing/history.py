@@ -146,7 +146,7 @@ class History:
             self._times.append(self._now_s())
 
     def close(self) -> None:
-        """The world has ended: what its ruins still do does not count."""
+        """End the history: later events, from processes that were killed, are ignored."""
         self._closed = True
 
     def trace(self) -> list[str]:

@@ -31,7 +31,7 @@ CLOSINGS_MAX: Final = 8
 
 
 class Deadlock(AssertionError):
-    """Nothing is ready, nothing is due: what is awaited cannot happen any more."""
+    """Nothing is ready and no timer is due: what the test awaits can never happen."""
 
 
 class Livelock(AssertionError):
@@ -39,7 +39,7 @@ class Livelock(AssertionError):
 
 
 class Process:
-    """What would be one operating-system process: everything scheduled from inside its context."""
+    """A simulated operating-system process: everything scheduled from inside its context."""
 
     __slots__ = ("_context", "alive", "held", "name", "paused", "tasks")
 
@@ -57,12 +57,12 @@ class Process:
         return loop.create_task(main, context=self._context.copy())
 
     def kill(self) -> None:
-        """SIGKILL: no callback of it runs from now on."""
+        """SIGKILL the process: none of its callbacks runs from now on."""
         self.alive = False
         self.held.clear()
 
     def set(self, variable: ContextVar[T], value: T) -> None:
-        """Set a context variable for everything that is started in it from now on."""
+        """Set a context variable for everything that the process starts from now on."""
         self._context.run(variable.set, value)
 
     def bury(self) -> None:

@@ -75,7 +75,7 @@ def places_of(record: Landed) -> Places:
 
 
 def tables_of(pages: Mapping[int, bytes]) -> Tables:
-    """What is in a database; SQLite itself looks at it."""
+    """Read the tables of a database with SQLite itself."""
     if not pages:
         return NO_TABLES
     count = int.from_bytes(pages.get(1, b"")[28:32], "big")

@@ -49,18 +49,18 @@ class Safe(DurableObject):
         )
 
     async def add(self, token: int) -> list[int]:
-        """In one step."""
+        """Add a token in one step."""
         self._keep(token)
         return self._tokens()
 
     async def add_slowly(self, token: int, pause: float) -> list[int]:
-        """A step, a pause, a look."""
+        """Write in one step, pause, then read."""
         self._keep(token)
         await asyncio.sleep(pause)
         return self._tokens()
 
     async def add_in_section(self, token: int, pause: float) -> list[int]:
-        """While nothing else is delivered."""
+        """Add a token while no other event is delivered."""
 
         async def work() -> None:
             with self._section():
@@ -72,13 +72,13 @@ class Safe(DurableObject):
         return self._tokens()
 
     async def boom(self, token: int, pause: float) -> None:
-        """What was written before it raises stays."""
+        """Write, then raise; what was written stays."""
         self._keep(token)
         await asyncio.sleep(pause)
         raise Boom(self._tokens())
 
     async def abort(self, token: int) -> None:
-        """What the running step has written goes with the object."""
+        """Abort the object; what the running step has written is lost with it."""
         self._keep(token)
         self.ctx.abort(ON_PURPOSE)
 
@@ -106,7 +106,7 @@ class Safe(DurableObject):
         return self._tokens()
 
     async def transact_at_once(self, token: int, undone: int) -> list[int]:
-        """The same without waiting; what was written before is not undone with it."""
+        """Do the same without waiting; what was written before is not undone with it."""
 
         def fails() -> None:
             self._keep(undone)
@@ -131,7 +131,7 @@ class Safe(DurableObject):
         return self._tokens()
 
     async def alarm(self, info: Any) -> None:
-        """Fail some times first, and write nothing then."""
+        """Fail a few times first, without writing anything."""
         scheduled, storage = int(info.scheduledTime), self.ctx.storage
         actor, now_ns = self.ctx.id.toString(), self._now_ns()
         witness.get()(Rang(ActorId(SAFE, actor), scheduled * MS_NS, info.retryCount, now_ns))

@@ -19,10 +19,10 @@ class LanePlace(Place, Protocol):
 
 
 class LaneCases:
-    """Lanes."""
+    """The cases of lanes."""
 
     def test_each_shard_is_in_one_lane(self, place: LanePlace) -> None:
-        """And there are several."""
+        """Each shard belongs to one lane, and there are several lanes."""
         with Owner(place) as owner:
             shards = [
                 shard for lane in owner.info.lanes for shard in range(lane.first, lane.last + 1)
@@ -31,7 +31,7 @@ class LaneCases:
             assert len(owner.info.lanes) > 1
 
     def test_lanes_are_written_side_by_side(self, place: LanePlace) -> None:
-        """A batch of each may be on its way."""
+        """A batch of each lane may be on its way at the same time."""
         with Owner(place) as owner:
             names = one_of_each(owner)
 
@@ -43,7 +43,7 @@ class LaneCases:
             assert owner.names() == sorted(names)
 
     def test_a_lane_that_was_taken_fails_alone(self, place: LanePlace) -> None:
-        """Its owner is fenced; the others go on, under the epochs they had."""
+        """The owner of a taken lane is fenced; other lanes go on, under the epochs they had."""
         with Owner(place) as owner:
             taken, *others = one_of_each(owner)
             owner.put(taken, {"s": b"1"})

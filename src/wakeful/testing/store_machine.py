@@ -41,7 +41,7 @@ def _value(start: bytes, large: bool) -> bytes:
 
 
 def _page(start: int, data: bytes) -> bytes:
-    """One that differs from others of its kind in a few bytes."""
+    """Return a page that differs from others of its kind in a few bytes."""
     page = bytearray(4096)
     page[start : start + len(data)] = data
     return bytes(page)
@@ -86,7 +86,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(changes=_batch)
     def commit(self, changes: list[Change]) -> None:
-        """A batch of the owner is durable."""
+        """Commit a batch of the present owner; it is durable."""
         self.owner.commit(*self._records(self.owner, changes))
         for type_, name, puts, pages, wipe in changes:
             cells = {} if wipe else self.model.get((type_, name), {})
@@ -108,14 +108,14 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule()
     def reopen(self) -> None:
-        """An owner leaves in order."""
+        """Close the owner, and open the store again."""
         self.owner.close()
         self.owner = Owner(self.place)
 
     @precondition(lambda self: self.fenced is None)
     @rule()
     def take_over(self) -> None:
-        """A second owner comes while the first still lives."""
+        """Open a second owner while the first still lives."""
         self.place.steal()
         self.fenced = self.owner
         self.owner = Owner(self.place)
@@ -123,7 +123,7 @@ class StoreMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.fenced is not None)
     @rule(changes=_batch)
     def late_commit(self, changes: list[Change]) -> None:
-        """The old owner writes nothing."""
+        """A commit of the old owner writes nothing."""
         assert self.fenced is not None
         with pytest.raises(Fenced):
             self.fenced.commit(*self._records(self.fenced, changes))
@@ -184,7 +184,7 @@ class StoreMachine(RuleBasedStateMachine):
                 owner.close()
 
     def _actors(self) -> set[tuple[str, str]]:
-        """Who has anything."""
+        """List the actors that have any cells or pages."""
         kept = (*self.model.items(), *self.pages.items())
         return {actor for actor, something in kept if something}
 

@@ -27,7 +27,7 @@ class Place(Protocol):
         """A new store over this place, not opened yet."""
 
     def steal(self) -> None:
-        """Let a second store be opened while the first lives, as when a lock is broken."""
+        """Let a second store open this place while the first lives, as when a lock is broken."""
 
 
 class Owner:
@@ -77,7 +77,7 @@ class Owner:
         return self.info.lane_of(shard_of(ActorId(type, name), self.info.shards))
 
     def neighbours(self, name: str, count: int) -> list[str]:
-        """Names of so many actors in the same lane, that one first."""
+        """Return so many names of actors in the same lane, beginning with the given one."""
         lane = self.lane(name)
         others = (f"{name}{number}" for number in itertools.count())
         return [name, *itertools.islice((n for n in others if self.lane(n) == lane), count - 1)]

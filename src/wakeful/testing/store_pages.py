@@ -14,7 +14,7 @@ class PageCases(Suite):
     """Pages of SQL databases."""
 
     def test_an_unknown_actor_has_no_pages(self, owner: Owner) -> None:
-        """Nor has one with cells only."""
+        """An actor without records, or with cells only, has no pages."""
         owner.put("b", {"s": b"1"})
         assert owner.pages("a") == owner.pages("b") == {}
 
@@ -30,14 +30,14 @@ class PageCases(Suite):
             assert owner.load("a") == {"s": b"1"}
 
     def test_a_page_is_replaced_and_deleted_by_itself(self, owner: Owner) -> None:
-        """A record touches the pages it names."""
+        """A record changes only the pages that it names."""
         owner.put_pages("a", {1: b"1", 2: b"1", 3: b"1"})
         owner.put_pages("a", {2: b"2", 3: None, 4: None})
         owner.put("a", {"s": b"1"})
         assert owner.pages("a") == {1: b"1", 2: b"2"}
 
     def test_a_wipe_takes_pages_too(self, place: Place) -> None:
-        """Those its own record brings stay."""
+        """A wipe deletes all pages; pages that come with the same record stay."""
         with Owner(place) as owner:
             owner.commit(owner.record("a", {"s": b"1"}, pages={1: b"1", 2: b"1"}))
             owner.commit(owner.record("a", {}, pages={2: b"2"}, wipe=True))
@@ -46,14 +46,14 @@ class PageCases(Suite):
             assert (owner.load("a"), owner.pages("a")) == ({}, {2: b"2"})
 
     def test_pages_belong_to_their_actor(self, owner: Owner) -> None:
-        """Of that type and that name."""
+        """A page belongs to one actor: its type and its name."""
         owner.put_pages("a", {1: b"1"}, type="A")
         owner.put_pages("a", {1: b"2"}, type="B")
         owner.put_pages("a\0", {1: b"3"}, type="A")
         assert owner.pages("a", type="A") == {1: b"1"}
 
     def test_an_actor_with_pages_only_is_listed(self, place: Place) -> None:
-        """Until its last page is gone."""
+        """An actor is listed until its last page is gone."""
         with Owner(place) as owner:
             owner.put_pages("a", {1: b"1", 2: b"1"}, type="A")
             owner.put_pages("b", {1: b"1"}, type="B")

@@ -36,7 +36,7 @@ class Torn(Exception):
 
 
 class Vault(Ledger):
-    """What goes through `add_kept` is a row as well, goes to all sockets, and may set the alarm."""
+    """An actor whose `add_kept` writes a row, sends to all sockets, and may set the alarm."""
 
     armed: int = 0
     rang: list[int] = []  # noqa: RUF012
@@ -68,7 +68,7 @@ class Vault(Ledger):
         return self.tokens
 
     async def spoil(self, token: int) -> None:
-        """Do everything, and then what cannot be kept."""
+        """Change everything, then add a value that cannot be stored."""
         with self._alone():
             await self._keep(token)
             self._note(token)
@@ -97,7 +97,7 @@ class Vault(Ledger):
 
     @websocket
     async def enter(self, socket: WebSocket) -> None:
-        """A client comes in, and hears where things stand."""
+        """Accept a client, and send it the present state."""
         with self._alone():
             self.ctx.accept(socket, ["all"])
             self.ctx.set_auto_response(PING, PONG)
@@ -119,7 +119,7 @@ class Vault(Ledger):
                 raise Boom([])
 
     async def on_close(self, socket: WebSocket, code: int, reason: str, clean: bool) -> None:
-        """Write a little."""
+        """Write a little when a socket closes."""
         with self._alone():
             self.by = self._incarnation
             await self.ctx.storage.put("left", code)

@@ -45,13 +45,13 @@ class VirtualRun:
             raise Deadlock(NEVER) from None
 
     def blocking(self, function: Callable[..., Coroutine[Any, Any, V]]) -> Callable[..., V]:
-        """An async function as one that is called."""
+        """Make a blocking function of an async one."""
         return lambda **given: self.run(function(**given))
 
     def generating(
         self, function: Callable[..., AsyncGenerator[V, None]]
     ) -> Callable[..., Iterator[V]]:
-        """An async generator function, of one yield, as a plain one."""
+        """Make a plain generator function of an async one that yields once."""
 
         def generator(**given: Any) -> Iterator[V]:
             made = function(**given)
@@ -61,7 +61,7 @@ class VirtualRun:
         return generator
 
     def close(self) -> None:
-        """End what the stack holds, and the loop."""
+        """End what the stack holds, then close the loop."""
         try:
             self.run(self.stack.aclose())
         finally:

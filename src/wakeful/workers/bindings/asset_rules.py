@@ -19,7 +19,7 @@ TEMPORARY: Final = 307
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A file to be sent.
+    """A file to send.
 
     Attributes:
         file: its path, "/about.html".
@@ -31,13 +31,13 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Redirect(msgspec.Struct, frozen=True):
-    """Another path to go to."""
+    """A redirect to another path."""
 
     path: str
 
 
 class Step(msgspec.Struct, frozen=True):
-    """If there is a file, it is the answer; or, if `to` is given, going there is.
+    """One step of a rule: if the file exists, answer with it, or redirect to `to` if that is given.
 
     Both are made of `path` and of `base`, the path without the ending that has chosen the step.
     """
@@ -94,7 +94,7 @@ class Rules(msgspec.Struct, frozen=True):
     not_found_handling: str
 
     def answer(self, path: str, exists: Exists) -> Found | Redirect | None:
-        """What a path is answered with; None: there is nothing.
+        """Decide how a path is answered; None: there is nothing.
 
         Args:
             path: decoded, "/about".

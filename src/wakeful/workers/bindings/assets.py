@@ -93,7 +93,7 @@ class AssetServer:
             self._types.add_type(kind, ending)
 
     def comes_first(self, request: JsRequest) -> bool:
-        """Whether a request is answered here, and the Worker is not asked."""
+        """Whether a request is answered by assets, without asking the Worker."""
         pathname, _ = _split(request.url)
         if any(matches(rule, pathname) for rule in self._to_assets):
             return True
@@ -147,7 +147,7 @@ class AssetServer:
         return self._file(path) is not None
 
     def _file(self, path: str) -> File | None:
-        """The file of a path, if it is one that may be sent."""
+        """Return the file of a path, if it may be sent."""
         if len(path) > PATH_CHARS_MAX or path[1:] in META_FILES or not _is_plain(path):
             return None
         full = self._root.rstrip("/") + path
@@ -187,7 +187,7 @@ class AssetsBinding(JsProxy):
 
 
 def matches(rule: Sequence[str], path: str) -> bool:
-    """Whether a path is the parts of a rule, with anything in between.
+    """Whether a path matches the parts of a rule, with anything in between.
 
     The leftmost place for each part is as good as any other, so it takes one pass.
     """
@@ -206,7 +206,7 @@ def matches(rule: Sequence[str], path: str) -> bool:
 
 
 def _split(url: str) -> tuple[str, str]:
-    """Path and query of a URL; one from outside is as its sender has written it."""
+    """Split a URL into path and query; a URL from outside is taken as its sender wrote it."""
     rest, sign, query = url.partition("://")[2].partition("?")
     return f"/{rest.partition('/')[2]}", sign + query
 
@@ -219,7 +219,7 @@ def _is_plain(path: str) -> bool:
 
 
 def _decoded(pathname: str) -> str:
-    """A path as files are named; what is no UTF-8 stays encoded."""
+    """Decode a path as files are named; bytes that are not UTF-8 stay encoded."""
     parts = []
     for part in pathname.split("/"):
         try:
@@ -235,7 +235,7 @@ def _collapsed(path: str) -> str:
 
 
 def _is_known(tag: str, given: str | None) -> bool:
-    """Whether a client has this version already."""
+    """Whether the client's cached version is current."""
     if given is None:
         return False
     tags = [one.strip().removeprefix("W/") for one in given.split(",")]

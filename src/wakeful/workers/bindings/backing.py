@@ -28,7 +28,7 @@ Told = Callable[[WakefulError], JsException]
 
 
 class Answer(Generic[R, T]):
-    """What a binding will answer: to be awaited, once, often or never."""
+    """The future answer of a binding; it may be awaited once, often or never."""
 
     __slots__ = ("_made", "_task", "_told")
 
@@ -61,7 +61,7 @@ class Backing(Generic[A]):
         self._ref: A | None = None
 
     def start(self, host: Host) -> None:
-        """It is kept by a host from now on."""
+        """Let a host keep the actor from now on."""
         self._ref = host.get(self._cls, self._name)
 
     def ask(
@@ -72,7 +72,7 @@ class Backing(Generic[A]):
         *,
         counted: bool = True,
     ) -> Answer[R, T]:
-        """Call it.
+        """Call the actor.
 
         Args:
             call: calls a method.

@@ -100,7 +100,7 @@ class Bindings:
             yield r2_spec(idle_seconds)
 
     def start(self, host: Host) -> None:
-        """They are kept by a host from now on."""
+        """Let a host keep the actors from now on."""
         for kv in self._kv.values():
             kv.start(host)
         for d1 in self._d1.values():
@@ -110,7 +110,7 @@ class Bindings:
 
 
 def _version(now_ms: int, random: bytes) -> JsDict:
-    """The version of the Worker: a new one at each start."""
+    """Return the version of the Worker: a new one at each start."""
     moment = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds")
     version = UUID(bytes=random, version=4)
     return JsDict(id=str(version), tag="", timestamp=moment.replace("+00:00", "Z"))

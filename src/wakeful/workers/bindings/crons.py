@@ -62,7 +62,7 @@ class CronExpression(msgspec.Struct, frozen=True):
 
 
 class Field(msgspec.Struct, frozen=True):
-    """One of the five.
+    """One of the five fields.
 
     Attributes:
         name: how messages call it.
@@ -121,7 +121,7 @@ DAY_OF_WEEK: Final = Field("day of the week", 1, 7, WEEKDAYS, -1)
 
 
 def parse_cron(text: str) -> CronExpression:
-    """An expression.
+    """Parse an expression.
 
     Raises:
         ValueError: it is none, or uses what is not provided; the message says which part.

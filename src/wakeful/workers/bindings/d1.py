@@ -32,7 +32,7 @@ CONSTRAINTS: Final = ("first-primary", "first-unconstrained")
 
 
 class D1Session(JsProxy):
-    """A way to the database. There is one copy of it, so that every query sees all before it."""
+    """A session with the database, of which there is one copy: queries see all earlier writes."""
 
     js_name = "D1DatabaseSession"
 
@@ -53,7 +53,7 @@ class D1Session(JsProxy):
         return self._run(given, lambda results: JsArray(map(_result, results)))
 
     def getBookmark(self) -> str | None:
-        """The bookmark it was made with; queries give none, since no copy can lag behind."""
+        """Return the bookmark that the session was made with; queries give no newer one."""
         return self._bookmark
 
     def _run(

@@ -33,7 +33,7 @@ class Statement(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What came of a statement.
+    """The result of a statement.
 
     Attributes:
         columns: names.
@@ -59,7 +59,7 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class State(NamedTuple):
-    """Of the database, between two statements: rows changed since it was opened, and so on."""
+    """The database's counters between two statements."""
 
     changes: int
     last_row_id: int
@@ -67,13 +67,13 @@ class State(NamedTuple):
 
 
 class _Room:
-    """What is left for the rows of one call."""
+    """The memory that is left for the rows of one call."""
 
     def __init__(self) -> None:
         self._bytes = ROWS_BYTES_MAX
 
     def take(self, row: tuple[SqlValue, ...]) -> tuple[SqlValue, ...]:
-        """The row, if there is room for it.
+        """Return the row, if there is room for it.
 
         Raises:
             SqlError: there is none.
@@ -118,7 +118,7 @@ class D1Store(DurableObject):
         return tuple(results)
 
     async def apply(self, table: str, migrations: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
-        """Run those migrations that were not, and note them; all of them or none.
+        """Apply the migrations that were not applied yet, and note them; all of them or none.
 
         Args:
             table: where they are noted.
@@ -143,7 +143,7 @@ class D1Store(DurableObject):
         return tuple([name for name, _ in due])
 
     def _run(self, statement: Statement, before: State, room: _Room) -> tuple[Result, State]:
-        """Run a statement; what came of it, and the state after it."""
+        """Run a statement; return its result and the counters after it."""
         began_ns = self.ctx.now_ns()
         found = self.ctx.storage.sql.exec(statement.sql, *statement.params)
         rows = tuple(map(room.take, found.raw()))

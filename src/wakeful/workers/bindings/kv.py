@@ -269,7 +269,7 @@ def _bytes(value: object) -> bytes:
 def _making(
     options: object, named: dict[str, Any], *, several: bool
 ) -> tuple[Callable[[bytes], Any], bool]:
-    """What makes of stored bytes what was asked for."""
+    """Return the function that converts stored bytes to the type that was asked for."""
     given = options_of({"type": options} if isinstance(options, str) else options, named.items())
     operation = "GET_BULK" if several else "GET"
     ttl = given.get("cacheTtl")
@@ -363,7 +363,7 @@ def _listed(key: Key) -> JsDict:
 
 
 def _whole(value: object) -> int | None:
-    """The whole number that a number or its text begins with; None: it is none."""
+    """Return the whole number that a number or its text begins with; None: there is none."""
     try:
         number = float(js_string(value))
     except ValueError:

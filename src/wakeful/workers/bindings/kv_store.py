@@ -42,7 +42,7 @@ NEXT: Final = "SELECT expires FROM entries WHERE expires IS NOT NULL ORDER BY ex
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """What a key has.
+    """The stored entry of a key.
 
     Attributes:
         value: its value.
@@ -106,7 +106,7 @@ class KvStore(DurableObject):
         return tuple(self._sql.exec(LIST, after, prefix, end, self._now(), limit, into=Key).all())
 
     async def alarm(self, info: AlarmInfo) -> None:
-        """Remove what has expired."""
+        """Remove expired keys."""
         sql, room = self._sql, REMOVED_BYTES_MAX
         for key, size in list(sql.exec(EXPIRED, self._now()).raw()):
             assert isinstance(size, int)

@@ -12,7 +12,7 @@ from wakeful.workers.proxies import JsException, JsProxy
 
 
 class MissingBinding(JsProxy):
-    """`env.AI`, say: to ask for a member of it, or to call it, raises.
+    """`env.AI`, for example: reading a member of it, or calling it, raises.
 
     It is true, and its own members (`constructor`, `repr`) are there: code may look at it.
 

@@ -112,7 +112,7 @@ class R2Bucket(JsProxy):
         return own_tasks.begin(self._put_chunks(cut(data), digests, draft))
 
     def delete(self, keys: object) -> Awaitable[None]:
-        """Remove an object, or at most 1000 of them, those that are there."""
+        """Remove an object, or at most 1000 objects; a key without an object is no error."""
         names = read_keys(keys)
         return self._transfer.ask("delete", lambda store: store.delete(names), same)
 
@@ -164,7 +164,7 @@ class R2Bucket(JsProxy):
         return self._transfer.ask(action, lambda store: store.create(upload, name, about), made)
 
     def resumeMultipartUpload(self, key: object, upload: object) -> R2MultipartUpload:
-        """An upload that was begun, which is not looked at yet."""
+        """Return an upload that was begun earlier; whether it exists is checked when it is used."""
         return R2MultipartUpload(self._transfer, js_string(key), js_string(upload))
 
     def _put(

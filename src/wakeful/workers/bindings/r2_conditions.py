@@ -31,7 +31,7 @@ class Condition(msgspec.Struct, frozen=True):
     seconds: bool = False
 
     def holds(self, etag: str, uploaded: int) -> bool:
-        """Whether it is true of an object. An etag that was asked for outweighs the time."""
+        """Whether the condition is true of an object."""
         there, unit = (ANY, etag), 1000 if self.seconds else 1
         same = self.matches is None or any(one in there for one in self.matches)
         other = self.differs is None or not any(
@@ -47,7 +47,7 @@ class Condition(msgspec.Struct, frozen=True):
         )
 
     def holds_for_none(self) -> bool:
-        """Whether it is true where there is no object."""
+        """Whether the condition is true where there is no object."""
         return self.matches is None and self.after is None
 
 
@@ -67,7 +67,7 @@ class Range(msgspec.Struct, frozen=True):
     lenient: bool = False
 
     def span(self, size: int) -> tuple[int, int] | None:
-        """Where it begins and ends in an object; None if there is no such part."""
+        """Return where the range begins and ends in an object; None if it has no such part."""
         offset, length = self.offset, self.length
         if self.suffix is not None:
             offset, length = max(0, size - self.suffix), self.suffix

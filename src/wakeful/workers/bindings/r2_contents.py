@@ -59,18 +59,18 @@ class Contents:
         self._read: dict[int, int] = {}  # when, those read in the last KEPT_SECONDS; oldest first
 
     def begin(self) -> int:
-        """A new one, empty and loose."""
+        """Begin a new content, empty and loose."""
         return self._int(BEGIN, self._now() + KEPT_SECONDS)
 
     def append(self, content: int, at: int, data: bytes) -> bool:
-        """Write a chunk; whether it is still there to be written."""
+        """Write a chunk; return whether the content still exists."""
         if self._sql.exec(KEEP, self._now() + KEPT_SECONDS, content).first() is None:
             return False
         self._sql.exec(PLACE, content, at, self._int(WRITE, data))
         return True
 
     def read(self, content: int, at: int) -> bytes:
-        """What there is from some place on, in one piece; nothing at the end."""
+        """Return the bytes from an offset on, as one piece; no bytes at the end."""
         self._note(content)
         for start, data in self._sql.exec(READ, content, at).raw():
             assert isinstance(start, int)
@@ -79,24 +79,24 @@ class Contents:
         return b""
 
     def hold(self, content: int) -> bool:
-        """Somebody has it from now on; False if it is gone."""
+        """Hold a content from now on; False if it is gone."""
         return self._sql.exec(KEEP, None, content).first() is not None
 
     def let_go(self, content: int, size: int) -> None:
-        """Whoever had it has it no more; those who read it may go on."""
+        """Make a held content loose; readers that have begun may go on."""
         read = max(self._read.get(content, 0), self._woken)
-        # One that fits into a chunk was read whole by whoever has asked for it.
+        # A content that fits into one chunk was read whole by its reader.
         until = 0 if size <= CHUNK_BYTES else read + KEPT_SECONDS
         self._sql.exec("UPDATE contents SET until = ? WHERE id = ?", until, content)
         if size <= AT_ONCE_BYTES:
             self._remove(content, REMOVED_MAX)
 
     def drop(self, content: int) -> None:
-        """Nobody has it, or will have it, or reads it."""
+        """Drop a content that nothing holds, will hold or reads."""
         self._sql.exec("UPDATE contents SET until = 0 WHERE id = ?", content)
 
     def join(self, parts: Iterable[tuple[int, int]]) -> int:
-        """One that consists of others, given with their sizes, which are gone then."""
+        """Join contents, given with their sizes, to a new one; the old ones are gone then."""
         whole, at = self.begin(), 0
         for content, size in parts:
             self._sql.exec(MOVE, whole, at, content)
@@ -106,7 +106,7 @@ class Contents:
         return whole
 
     def remove_due(self) -> None:
-        """Remove what nobody needs any more, or some of it."""
+        """Remove loose contents that are due, a bounded piece of them."""
         room = REMOVED_MAX
         for (content,) in list(self._sql.exec(DUE, self._now(), room).raw()):
             room -= self._remove(int(str(content)), room)
@@ -114,11 +114,11 @@ class Contents:
                 break
 
     def next(self) -> int | None:
-        """When there is something to be removed, in seconds since 1970."""
+        """Return when the next content is to be removed, in seconds since 1970."""
         return next((int(str(until)) for (until,) in list(self._sql.exec(NEXT).raw())), None)
 
     def _remove(self, content: int, chunks_max: int) -> int:
-        """Remove so many of its chunks, and itself with the last; how many there were."""
+        """Remove so many chunks, and the content itself after the last one; return how many."""
         chunks = list(self._sql.exec(FIRST, content, chunks_max).raw())
         for at, blob in chunks:
             self._sql.exec("DELETE FROM blobs WHERE id = ?", blob)

@@ -25,7 +25,7 @@ DIGESTS: Final = {
 
 
 class Digests:
-    """The digests of bytes on their way: MD5, which is the etag, and the one that is to be checked.
+    """The digests of bytes on their way: MD5, which is the etag, and the one to be checked.
 
     Args:
         action: what the Worker has called, for errors.
@@ -48,7 +48,7 @@ class Digests:
         self.size = 0
 
     def update(self, data: bytes) -> None:
-        """More bytes.
+        """Add bytes.
 
         Raises:
             JsException: there are too many.
@@ -62,11 +62,11 @@ class Digests:
 
     @property
     def etag(self) -> str:
-        """MD5."""
+        """Return the etag: the MD5 digest."""
         return self._hashes["md5"].hexdigest()
 
     def checksums(self) -> dict[str, str]:
-        """Those that are kept, in hexadecimal digits.
+        """Return the checksums to keep, in hexadecimal digits.
 
         Raises:
             JsException: the one that was given is another.

@@ -23,7 +23,7 @@ T = TypeVar("T", bound=HasKey)
 def listed(
     batch: Callable[[bytes], Sequence[T]], prefix: bytes, place: bytes, delimiter: bytes
 ) -> Iterator[tuple[T | bytes, bytes]]:
-    """Things in the order of their keys, or beginnings of keys, each with the place after it.
+    """List things in the order of their keys, each with the place after it; prefixes once.
 
     Args:
         batch: some of the things from a place on, in order; none if there are no more.
@@ -41,12 +41,12 @@ def listed(
 
 
 def after(key: bytes) -> bytes:
-    """The place after a key."""
+    """Return the place after a key."""
     return key + b"\0"
 
 
 def beyond(prefix: bytes) -> bytes:
-    """The place after all keys that begin so."""
+    """Return the place after all keys that begin with a prefix."""
     return prefix[:-1] + bytes([prefix[-1] + 1]) if prefix else b"\xff"
 
 

@@ -31,7 +31,7 @@ TEXTS: Final = {
 
 
 class R2MultipartUpload(JsMembers):
-    """An upload that is under way, or was.
+    """An upload in parts.
 
     Args:
         transfer: the way to its bucket.
@@ -82,7 +82,7 @@ class R2MultipartUpload(JsMembers):
         )
 
     def abort(self) -> Awaitable[None]:
-        """Give it up, with all parts. One that has ended stays as it is."""
+        """Abort the upload and drop all its parts. An upload that has ended stays as it is."""
         name, upload = read_key("abortMultipartUpload", self.key), self.uploadId
 
         def aborted(problem: int) -> None:

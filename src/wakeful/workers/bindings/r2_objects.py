@@ -27,7 +27,7 @@ UNKNOWN: Final = (
 
 
 class R2Checksums(JsMembers):
-    """The checksums of an object that are known: `md5`, `sha1` and so on, as bytes."""
+    """The known checksums of an object: `md5`, `sha1` and so on, as bytes."""
 
     js_name = "Checksums"
 
@@ -102,7 +102,7 @@ class R2Object(JsMembers):
             _set(headers, "expires", format_datetime(when, usegmt=True))
 
     def toJSON(self) -> JsDict:
-        """Its members, as JSON has them."""
+        """Return the members as JSON has them."""
         members = vars(self).items()
         known = ((name, it) for name, it in members if it is not None and not name.startswith("_"))
         return JsDict(known)
@@ -112,7 +112,7 @@ class R2Object(JsMembers):
 
 
 class R2ObjectBody(R2Object):
-    """An object with its bytes, or those that were asked for, to be read once."""
+    """An object with its bytes, or the requested range of them; they can be read once."""
 
     js_name = "GetResult"
 
@@ -129,7 +129,7 @@ class R2ObjectBody(R2Object):
 
     @property
     def bodyUsed(self) -> bool:
-        """Has somebody read it, or begun to?"""
+        """Whether the body was read, or a read has begun."""
         return self._body.bodyUsed
 
     async def arrayBuffer(self) -> JsBytes:
@@ -145,7 +145,7 @@ class R2ObjectBody(R2Object):
         return await self._body.text()
 
     async def json(self) -> Any:
-        """The value that they are JSON of."""
+        """Parse all bytes as JSON."""
         return await self._body.json()
 
     async def blob(self) -> JsBlob:

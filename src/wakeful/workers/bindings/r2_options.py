@@ -83,7 +83,7 @@ def read_keys(given: object) -> tuple[bytes, ...]:
 
 
 def _headers(given: object) -> Headers | None:
-    """Headers that stand where an object may."""
+    """Return the headers, if headers were given in place of an object."""
     return Headers(given) if isinstance(given, Headers | HTTPMessage) else None
 
 
@@ -91,7 +91,7 @@ def _headers(given: object) -> Headers | None:
 
 
 def read_range(given: object) -> Range:
-    """The range of a get: an object, or headers that may have one.
+    """Read the range of a get: an object, or headers that may have one.
 
     Raises:
         JsException: it is none.
@@ -200,7 +200,7 @@ def _moment(value: object) -> int | None:
 
 
 def _time(header: str | None) -> int | None:
-    """The time of a header; one that is no time asks for nothing."""
+    """Parse the time of a header; an invalid time sets no condition."""
     try:
         return None if header is None else _moment(parsedate_to_datetime(header))
     except ValueError:
@@ -211,7 +211,7 @@ def _time(header: str | None) -> int | None:
 
 
 class About(msgspec.Struct, frozen=True):
-    """What a Worker wants to have kept with an object.
+    """The metadata that a Worker wants to keep with an object.
 
     Attributes:
         http: httpMetadata; the expiry is in milliseconds since 1970.
@@ -224,7 +224,7 @@ class About(msgspec.Struct, frozen=True):
     storage: str
 
     def written(self, version: str, checksums: dict[str, str]) -> str:
-        """It as JSON, with what is known once the bytes are."""
+        """Return the metadata as JSON, with the fields that are known once the bytes are."""
         members = {"version": version, "checksums": checksums, **msgspec.structs.asdict(self)}
         return json.dumps(members, separators=(",", ":"))
 
@@ -248,7 +248,7 @@ def read_about(action: str, given: dict[str, Any]) -> About:
 
 
 def _size(text: str) -> int:
-    """How much of a text counts: as JavaScript keeps it."""
+    """Return the size of a text as JavaScript stores it."""
     narrow = all(ord(one) < 256 for one in text)
     return len(text) if narrow else len(text.encode("utf-16-le", "surrogatepass"))
 
@@ -278,7 +278,7 @@ def _class(action: str, given: object) -> str:
 
 
 def read_limit(given: object) -> int:
-    """How many entries a listing may have.
+    """Read how many entries a listing may have.
 
     Raises:
         JsException: it is no such number.
@@ -291,7 +291,7 @@ def read_limit(given: object) -> int:
 
 
 def read_include(given: Any) -> frozenset[str]:
-    """Which metadata a listing has.
+    """Read which metadata a listing has.
 
     Raises:
         JsRangeError: one of them is unknown.

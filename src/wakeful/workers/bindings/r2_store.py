@@ -37,7 +37,7 @@ DELETE: Final = "DELETE FROM objects WHERE key = ?"
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """An object that is to be there.
+    """An object that is to be stored.
 
     Attributes:
         key: UTF-8.
@@ -55,7 +55,7 @@ class Draft(msgspec.Struct, frozen=True):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """An object.
+    """A stored object.
 
     Attributes:
         key: UTF-8.
@@ -75,7 +75,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What a get has found.
+    """The result of a get.
 
     Attributes:
         record: the object.
@@ -91,7 +91,7 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Some of a listing.
+    """A page of a listing.
 
     Attributes:
         records: objects.
@@ -130,21 +130,21 @@ class R2Store(DurableObject):
         return Found(record, holds, span, self._contents.read(record.content, start)[: end - start])
 
     async def read(self, content: int, at: int) -> bytes:
-        """More bytes of a content; none if it is gone."""
+        """Read more bytes of a content; no bytes if the content is gone."""
         return self._contents.read(content, at)
 
     async def begin(self) -> int:
-        """A content to be written."""
+        """Begin a content that is to be written."""
         content = self._contents.begin()
         self._wake()
         return content
 
     async def append(self, content: int, at: int, data: bytes) -> bool:
-        """Write a chunk of it; False if it is gone."""
+        """Append a chunk to a content; False if the content is gone."""
         return self._contents.append(content, at, data)
 
     async def drop(self, content: int) -> None:
-        """Nobody will have it."""
+        """Drop a content that no object will hold."""
         self._contents.drop(content)
         self._wake()
 
@@ -171,7 +171,7 @@ class R2Store(DurableObject):
         return there, self._set(draft, content) if there else None
 
     async def delete(self, keys: tuple[bytes, ...]) -> None:
-        """Remove objects, those that are there."""
+        """Delete objects; a key without an object is no error."""
         for key in keys:
             self._remove(key)
 
@@ -199,7 +199,7 @@ class R2Store(DurableObject):
         self._wake()
 
     async def put_part(self, upload: str, key: bytes, part: Part) -> int:
-        """Set a part whose content is written; 0, or which error there is."""
+        """Set a part whose content is written; return 0 or the number of an error."""
         there = self._uploads.find(upload, key)
         if there is None or not there.open:
             self._contents.drop(part.content)
@@ -212,7 +212,7 @@ class R2Store(DurableObject):
     async def complete(
         self, upload: str, key: bytes, names: tuple[tuple[int, str], ...]
     ) -> tuple[int, Record | None]:
-        """Set the object that parts make; or which error there is.
+        """Set the object that parts make; or return the number of an error.
 
         Args:
             upload: which upload.
@@ -232,7 +232,7 @@ class R2Store(DurableObject):
         return 0, record
 
     async def abort(self, upload: str, key: bytes) -> int:
-        """Give an upload up; 0, or which error there is."""
+        """Abort an upload; return 0 or the number of an error."""
         there = self._uploads.find(upload, key)
         if there is None:
             return NO_UPLOAD
@@ -241,7 +241,7 @@ class R2Store(DurableObject):
         return 0
 
     async def alarm(self, info: AlarmInfo) -> None:
-        """Remove contents that nobody needs, and uploads that did not end."""
+        """Remove contents that nothing needs, and uploads that were never completed."""
         self._uploads.remove_due()
         self._contents.remove_due()
         self._wake()

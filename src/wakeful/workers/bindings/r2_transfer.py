@@ -71,7 +71,7 @@ class Transfer:
         return self._backing.ask(call, made, told, counted=counted)
 
     async def send(self, action: str, chunks: AsyncIterator[bytes], digests: Digests) -> int:
-        """Write a content; which one it is. It is loose until somebody holds it."""
+        """Write a content; return its id. It is loose until an object or a part holds it."""
         content = await self.ask(action, lambda store: store.begin(), same)
         try:
             async for chunk in chunks:
@@ -83,11 +83,11 @@ class Transfer:
         return content
 
     def drop(self, action: str, content: int) -> None:
-        """Nobody will have a content; its removal need not be waited for."""
+        """Drop a content that is not needed; its removal need not be awaited."""
         self.ask(action, lambda store: store.drop(content), same, counted=False)
 
     def body(self, content: int, span: tuple[int, int], first: bytes) -> ReadableStream:
-        """A part of a content, whose first bytes are known."""
+        """Stream a part of a content, whose first bytes are known."""
         return ReadableStream(self._rest(content, span, first))
 
     async def _append(self, action: str, content: int, at: int, chunk: bytes) -> None:
@@ -111,12 +111,12 @@ class Transfer:
 
 
 def same(value: T) -> T:
-    """What was answered."""
+    """Return the answer unchanged."""
     return value
 
 
 def value_of(method: str, value: object) -> bytes | ReadableStream:
-    """What a Worker wants to have stored.
+    """Convert what a Worker wants to store.
 
     Raises:
         JsTypeError: it cannot be.
@@ -137,7 +137,7 @@ def value_of(method: str, value: object) -> bytes | ReadableStream:
 
 
 async def cut(value: bytes | ReadableStream) -> AsyncIterator[bytes]:
-    """The bytes of a value in chunks, all but the last of the same size."""
+    """Cut the bytes of a value into chunks; all but the last have the same size."""
     if isinstance(value, bytes):
         for at in range(0, len(value), CHUNK_BYTES):
             yield value[at : at + CHUNK_BYTES]
@@ -153,7 +153,7 @@ async def cut(value: bytes | ReadableStream) -> AsyncIterator[bytes]:
 
 
 async def chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """A chunk that was read already, and those after it."""
+    """Yield a chunk that was read already, then the rest."""
     yield first
     async for chunk in rest:
         yield chunk

@@ -84,16 +84,16 @@ class Uploads:
         self._now = now
 
     def create(self, upload: str, key: bytes, about: str) -> None:
-        """Begin one."""
+        """Begin an upload."""
         until = self._now() + KEPT_SECONDS
         self._sql.exec("INSERT INTO uploads VALUES (?, ?, ?, 1, ?)", upload, key, about, until)
 
     def find(self, upload: str, key: bytes) -> Upload | None:
-        """The upload of that name and key."""
+        """Return the upload of that name and key."""
         return self._sql.exec(FIND, upload, key, into=Upload).first()
 
     def put(self, upload: Upload, part: Part) -> bool:
-        """Set a part whose content is written; False if that is gone."""
+        """Set a part whose content is written; False if the content is gone."""
         if not self._contents.hold(part.content):
             return False
         for old in self._parts(upload.id):
@@ -103,7 +103,7 @@ class Uploads:
         return True
 
     def chosen(self, upload: Upload, names: tuple[tuple[int, str], ...]) -> list[Part] | int:
-        """The parts of these numbers and etags, in order; or which error there is."""
+        """Return the parts with these numbers and etags, in order; or the number of an error."""
         there = {(part.number, part.etag): part for part in self._parts(upload.id)}
         if not names or len(set(names)) < len(names) or not there.keys() >= set(names):
             return NO_PART
@@ -115,7 +115,7 @@ class Uploads:
         return parts if equal else UNEQUAL
 
     def joined(self, upload: Upload, parts: list[Part]) -> int:
-        """The content that parts make; the upload has ended, and its other parts are gone."""
+        """Join the parts to a content; the upload ends, and its other parts are removed."""
         for part in parts:
             self._sql.exec(
                 "DELETE FROM parts WHERE upload = ? AND number = ?", upload.id, part.number
@@ -124,20 +124,20 @@ class Uploads:
         return self._contents.join((part.content, part.size) for part in parts)
 
     def end(self, upload: str) -> None:
-        """End it; the parts that it has are gone."""
+        """End an upload and remove its parts."""
         for part in self._parts(upload):
             self._contents.drop(part.content)
         self._sql.exec("DELETE FROM parts WHERE upload = ?", upload)
         self._sql.exec("UPDATE uploads SET open = 0 WHERE id = ?", upload)
 
     def remove_due(self) -> None:
-        """Remove one that was begun long ago."""
+        """Remove an upload that was begun long ago."""
         for (upload,) in list(self._sql.exec(DUE, self._now()).raw()):
             self.end(str(upload))
             self._sql.exec("DELETE FROM uploads WHERE id = ?", upload)
 
     def next(self) -> int | None:
-        """When there is one to be removed, in seconds since 1970."""
+        """Return when the next upload is to be removed, in seconds since 1970."""
         return next((int(str(until)) for (until,) in list(self._sql.exec(NEXT).raw())), None)
 
     def _parts(self, upload: str) -> Iterator[Part]:

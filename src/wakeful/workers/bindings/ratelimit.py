@@ -27,7 +27,7 @@ class Window:
         self._period: tuple[int, int] = (0, 0)
 
     def count(self, key: bytes, period: tuple[int, int]) -> int:
-        """Count a call; how many its key has had in a period, given by length and number."""
+        """Count a call of a key in a numbered period; return the calls of the key so far."""
         if period != self._period:
             self._counts.clear()
             self._period = period

@@ -40,7 +40,7 @@ class ScheduledController(JsProxy):
         return "scheduled"
 
     def noRetry(self) -> None:
-        """It must not be run again if it fails."""
+        """Ask that the run is not repeated if it fails."""
         self.repeats = False
 
 
@@ -66,7 +66,7 @@ class Schedule:
         self._timer: TimerHandle | None = None
 
     def start(self, loop: HostLoop) -> None:
-        """Run what comes due from now on."""
+        """Begin to run triggers when they come due."""
         now = self._now_ms()
         for cron in self._crons:
             self._plan(cron, now)
