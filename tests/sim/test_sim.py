@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from functools import cache
 from random import SystemRandom
 from typing import Final
@@ -46,7 +45,7 @@ REGRESSIONS: Final = {
     68865221: "a full disk after a commit point said that nothing had happened",
     13870: "a stop given up while its actor was waking held the actor up for ever",
 }
-FRESH_SECONDS: Final = 5.0
+FRESH: Final = 30
 
 known = cache(run_seed)  # the tests below look at the same seeds
 
@@ -63,13 +62,9 @@ def test_seed_that_failed_once_passes(seed: int) -> None:
 
 def test_fresh_seeds_pass() -> None:
     """Others each time; the failure says which."""
-    end = time.monotonic() + FRESH_SECONDS
     first = SystemRandom().randrange(10**8)
-    seed = first
-    while time.monotonic() < end:
+    for seed in range(first, first + FRESH):
         check(run_seed(seed))
-        seed += 1
-    assert seed - first > 10, "the simulator has become slow"
 
 
 def test_same_seed_gives_the_same_trace() -> None:
