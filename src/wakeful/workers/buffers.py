@@ -16,13 +16,13 @@ INDEX_MAX: Final = 2**53 - 1
 
 
 class ArrayBuffer(Buffer, bytearray):
-    """So many bytes; their number does not change."""
+    """A buffer of bytes whose length does not change."""
 
     js_name = "ArrayBuffer"
 
     @classmethod
     def new(cls, source: Any = 0, options: Any = None, **named: Any) -> ArrayBuffer:
-        """As many zeros, or a copy of bytes.
+        """Make a buffer of so many zeros, or a copy of bytes.
 
         Raises:
             JsRangeError: there cannot be as many.
@@ -39,7 +39,7 @@ class ArrayBuffer(Buffer, bytearray):
 
     @staticmethod
     def isView(value: object) -> bool:
-        """Is it a typed array or a DataView?"""
+        """Whether a value is a typed array or a DataView."""
         return isinstance(value, View)
 
     @property
@@ -52,7 +52,7 @@ class ArrayBuffer(Buffer, bytearray):
         return ArrayBuffer(self[start:end])
 
     def assign(self, source: Any) -> None:
-        """Put bytes in place of all, as Pyodide calls it.
+        """Replace all bytes, as Pyodide's method does.
 
         Raises:
             ValueError: there are more or fewer.
@@ -70,7 +70,7 @@ class View(JsProxy):
     _bytes: memoryview
 
     def _look(self, buffer: ArrayBuffer, offset: int, length: int) -> None:
-        """Begin to look at a part of a buffer."""
+        """Make this a view of a part of a buffer."""
         self.buffer = buffer
         self.byteOffset = offset
         self._bytes = memoryview(buffer)[offset : offset + length]
@@ -94,7 +94,7 @@ class View(JsProxy):
         return self._bytes.tobytes()
 
     def to_py(self, **_: object) -> memoryview:
-        """A copy, with items as here, which is what Pyodide gives."""
+        """Return a copy, with the items of this view, which is what Pyodide gives."""
         return memoryview(bytearray(self._bytes)).cast("B").cast(self.format)  # type: ignore[call-overload,no-any-return]
 
     def to_memoryview(self) -> memoryview:
@@ -102,7 +102,7 @@ class View(JsProxy):
         return self.to_py()
 
     def to_string(self, encoding: str | None = None) -> str:
-        """The text that the bytes are."""
+        """Decode the bytes to text."""
         return str(self._bytes, encoding or "utf-8")
 
     def to_file(self, file: Any) -> None:
@@ -110,11 +110,11 @@ class View(JsProxy):
         file.write(self.to_bytes())
 
     def from_file(self, file: Any) -> None:
-        """Fill it from a file."""
+        """Fill the view from a file."""
         file.readinto(self._bytes)
 
     def assign(self, source: Any) -> None:
-        """Put bytes in place of all.
+        """Replace all bytes.
 
         Raises:
             ValueError: there are more or fewer.
@@ -122,7 +122,7 @@ class View(JsProxy):
         self._bytes[:] = of_length(source, len(self._bytes))
 
     def assign_to(self, target: Any) -> None:
-        """Put the bytes into a buffer of Python, in place of all.
+        """Replace all bytes of a Python buffer.
 
         Raises:
             ValueError: that has more or fewer.
@@ -149,14 +149,14 @@ BINARY: Final = bytes | bytearray | memoryview | View
 
 
 def index(value: object) -> int | None:
-    """A number as a length or a place, 0 if it is none; None if that cannot be."""
+    """Convert a number to a length or an index: 0 if it is no number, None if out of range."""
     if not isinstance(value, int | float) or math.isnan(value):
         return 0
     return int(value) if -1 < value <= INDEX_MAX else None
 
 
 def zeros(length: int) -> ArrayBuffer:
-    """A buffer of zeros.
+    """Make a buffer of zeros.
 
     Raises:
         JsRangeError: there is no room for it.
@@ -168,14 +168,14 @@ def zeros(length: int) -> ArrayBuffer:
 
 
 def shared(source: object) -> ArrayBuffer | None:
-    """The buffer that a view of something looks at; None if that is no buffer."""
+    """Return the ArrayBuffer of a value, or a copy of its bytes; None for any other value."""
     if isinstance(source, ArrayBuffer):
         return source
     return ArrayBuffer(source) if isinstance(source, JsBytes) else None
 
 
 def of_length(source: Any, length: int) -> bytes:
-    """The bytes of something, if there are as many.
+    """Return the bytes of a value, if their number is as given.
 
     Raises:
         ValueError: there are more or fewer.

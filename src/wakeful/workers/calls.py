@@ -33,7 +33,7 @@ depth: Final[ContextVar[int]] = ContextVar("wakeful_depth", default=0)
 
 
 class Line:
-    """What ties a stub to the object in memory that it has reached: a reset breaks it for good.
+    """The link between a stub and the object in memory that it has reached; a reset breaks it.
 
     Attributes:
         life: of that object; None before the first call has arrived.
@@ -45,12 +45,12 @@ class Line:
         self.life: Lifecycle | None = None
 
     def broken(self) -> WakefulError | None:
-        """Why the object was thrown away, if it was."""
+        """Return why the object was thrown away, if it was."""
         return None if self.life is None else self.life.cause
 
 
 class Event:
-    """Something for an object to do, and what came of it.
+    """An event for an object, and its outcome.
 
     Attributes:
         id: the object, by the name it was asked for with.
@@ -75,7 +75,7 @@ class Event:
 
 
 class Pending:
-    """The answer to a call, to be awaited; the call goes its way also if it never is.
+    """The answer to a call, to be awaited; the call is sent even if nothing awaits the answer.
 
     Attributes:
         reply: done when the answer is in the event.
@@ -131,7 +131,7 @@ def call(event: Event, post: Post) -> Pending:
 
 
 def failed(error: JsException) -> Pending:
-    """The answer to a call that was not made."""
+    """Return the failed answer of a call that was not made."""
     event = Event(None)
     return Pending(event, refused(event, error))
 
@@ -155,7 +155,7 @@ class RemoteFunction(JsProxy):
         self._disposed = False
 
     def __call__(self, *args: object, **named: object) -> Pending:
-        """Call it where it lives."""
+        """Call the function in the object that it belongs to."""
         if self._disposed:
             return failed(JsException(DISPOSED))
         given = sent_arguments(args, named)
@@ -164,7 +164,7 @@ class RemoteFunction(JsProxy):
         return pending
 
     def dup(self) -> RemoteFunction:
-        """Another holder of the same function.
+        """Make another holder of the same function.
 
         Raises:
             JsException: this one is disposed.
@@ -174,7 +174,7 @@ class RemoteFunction(JsProxy):
         return RemoteFunction(self._post)
 
     def dispose(self) -> None:
-        """It is not called again."""
+        """Dispose this holder: it cannot call the function from now on."""
         self._disposed = True
 
     def __wakeful_transfer__(self) -> RemoteFunction:
@@ -182,7 +182,7 @@ class RemoteFunction(JsProxy):
 
 
 def dispose(values: Iterable[object]) -> None:
-    """A call has ended: functions among its arguments were lent for so long."""
+    """Dispose the functions among a call's arguments, which were lent until the call ended."""
     for value in values:
         if isinstance(value, RemoteFunction):
             value.dispose()
@@ -206,7 +206,7 @@ def sent_arguments(args: tuple[object, ...], named: dict[str, object]) -> tuple[
 
 
 def exporter() -> values.Export:
-    """What makes functions of the running code callable for others."""
+    """Return the function that makes functions of the running code callable from other objects."""
     gated = inside.get()
     if gated is None:
         return _export_stateless
@@ -224,7 +224,7 @@ def _export_stateless(function: Callable[..., object]) -> RemoteFunction:
 
 
 async def answered(event: Event, function: Callable[[], object]) -> None:
-    """Call a function and put what comes of it into an event."""
+    """Call a function and put its result or error into an event."""
     depth.set(event.depth)
     try:
         event.answer = values.sent(await settled(function()), exporter())
@@ -237,10 +237,10 @@ async def answered(event: Event, function: Callable[[], object]) -> None:
 
 
 async def settled(value: Any) -> Any:
-    """The value, awaited if it is to be."""
+    """Return a value, awaited if it is awaitable."""
     return await value if awaits(value) else value
 
 
 def awaits(value: object) -> bool:
-    """Whether it is to be awaited; the check of the abstract class costs more."""
+    """Whether a value is awaitable; the check of the abstract class costs more."""
     return type(value) is CoroutineType or isinstance(value, Awaitable)

@@ -21,7 +21,7 @@ class Env:
 
     @contextmanager
     def patched(self, changes: Mapping[str, object]) -> Iterator[None]:
-        """Other values for some names, for as long as a test needs them."""
+        """Replace the values of some names during a test."""
         before = dict(vars(self))
         vars(self).update(changes)
         try:
@@ -56,7 +56,7 @@ def make_env(config: WranglerConfig, namespaces: Mapping[str, object]) -> Env:
 
 
 def member(value: Any) -> Any:
-    """A value of a configuration, as code gets it."""
+    """Convert a value of a configuration to what code gets."""
     if isinstance(value, dict):
         return JsDict({key: member(item) for key, item in value.items()})
     return [member(item) for item in value] if isinstance(value, list) else value

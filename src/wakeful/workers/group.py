@@ -79,11 +79,11 @@ class WorkerGroup:
         return next(iter(self.workers.values()))
 
     def claims(self) -> list[Claim]:
-        """What they say of their classes."""
+        """The claims of the Workers on their classes."""
         return [worker.claim() for worker in self.workers.values()]
 
     def keep_in(self, ledger: Ledger) -> None:
-        """Which namespaces their classes have in the data directory.
+        """Set the namespaces of the Workers' classes in the data directory.
 
         Raises:
             ConfigError: their code has made ids before, and they would be wrong.
@@ -92,7 +92,7 @@ class WorkerGroup:
             worker.keep_in(ledger[name].namespaces)
 
     def specs(self, idle_seconds: float) -> list[ActorSpec]:
-        """The actors that their objects are, and those that keep what they bind."""
+        """The actors of the Workers' objects, and the actors that keep the Workers' bindings."""
         specs = [spec for w in self.workers.values() for spec in w.specs(idle_seconds)]
         return list({spec.name: spec for spec in specs}.values())
 
@@ -103,11 +103,11 @@ class WorkerGroup:
             worker.start(host)
 
     async def finish(self, deadline: Deadline) -> None:
-        """Let what they have begun beside their events end, until the deadline; then end it."""
+        """Let work that goes on after its event end, until the deadline; then cancel it."""
         await asyncio.gather(*(worker.finish(deadline) for worker in self.workers.values()))
 
     def aside(self) -> AbstractContextManager[None]:
-        """Make room for others' code; if an exception ends that, theirs is put back."""
+        """Make room for other Workers' code; put this code back if an exception ends the block."""
         return self.first.aside()  # the names of the others are theirs alone
 
     def unload(self) -> None:
@@ -117,7 +117,7 @@ class WorkerGroup:
             worker.unload()
 
     def _asked(self) -> dict[str, dict[str, str]]:
-        """The classes that others bind, by Worker, each with who does."""
+        """Return the classes that other Workers bind, by Worker, each with its binding's place."""
         asked: dict[str, dict[str, str]] = {name: {} for name in self._configs}
         for config in self._configs.values():
             for binding in config.bindings:

@@ -59,7 +59,7 @@ BLOCKED_TOO_LONG: Final = (
 
 
 class ObjectReset(ActorAborted):
-    """An object was thrown away; `error` is what everybody hears who was waiting for it."""
+    """The reset of an object; `error` is what every waiting caller receives."""
 
     def __init__(self, error: JsException) -> None:
         super().__init__(error.message)
@@ -67,7 +67,7 @@ class ObjectReset(ActorAborted):
 
 
 def reset_by(error: BaseException, *, overloaded: bool = False) -> ObjectReset:
-    """The reset of an object that an error of its own code brings about."""
+    """Return the reset of an object that an error of its own code causes."""
     told = twin(error)
     told.durableObjectReset = True
     told.overloaded = overloaded
@@ -77,7 +77,7 @@ def reset_by(error: BaseException, *, overloaded: bool = False) -> ObjectReset:
 
 
 def is_cancelled(error: BaseException) -> bool:
-    """Whether somebody has cancelled the running task, and code has not just raised the like."""
+    """Whether the running task was cancelled from outside, not by an error of its own code."""
     task = current_task() if isinstance(error, CancelledError) else None
     return task is not None and task.cancelling() > 0
 
@@ -99,7 +99,7 @@ def thrown(error: BaseException) -> JsException:
 
 
 def undelivered(error: WakefulError) -> JsException:
-    """Why a call did not come to its end, though no code of the object raised."""
+    """Convert the reason for a call's failure, where no code of the object raised it."""
     if isinstance(error, ObjectReset):
         return twin(error.error)
     if isinstance(error, ShuttingDown | ActorMoved):
@@ -116,7 +116,7 @@ def undelivered(error: WakefulError) -> JsException:
 
 
 def twin(error: BaseException) -> JsException:
-    """An error of the same kind, to be raised elsewhere: a traceback belongs to one raising."""
+    """Make an error of the same kind to raise elsewhere: a traceback belongs to one raise."""
     kind, name = JsException, type(error).__name__
     if isinstance(error, JsException):
         kind, name = next((k for k in KINDS if isinstance(error, k)), JsException), error.name
@@ -133,7 +133,7 @@ def twin(error: BaseException) -> JsException:
 
 
 def cause_of(error: BaseException | None) -> WakefulError | None:
-    """The error of the runtime that an error tells of, for whoever knows what to do with those."""
+    """Return the runtime's error behind a Worker's error, for callers that handle such errors."""
     while error is not None and not isinstance(error, WakefulError):
         error = error.__cause__
     return None if isinstance(error, ObjectReset) else error

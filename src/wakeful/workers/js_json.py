@@ -32,7 +32,7 @@ TOLD: Final = {
 
 
 def read(text: str) -> Any:
-    """The value of a JSON text.
+    """Parse a JSON text.
 
     Raises:
         JsSyntaxError: it is none.
@@ -144,7 +144,7 @@ def _token(text: str, place: int) -> str:
 
 
 def _container(before: str) -> str:
-    """What may end the innermost container that is open, and what it may come after."""
+    """Return what may close the innermost open container, and what it may come after."""
     opened = []
     for sign in _outside_texts(before):
         if sign in "[{":

@@ -95,7 +95,7 @@ class Outward:
     async def _connected(
         self, url: str, protocols: tuple[str, ...], headers: list[tuple[str, str]]
     ) -> ClientConnection:
-        """A connection whose handshake has succeeded.
+        """Connect; return the connection once the handshake has succeeded.
 
         Raises:
             InvalidStatus: the server refuses.
@@ -125,7 +125,7 @@ class Outward:
         self._lobby.loop.when_done(task, self._tasks.discard)
 
     def _departure(self) -> Task[None] | None:
-        """Done when what an object has written before is durable."""
+        """Return a task that ends once the object's earlier writes are durable."""
         gated = inside.get()
         if gated is None:
             return None
@@ -167,7 +167,7 @@ def _headers(connection: ClientConnection) -> list[tuple[str, str]]:
 
 
 async def _run(connection: ClientConnection, peer: Peer) -> None:
-    """Talk to the code's end until the connection has ended."""
+    """Pass messages between the connection and the code's end until the connection has ended."""
     wire = ClientWire(connection)
     writing = own_tasks.begin(wire.write())
     try:
@@ -192,7 +192,7 @@ async def _run(connection: ClientConnection, peer: Peer) -> None:
 
 
 class ClientWire:
-    """The connection, as what talks to the code's end uses it.
+    """The connection, as the code's end of the pair uses it.
 
     Attributes:
         flowing: what comes is read.
@@ -219,15 +219,15 @@ class ClientWire:
         self._connection.transport.abort()
 
     def hold(self, *, held: bool) -> None:
-        """Stop reading, or go on."""
+        """Stop reading, or continue."""
         (self.flowing.clear if held else self.flowing.set)()
 
     def backlog_bytes(self) -> int:
-        """What was sent and has not left yet."""
+        """Return the size of messages that were sent and have not left yet."""
         return self._bytes
 
     async def write(self) -> None:
-        """Write what is sent, until it is closed."""
+        """Write queued messages until the connection is closed."""
         while True:
             item = await self._queue.get()
             try:

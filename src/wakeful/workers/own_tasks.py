@@ -17,12 +17,12 @@ Ts = TypeVarTuple("Ts")
 
 
 def begin(work: Awaitable[T]) -> Future[T]:
-    """Let something go on by itself."""
+    """Start a task that runs by itself."""
     return asyncio.ensure_future(work)
 
 
 def begin_in(context: Context, work: Coroutine[Any, Any, T]) -> Task[T]:
-    """Let something go on by itself, in another context than that of the code that runs."""
+    """Start a task that runs by itself, in another context than that of the running code."""
     return asyncio.get_running_loop().create_task(work, context=context)
 
 

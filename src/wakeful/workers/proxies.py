@@ -34,15 +34,15 @@ class JsProxy:
 
     @property
     def constructor(self) -> Constructor:
-        """What JavaScript says it is."""
+        """The JavaScript type of the value."""
         return Constructor(self.js_name)
 
     def to_py(self, **_: object) -> Any:
-        """Itself: it has no other Python form."""
+        """Return the object itself: it has no other Python form."""
         return self
 
     def destroy(self) -> None:
-        """Do nothing: Python's garbage collector looks after it."""
+        """Do nothing: Python's garbage collector frees the object."""
 
 
 class JsMembers(JsProxy):
@@ -60,7 +60,7 @@ class JsMembers(JsProxy):
 
 
 class PyProxy(JsProxy):
-    """A Python object handed to JavaScript: it is called and asked as the object itself."""
+    """A Python object handed to JavaScript: calls and attributes go to the object itself."""
 
     js_name = "PyProxy"
 
@@ -80,7 +80,7 @@ class PyProxy(JsProxy):
 
 
 def unwrapped(value: Any) -> Any:
-    """The object that a proxy stands for."""
+    """Return the object that a proxy stands for."""
     return value.unwrap() if isinstance(value, PyProxy) else value
 
 
@@ -196,23 +196,23 @@ class JsDict(dict[Any, Any]):
 
     @property
     def constructor(self) -> Any:
-        """What JavaScript says it is, unless it has a member of that name."""
+        """The JavaScript type of the value, unless it has a member of that name."""
         return self.get("constructor", Constructor("Object"))
 
     def object_keys(self) -> JsArray:
-        """The names of its members, as Pyodide calls them."""
+        """Return the names of the members, as Pyodide calls them."""
         return JsArray(self)
 
     def object_values(self) -> JsArray:
-        """Their values."""
+        """Return the values of the members."""
         return JsArray(self.values())
 
     def object_entries(self) -> JsArray:
-        """Names and values."""
+        """Return names and values."""
         return JsArray(JsArray(pair) for pair in self.items())
 
     def as_object_map(self, **_: object) -> JsDict:
-        """Itself: its members are had by subscript already."""
+        """Return the object itself: its members are read by subscript already."""
         return self
 
     def to_py(self, **_: object) -> dict[Any, Any]:
@@ -231,11 +231,11 @@ class JsArray(list[Any]):
         return len(self)
 
     def object_values(self) -> JsArray:
-        """Its items, as Pyodide calls them."""
+        """Return the items, as Pyodide calls them."""
         return JsArray(self)
 
     def push(self, *items: object) -> int:
-        """Append; the new length."""
+        """Append items; return the new length."""
         self.extend(items)
         return len(self)
 
@@ -245,7 +245,7 @@ class JsArray(list[Any]):
 
 
 class Buffer:
-    """What a memoryview, an ArrayBuffer and a Uint8Array are asked beside what bytes are."""
+    """Attributes that a memoryview, an ArrayBuffer or a Uint8Array has and bytes lack."""
 
     __slots__ = ()
 
@@ -299,7 +299,7 @@ class Buffer:
         file.write(self)
 
     def to_string(self: Any, encoding: str | None = None) -> str:
-        """The text that the bytes are."""
+        """Decode the bytes to text."""
         return str(self, encoding or "utf-8")
 
     def to_py(self: Any, **_: object) -> memoryview:
@@ -327,7 +327,7 @@ class JsArrayBuffer(JsBytes):
 
 
 def plain(value: Any) -> Any:
-    """The value without JavaScript's names."""
+    """Convert a value to plain Python, without JavaScript's names."""
     if isinstance(value, JsDict | JsArray):
         return value.to_py()
     if type(value) is list:
@@ -338,7 +338,7 @@ def plain(value: Any) -> Any:
 
 
 def options_of(given: object, named: Iterable[tuple[str, Any]] = ()) -> dict[str, Any]:
-    """The members of an options object that may be missing, and of those given by name."""
+    """Return the members of an options object, which may be missing, and of named arguments."""
     if given is None:
         return dict(named)
     members = dict(given) if isinstance(given, dict) else {}

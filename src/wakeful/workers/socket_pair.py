@@ -27,7 +27,7 @@ Soon = Callable[[Callable[[], object]], None]
 
 
 class Use(Enum):
-    """What has become of an end."""
+    """The use that was made of an end."""
 
     NONE = "nothing yet"
     STANDARD = "accepted; it keeps its object awake"
@@ -79,7 +79,7 @@ class End:
         self.token: object = None
 
     def accepted(self, socket: WorkerSocket, use: Use) -> None:
-        """It is accepted, and joined to what is on the other side."""
+        """Mark the end as accepted, and join it to the other side."""
         self.use, self.socket = use, socket
         wire, self._wire = self._wire, None
         if wire is not None:
@@ -92,13 +92,13 @@ class End:
             tell(socket)
 
     def returned(self) -> Peer:
-        """It goes to a client: whom the client's connection talks to."""
+        """Mark the end as returned to a client; return what the client's connection talks to."""
         self.use = Use.RETURNED
         there = self.other
         return there if there.socket is None else there.socket
 
     def abandoned(self) -> None:
-        """Nobody will use it any more."""
+        """Mark the end as abandoned: no code will use it."""
         if self.use is Use.NONE:
             self.use = Use.RETURNED
             self.other.closed(LOST, CUT, clean=False)
@@ -119,15 +119,15 @@ class End:
         self._tell(lambda peer: peer.received(message))
 
     def closed(self, code: int, reason: str, *, clean: bool) -> None:
-        """The client has closed, or the connection is lost."""
+        """Note that the client has closed, or that the connection is lost."""
         self._tell(lambda peer: peer.closed(code, reason, clean=clean))
 
     def failed(self, code: int, why: str) -> None:
-        """The connection broke a rule."""
+        """Note that the connection broke a rule."""
         self._tell(lambda peer: peer.failed(code, why))
 
     def disconnected(self) -> None:
-        """The connection has ended."""
+        """Note that the connection has ended."""
         self._tell(lambda peer: peer.disconnected())
 
     def _tell(self, tell: Callable[[Peer], object]) -> None:
@@ -138,7 +138,7 @@ class End:
 
 
 class LocalWire:
-    """What one socket sends, on its way to another of the same process."""
+    """A connection between two sockets of one process: it carries what one of them sends."""
 
     __slots__ = ("_bytes", "_closed", "_held", "_queue", "_scheduled", "_soon", "_to", "back")
     back: LocalWire
@@ -170,13 +170,13 @@ class LocalWire:
             self._disconnect()
 
     def hold(self, *, held: bool) -> None:
-        """Keep what comes from the other side, or let it come."""
+        """Hold back what comes from the other side, or let it come."""
         self.back._held = held
         if not held:
             self.back._schedule()
 
     def backlog_bytes(self) -> int:
-        """What was sent and has not arrived yet."""
+        """Return the size of what was sent and has not arrived yet."""
         return self._bytes
 
     def _end(self, tell: Callable[[], object]) -> None:

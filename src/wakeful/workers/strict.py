@@ -72,7 +72,7 @@ class Invocation:
         self._ended = False
 
     def subrequest(self) -> None:
-        """Count something that is asked of others.
+        """Count a call to another service.
 
         Raises:
             JsException: there were too many.
@@ -82,13 +82,13 @@ class Invocation:
         self._left -= 1
 
     def keep(self, task: Task[Any]) -> None:
-        """A task may go on after the answer."""
+        """Let a task go on after the answer."""
         self._kept.append(task)
         if self._ended:
             self.end()
 
     def end(self) -> None:
-        """It has answered: what still goes on has so much time left."""
+        """Note that the event was answered; tasks that still run get a time limit."""
         self._ended = True
         if any(not task.done() for task in self._kept):
             own_tasks.later(WAIT_UNTIL_SECONDS_MAX, self._cut)
@@ -106,7 +106,7 @@ current: Final[ContextVar[Invocation | None]] = ContextVar("wakeful_invocation",
 
 @contextmanager
 def invocation(strict: Strict | None) -> Iterator[None]:
-    """What runs inside is one invocation."""
+    """Run the block as one invocation."""
     if strict is None:
         yield
         return
@@ -120,13 +120,13 @@ def invocation(strict: Strict | None) -> Iterator[None]:
 
 
 def begin(strict: Strict | None) -> None:
-    """The rest of this context is an invocation: an event of an object."""
+    """Make the rest of this context an invocation: an event of an object."""
     current.set(None if strict is None else Invocation(strict))
 
 
 @asynccontextmanager
 async def alarm_time(strict: Strict | None) -> AsyncIterator[None]:
-    """What runs inside, an alarm handler, has so much time.
+    """Limit the time of the block, an alarm handler.
 
     Raises:
         JsException: it took longer, and was cancelled.
@@ -142,7 +142,7 @@ async def alarm_time(strict: Strict | None) -> AsyncIterator[None]:
 
 
 def check_subrequest() -> None:
-    """Count something that the running invocation asks of others.
+    """Count a call of the running invocation to another service.
 
     Raises:
         JsException: there were too many.
@@ -245,7 +245,7 @@ def _check_key(key: str) -> None:
 
 
 def _measurable(value: Any) -> Any:
-    """The value without what travels beside it: streams, stubs, requests."""
+    """Return the value without what is sent beside it: streams, stubs, requests."""
     match value:
         case dict():
             return {key: _measurable(item) for key, item in value.items()}

@@ -46,7 +46,7 @@ Export = Callable[[Callable[..., object]], object]
 
 
 def copied(value: object) -> Any:
-    """A copy as storage keeps it and gives it back.
+    """Copy a value as storage keeps it and gives it back.
 
     Raises:
         TypeError: it is or holds a tuple, a bytearray or something to await.
@@ -122,7 +122,7 @@ def _bytes(value: bytes | memoryview, export: Export | None) -> JsArrayBuffer:
 
 
 def _view(value: View, export: Export | None) -> object:
-    """Typed arrays and DataViews arrive as such; storage keeps their bytes."""
+    """Copy a typed array or a DataView; storage keeps only the bytes."""
     return JsArrayBuffer(bytes(value)) if export is None else value.__wakeful_copy__()
 
 
@@ -197,7 +197,7 @@ def _special(value: Any, export: Export | None) -> object:
 
 
 def member_name(key: object) -> str:
-    """A key of a dict as the name that an object's member has.
+    """Convert a key of a dict to the name of an object's member.
 
     Raises:
         DataCloneError: it cannot be one.
@@ -212,7 +212,7 @@ def member_name(key: object) -> str:
 
 
 def error_text(error: BaseException) -> str:
-    """What an error says, without its name."""
+    """Return the text of an error, without its name."""
     if isinstance(error, JsException):
         return error.message
     try:
@@ -298,7 +298,7 @@ def number_text(value: float) -> str:
 
 
 def _shortest(value: float) -> tuple[str, str, int]:
-    """Sign, digits, and where the point stands among them."""
+    """Return the sign, the digits, and the place of the point among them."""
     mantissa, _, exponent = repr(abs(value)).partition("e")
     whole, _, fraction = mantissa.partition(".")
     digits = (whole + fraction).lstrip("0")
@@ -331,7 +331,7 @@ def stored_text(text: str) -> str:
 
 
 def milliseconds(value: object) -> float:
-    """A point in time, given as a number or a date, in milliseconds since 1970.
+    """Convert a point in time, a number or a date, to milliseconds since 1970.
 
     Raises:
         JsTypeError: it is neither.
@@ -347,6 +347,6 @@ def milliseconds(value: object) -> float:
 
 
 def from_milliseconds(value: float) -> datetime:
-    """The naive local datetime that a JavaScript date arrives as."""
+    """Convert milliseconds to the naive local datetime that a JavaScript date arrives as."""
     moment = EPOCH + timedelta(milliseconds=value)
     return moment.astimezone().replace(tzinfo=None)

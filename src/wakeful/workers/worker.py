@@ -62,7 +62,7 @@ FETCH_SECONDS: Final = 60.0  # until an answer begins; workerd itself has no lim
 
 
 class Surroundings(msgspec.Struct, frozen=True):
-    """What a Worker has to do with the other Workers of its process.
+    """The parts of the process that a Worker shares with other Workers.
 
     Attributes:
         namespaces: its own namespaces, which others may bind too.
@@ -176,7 +176,7 @@ class Worker:
         return [*default, *worker.entrypoints] if worker is not None else []
 
     def claim(self) -> Claim:
-        """What it says of its classes."""
+        """The claim of the Worker on its classes."""
         config, worker = self.config, self._worker
         own = {
             b.class_name: f"{config.file}: durable_objects binding {b.name!r}"
@@ -187,7 +187,7 @@ class Worker:
         return Claim(config.file, config.name, config.classes, present, {**self._asked, **own})
 
     def keep_in(self, names: Mapping[str, str]) -> None:
-        """The names of its namespaces in the data directory, by class.
+        """Set the names of the Worker's namespaces in the data directory, by class.
 
         Raises:
             ConfigError: its code has made ids before, and they would be wrong.
@@ -197,12 +197,12 @@ class Worker:
         self._exports.update({name: namespaces.namespace(name) for name in namespaces.classes})
 
     def specs(self, idle_seconds: float) -> list[ActorSpec]:
-        """The actors that its objects are, and those that keep what it binds."""
+        """The actors of the Worker's objects, and the actors that keep its bindings."""
         own = [own.spec(idle_seconds) for own in self._namespaces.classes.values()]
         return [*own, *self._bindings.specs(idle_seconds)]
 
     def start(self, host: Host) -> None:
-        """Serve its objects by a host from now on."""
+        """Let a host serve the Worker's objects from now on."""
         self._background_max = host.config.limits.background
         self._lobby.start(host)
         self._bindings.start(host)
@@ -211,7 +211,7 @@ class Worker:
             own.start(host)
 
     async def finish(self, deadline: Deadline) -> None:
-        """Let what it has begun beside its events end, until the deadline; then end it."""
+        """Let work that goes on after its event end, until the deadline; then cancel it."""
         self._schedule.close()
         self._outward.close()
         self._lobby.close()
@@ -227,17 +227,17 @@ class Worker:
             await within(SHARE_SECONDS, client.aclose)
 
     def aside(self) -> AbstractContextManager[None]:
-        """Make room for another Worker's code; if an exception ends that, this one is put back."""
+        """Make room for another Worker's code; put this one back if an exception ends the block."""
         return nullcontext() if self._worker is None else self._worker.aside()
 
     def unload(self) -> None:
-        """Take its code away. Idempotent."""
+        """Remove the Worker's modules. Idempotent."""
         self._closing.close()
 
     async def respond(
         self, request: JsRequest, entrypoint: str | None = None, props: JsDict | None = None
     ) -> JsResponse:
-        """Let it handle a request, from outside or of another Worker.
+        """Handle a request from outside or from another Worker.
 
         Args:
             request: what is asked.
@@ -270,7 +270,7 @@ class Worker:
         return response_of(result, request)
 
     async def scheduled(self, controller: ScheduledController) -> None:
-        """Let it handle a time that has come.
+        """Run the handler of cron triggers.
 
         Raises:
             JsException: it has no handler.
@@ -289,7 +289,7 @@ class Worker:
         self._keep(_logged(work, f"scheduled failed: {cron}"), copy_context())
 
     def method(self, name: str, entrypoint: str | None, props: JsDict) -> Callable[..., Any]:
-        """A method of a new instance of an entrypoint, as other Workers may call it.
+        """Return a method of a new instance of an entrypoint, as other Workers may call it.
 
         Raises:
             JsTypeError: it cannot be called.
@@ -302,7 +302,7 @@ class Worker:
         return exported.method(exported.cls(ExecutionContext(self, props), self.env), name)
 
     def _entrypoint(self, name: str | None) -> Exported | None:
-        """The class of an entrypoint; None: its handlers are functions."""
+        """Return the class of an entrypoint; None: the handlers are functions."""
         worker = self._worker
         assert worker is not None, "without code there are no events"
         return worker.default if name in (None, "Default") else worker.entrypoints[name]
@@ -310,7 +310,7 @@ class Worker:
     def _handler(
         self, name: str, context: ExecutionContext, exported: Exported | None
     ) -> Callable[..., Any] | None:
-        """The handler of an event, which takes surplus arguments and drops them."""
+        """Return the handler of an event, which drops surplus arguments."""
         worker = self._worker
         assert worker is not None, "without code there are no events"
         if exported is not None:
@@ -323,7 +323,7 @@ class Worker:
         return lambda *given: function(*given[:taken])
 
     def wait_until(self, work: Awaitable[object] | None) -> None:
-        """Let work go on after the answer of the event being handled; None has ended already.
+        """Let work go on after the answer of the event being handled; None is work that has ended.
 
         Raises:
             Overloaded: too much does already.
@@ -346,7 +346,7 @@ class Worker:
             invocation.keep(task)
 
     def called(self, work: Coroutine[Any, Any, None]) -> Future[Any]:
-        """Handle a call of another Worker, outside of the gates of whoever calls."""
+        """Handle a call of another Worker, outside of the caller's gates."""
         return self._keep(self._stacks.around(work), outside())
 
     def _keep(self, work: Coroutine[Any, Any, None], context: Context) -> Task[None]:
@@ -393,7 +393,7 @@ class ExecutionContext(JsProxy):
 
 
 def _assets(config: WranglerConfig) -> AssetServer | None:
-    """What serves a Worker's assets, if it has some."""
+    """Return what serves a Worker's assets, if it has some."""
     assets = config.resources.assets
     if assets is None:
         return None

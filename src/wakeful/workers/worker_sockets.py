@@ -46,7 +46,7 @@ WaitUntil = Callable[[Awaitable[object]], None]
 
 
 class WorkerSocket(Socket):
-    """A socket of a Worker; it hears messages also after it has closed, as on Cloudflare."""
+    """A socket of a Worker; it receives messages even after it has closed, as on Cloudflare."""
 
     deaf = False
     __slots__ = ("heard_close",)
@@ -57,7 +57,7 @@ class WorkerSocket(Socket):
 
 
 class HibernatableSocket(WorkerSocket):
-    """One that its object keeps while it sleeps.
+    """A socket that its object keeps while it sleeps.
 
     Attributes:
         pair_end: the end of the pair it is.
@@ -77,20 +77,20 @@ class HibernatableSocket(WorkerSocket):
         self.tags_given: tuple[str, ...] = ()
 
     def face(self, token: object) -> JsWebSocket:
-        """What an instance of its object sees of it."""
+        """Return the socket as an instance of the object sees it."""
         end = self.pair_end
         if end.token is not token:
             end.face, end.token = self._make_face(end), token
         return cast("JsWebSocket", end.face)
 
     def hears(self, room: ActorSockets, event: Event) -> bool:
-        """Whether its object has a handler."""
+        """Whether the object has a handler for the event."""
         cls: Any = room.type.cls
         handlers = cls._class.exported.handlers
         return not self._is_told(event) and HANDLERS[event.hook] in handlers
 
     async def handle(self, instance: Actor, event: Event) -> None:
-        """Let its object handle it; what the handler raises is logged."""
+        """Let the object handle an event; an error of the handler is logged."""
         if self._is_told(event):
             return
 
@@ -106,17 +106,17 @@ class HibernatableSocket(WorkerSocket):
             log.error(what, object=self._id.toString(), exc_info=heard.error)
 
     def failed(self, code: int, why: str) -> None:
-        """The connection broke a rule."""
+        """Note that the connection broke a rule."""
         self._broken = True
         super().failed(code, why)
 
     def _is_told(self, event: Event) -> bool:
-        """Whether its object has been told of its end already: an error is followed by no close."""
+        """Whether the object was told of the socket's end already: no close follows an error."""
         return self._broken and event.hook == "on_close"
 
 
 class StandardSocket(WorkerSocket):
-    """One whose events go to listeners.
+    """A socket whose events go to listeners.
 
     Args:
         half_open: the other side's close is not answered before the code here closes too.
@@ -138,12 +138,12 @@ class StandardSocket(WorkerSocket):
         self._held = False
 
     def hold(self, *, held: bool) -> None:
-        """Stop reading, or go on; it is not read while too many listeners have not ended."""
+        """Stop reading or continue; nothing is read while too many listeners are still running."""
         self._held = held
         super().hold(held=held or self._begun >= self._home.limits.mailbox)
 
     def hears(self, room: ActorSockets, event: Event) -> bool:
-        """Always: its state changes too."""
+        """Always true: the socket's state changes too."""
         return True
 
     async def handle(self, instance: Actor, event: Event) -> None:
@@ -169,25 +169,25 @@ class StandardSocket(WorkerSocket):
                 self._tell("error", message=str(error), error=JsException(str(error)))
 
     def opened(self, protocol: str) -> None:
-        """The connection that the code has opened is there."""
+        """Note that the connection which the code has opened is established."""
         if isinstance(self._face, Outgoing):
             self._face.protocol = protocol
         self._home.offer(Event(self, "on_open"))
 
     def closed(self, code: int, reason: str, *, clean: bool) -> None:
-        """The other side has closed, or is lost."""
+        """Note that the other side has closed, or is lost."""
         if clean and not self._half_open and not self.closed_by_actor and not self.over:
             self.closed_by_actor = True
             self._put(lambda wire: wire.close(code, reason))
         super().closed(code, reason, clean=clean)
 
     def finish(self, code: int, *, clean: bool) -> bool:
-        """It is over, unless the code here may still send and close."""
+        """End the socket, unless the code here may still send and close."""
         self.over = self.over or not clean or self.closed_by_actor or self._hung_up
         return self.over
 
     def disconnected(self) -> None:
-        """The connection has ended."""
+        """Note that the connection has ended."""
         super().disconnected()
         self._hung_up = True
         if self.heard_close:
@@ -217,7 +217,7 @@ class StandardSocket(WorkerSocket):
 
 
 class Outgoing(JsWebSocket):
-    """The end of code that has opened a connection to the outside.
+    """The code's end of a connection that it has opened to the outside.
 
     Attributes:
         url: where to.
@@ -232,7 +232,7 @@ class Outgoing(JsWebSocket):
 
     @property
     def readyState(self) -> int:
-        """CONNECTING first; then as every other socket."""
+        """CONNECTING first; later the same as for every other socket."""
         return self.CONNECTING if self.connecting else super().readyState
 
     def send(self, message: object) -> None:
@@ -247,13 +247,13 @@ class Outgoing(JsWebSocket):
         super().send(message)
 
     def tell(self, event: JsEvent, begin: Callable[[Awaitable[object]], None]) -> None:
-        """Call all who listen; the first that they hear of is that it is no longer connecting."""
+        """Call all listeners; the first event ends the state CONNECTING."""
         self.connecting = False
         super().tell(event, begin)
 
 
 class Lobby:
-    """Makes pairs of sockets, and is the home of those that belong to no object.
+    """The maker of a Worker's socket pairs, and the home of sockets that belong to no object.
 
     Args:
         wait_until: lets something go on after the event that is being handled.
@@ -272,7 +272,7 @@ class Lobby:
         self._room = SocketGroup()
 
     def start(self, host: Host) -> None:
-        """Its Worker is served by a host from now on."""
+        """Let a host serve the Worker from now on."""
         self._host = host
         self.loop = host.loop
         self.connected = host.sockets.connected
@@ -283,14 +283,14 @@ class Lobby:
         self.notice = host.sockets.notice
 
     def close(self) -> None:
-        """Hang up."""
+        """Close all connections."""
         if self._host is not None:
             for socket in list(self.connected):
                 if socket.room is self._room:
                     socket.hang_up(*self._host.sockets.goodbye)
 
     def pair(self) -> tuple[JsWebSocket, JsWebSocket]:
-        """Two ends that are each other's.
+        """Make two connected ends.
 
         Raises:
             JsException: the Worker is not running yet.
@@ -299,7 +299,7 @@ class Lobby:
         return self.face(one), self.face(other)
 
     def outgoing(self, url: str) -> tuple[Outgoing, JsWebSocket]:
-        """The end of code that opens a connection, and the one that the connection talks for.
+        """Make the end of the code that opens a connection, and the end behind the connection.
 
         Raises:
             JsException: the Worker is not running yet.
@@ -308,7 +308,7 @@ class Lobby:
         return Outgoing(near, self, self._binary_type, url), self.face(far)
 
     def check_room(self) -> None:
-        """Refuse one connection too many.
+        """Refuse a connection beyond the limit.
 
         Raises:
             JsException: there are as many as the process may have.
@@ -326,7 +326,7 @@ class Lobby:
         return one, other
 
     def face(self, end: End) -> JsWebSocket:
-        """What code sees of an end."""
+        """Return the socket as code sees it."""
         return JsWebSocket(end, self, self._binary_type)
 
     def accept(self, face: JsWebSocket, end: End, *, half_open: bool) -> None:
@@ -346,7 +346,7 @@ class Lobby:
         end.accepted(socket, Use.STANDARD)
 
     def abandon(self, given: End | Socket) -> None:
-        """Nobody holds an end any more, in whichever thread that is found; or a socket is over."""
+        """Cut an end that no code holds, or forget an ended socket; callable from any thread."""
         if isinstance(given, Socket):
             given.over = True
         elif self._host is not None:
@@ -358,7 +358,7 @@ class Lobby:
     def later(
         self, room: SocketGroup, do: Callable[[], object], undo: Callable[[], object]
     ) -> None:
-        """Do it now: nothing is written here."""
+        """Run a function now: outside of objects no write has to be awaited."""
         do()
 
     def offer(self, event: Event) -> None:
@@ -377,7 +377,7 @@ class Lobby:
 
 
 def enter(gated: Gated, socket: WorkerSocket, tags: tuple[str, ...]) -> None:
-    """Make a socket one of an object's.
+    """Give a socket to an object.
 
     Raises:
         JsException: it has too many.
@@ -392,7 +392,7 @@ def enter(gated: Gated, socket: WorkerSocket, tags: tuple[str, ...]) -> None:
 
 
 def told(args: tuple[object, ...]) -> tuple[object, ...]:
-    """What a handler gets of an event, as JavaScript has it."""
+    """Convert an event to the arguments of a handler, as JavaScript has them."""
     return tuple(
         JsBytes(arg)
         if isinstance(arg, bytes)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class Service:
-    """A way to an entrypoint of a Worker."""
+    """A binding that reaches an entrypoint of a Worker."""
 
     def __init__(
         self, worker: Callable[[], Worker], entrypoint: str | None, props: JsDict, name: str
@@ -78,7 +78,7 @@ class Service:
 
 
 class Method:
-    """A method of the entrypoint: called, it is called there."""
+    """A remote method of the entrypoint: calling it calls the entrypoint's method."""
 
     __slots__ = ("_name", "_service")
 
@@ -100,7 +100,7 @@ class Method:
 
 
 class Entered:
-    """An entrypoint that handles one call."""
+    """An instance of an entrypoint that handles one call."""
 
     __slots__ = ("_entrypoint", "_props", "_worker")
 
@@ -110,7 +110,7 @@ class Entered:
         self._props = props
 
     async def fetch(self, request: JsRequest) -> Response:
-        """Let it handle a request."""
+        """Handle a request."""
         response = await self._worker.respond(request, self._entrypoint, self._props)
         content = await response.body_for(request.method)
         if isinstance(content, ReadableStream):
@@ -118,7 +118,7 @@ class Entered:
         return Response(response.with_content(content))
 
     async def rpc(self, name: str, args: tuple[Any, ...]) -> Any:
-        """Call a method of it, as others may."""
+        """Call a method that other Workers may call."""
         method = self._worker.method(name, self._entrypoint, self._props)
         try:
             answer = values.sent(await settled(method(*args)), exporter())
@@ -142,7 +142,7 @@ async def _handled(entered: Entered, event: Event) -> None:
 
 
 async def _apart(content: ReadableStream) -> AsyncGenerator[bytes, None]:
-    """The chunks of a body, each made outside of the reader's gates."""
+    """Yield the chunks of a body, each made outside of the reader's gates."""
     try:
         while chunk := await own_tasks.begin_in(outside(), _next(content)):
             yield chunk
@@ -153,7 +153,7 @@ async def _apart(content: ReadableStream) -> AsyncGenerator[bytes, None]:
 
 
 async def _next(content: ReadableStream) -> bytes:
-    """The next chunk that is not empty; empty at the end."""
+    """Return the next chunk that is not empty; empty bytes at the end."""
     while (chunk := await content.next_chunk()) is not None:
         if chunk:
             return bytes(chunk)

@@ -48,7 +48,7 @@ class DurableObjectAbort(ActivationAborted):
 
 
 class _Given:
-    """An attribute that the constructor of a base class sets; says so where it has not run."""
+    """An attribute that a base class's constructor sets; reading it before that raises."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -65,7 +65,7 @@ class _Given:
 
 
 class DurableObject:
-    """Base of the classes whose objects live once, by id."""
+    """The base of the classes whose objects live once, by id."""
 
     ctx: Any = _Given("ctx")
     env: Any = _Given("env")
@@ -87,7 +87,7 @@ class WorkerEntrypoint:
 
 
 class WorkflowEntrypoint:
-    """Base of Workflows, which wakeful does not run: their classes are there, and never made."""
+    """The base of Workflows, which wakeful does not run: no instance of such a class is made."""
 
     ctx: Any = _Given("ctx")
     env: Any = _Given("env")
@@ -101,7 +101,7 @@ BASES: Final = (DurableObject, WorkerEntrypoint, object)
 
 
 class Exported:
-    """A class of a Worker, made ready for calls.
+    """A class of a Worker, prepared for calls.
 
     Attributes:
         cls: the class.
@@ -127,14 +127,14 @@ class Exported:
         )
 
     def handles(self, event: str) -> str | None:
-        """The name of its handler for an event: the event's own, or `on_...`, as of old."""
+        """Return the name of its handler for an event: the event's own, or the older `on_...`."""
         if event in self.handlers:
             return event
         old = f"on_{event}"
         return old if old in self.handlers else None
 
     def handler(self, instance: object, name: str) -> Callable[..., Any] | None:
-        """A handler of an instance, which takes surplus arguments and drops them; or None."""
+        """Return a handler of an instance, which drops surplus arguments; None: it has none."""
         if name not in self.handlers:
             return None
         function = _bound(instance, self.cls, name)
@@ -148,7 +148,7 @@ class Exported:
         return relaxed
 
     def method(self, instance: object, name: str) -> Callable[..., Any]:
-        """A method of an instance, as others may call it.
+        """Return a method of an instance, as other objects and Workers may call it.
 
         Raises:
             JsTypeError: there is no such method, or it cannot be called from outside.
@@ -157,7 +157,7 @@ class Exported:
         return _bound(instance, self.cls, name)
 
     def check_callable(self, name: str) -> None:
-        """Refuse what cannot be called from outside.
+        """Refuse a value that cannot be called from outside.
 
         Raises:
             JsTypeError: says why.
@@ -212,7 +212,7 @@ def handler(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _functions(cls: type) -> dict[str, object]:
-    """The functions of a class by name, as they stand in it or in what it derives from."""
+    """Return the functions of a class by name, inherited ones included."""
     found: dict[str, object] = {}
     for base in reversed(cls.__mro__):
         if base in BASES:
@@ -236,7 +236,7 @@ def _is_function(raw: object) -> bool:
 
 
 def _takes_self(raw: object) -> bool:
-    """Whether what the class has is asked with the instance first."""
+    """Whether a class's attribute takes the instance as its first argument."""
     return hasattr(type(raw), "__get__") and not isinstance(raw, staticmethod | classmethod)
 
 

@@ -36,7 +36,7 @@ EXAMPLE: Final = (
 
 
 class LoadedWorker:
-    """What a Worker's main module has.
+    """A loaded Worker: its main module and what was found in it.
 
     Attributes:
         config: its configuration.
@@ -82,14 +82,14 @@ class LoadedWorker:
         self.present = frozenset([*there, *self.classes])
 
     def _has(self, event: str) -> bool:
-        """Whether there is a handler for an event."""
+        """Whether the Worker has a handler for an event."""
         if self.default is None:
             return event in self.handlers
         return self.default.handles(event) is not None
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Make room for another Worker; if none comes, for an exception, this one is put back."""
+        """Make room for another Worker; put this one back if an exception ends the block."""
         modules = self._place.leave()
         try:
             yield
@@ -100,13 +100,13 @@ class LoadedWorker:
 
 
 class Place(Protocol):
-    """Where the modules of a Worker are, while it is loaded."""
+    """Where the modules of a Worker are found while it is loaded."""
 
     def enter(self) -> None:
-        """Make them importable."""
+        """Make the modules importable."""
 
     def leave(self) -> dict[str, ModuleType]:
-        """Take them away; the Worker's own."""
+        """Remove the Worker's own modules and return them."""
 
 
 @contextmanager
@@ -143,7 +143,7 @@ def loaded(
 
 
 class _First:
-    """Python's path and modules, with a Worker in them and without it."""
+    """The first Worker of the process: its directories are first on Python's path."""
 
     def __init__(self, config: WranglerConfig, shims: Mapping[str, ModuleType]) -> None:
         source = config.entry.parent
@@ -156,7 +156,7 @@ class _First:
         self._entered = False
 
     def enter(self) -> None:
-        """Put the Worker's directories and modules first; what they hide is kept aside."""
+        """Put the Worker's directories and modules first; hidden modules are kept aside."""
         self._entered = True
         self._path = list(sys.path)
         self._before = frozenset(sys.modules)
@@ -187,7 +187,7 @@ class _First:
         return own
 
     def _top_names(self) -> Iterator[str]:
-        """The names of the modules in the source directory, so far as they can be imported."""
+        """Return the names of the modules in the source directory that can be imported."""
         for entry in self._source.iterdir():
             is_module = entry.suffix == ".py" or (entry / "__init__.py").is_file()
             if is_module and entry.stem.isidentifier() and entry.stem not in _PYTHONS_OWN:
@@ -202,7 +202,7 @@ class _First:
         return any(self._is_below(Path(place)) for place in places if isinstance(place, str))
 
     def _is_below(self, place: Path) -> bool:
-        """Is it in the Worker's directories, but not in a virtual environment among them?"""
+        """Whether a file is in the Worker's directories and in no virtual environment there."""
         others = (Path(entry) for entry in self._path)
         return any(
             place.is_relative_to(own)
@@ -227,7 +227,7 @@ def provided(config: WranglerConfig, shims: Mapping[str, ModuleType]) -> Mapping
 
 
 def own_directories(config: WranglerConfig) -> tuple[Path, ...]:
-    """Where a Worker's own modules are."""
+    """Return the directories of a Worker's own modules."""
     return (config.entry.parent, *vendored(config))
 
 
@@ -239,7 +239,7 @@ def _package_path(module: ModuleType) -> Iterable[object]:
 
 
 def imported(config: WranglerConfig, real_name: str) -> ModuleType:
-    """The main module of a Worker, which is to be found under a name.
+    """Import the main module of a Worker under a given name.
 
     Raises:
         ConfigError: it cannot be imported.
@@ -262,7 +262,7 @@ def imported(config: WranglerConfig, real_name: str) -> ModuleType:
 
 
 def _hint(config: WranglerConfig, error: BaseException) -> str:
-    """What to write in place of an import that has failed, to be put behind its text."""
+    """Return a hint at what to write in place of a failed import, to follow the error's text."""
     source = config.entry.parent.name
     if isinstance(error, ModuleNotFoundError) and error.name == source:
         return f". The path begins in {source}: write `import x` for `import {source}.x`"
@@ -272,7 +272,7 @@ def _hint(config: WranglerConfig, error: BaseException) -> str:
 
 
 def _line_of(error: BaseException, directory: Path) -> str:
-    """`file:line` of what is wrong in the Worker's own code."""
+    """Return `file:line` of the error in the Worker's own code."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     where = ""

@@ -53,7 +53,7 @@ def loaded_renamed(
 
 
 class _Beside:
-    """The modules of one Worker: finds them, and lets them find each other."""
+    """The modules of one further Worker: a finder for Python's import system."""
 
     def __init__(
         self, prefix: str, directories: Sequence[Path], shims: Mapping[str, ModuleType]
@@ -66,27 +66,27 @@ class _Beside:
         self._builtins = {**vars(builtins), "__import__": self._import}
 
     def enter(self) -> None:
-        """Make them importable, for each other only."""
+        """Make the modules importable, for each other only."""
         importlib.invalidate_caches()  # a file may be new
         sys.meta_path.insert(0, self)
         for name, module in self._shims.items():
             sys.modules[self.real_name(name)] = module
 
     def leave(self) -> dict[str, ModuleType]:
-        """Take them away."""
+        """Remove the modules."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
         names = [name for name in sys.modules if name.startswith(self._prefix)]
         return {name: sys.modules.pop(name) for name in names}
 
     def real_name(self, name: str) -> str:
-        """What a module of the Worker is called in `sys.modules`."""
+        """Return the name of one of the Worker's modules in `sys.modules`."""
         return self._prefix + name
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Where a module of the Worker is, for Python's import system."""
+        """Find a module of the Worker, for Python's import system."""
         if not name.startswith(self._prefix):
             return None
         found = PathFinder.find_spec(name[len(self._prefix) :], path or [*self._path, *self._late])
@@ -137,13 +137,13 @@ class _Loader(SourceFileLoader):
         self._builtins = own_builtins
 
     def exec_module(self, module: ModuleType) -> None:
-        """Run it."""
+        """Run a module."""
         vars(module)["__builtins__"] = self._builtins
         super().exec_module(module)
 
 
 def _renamed(found: ModuleSpec | None, name: str) -> ModuleSpec | None:
-    """The spec of a package without code, or of a compiled module, under another name."""
+    """Return the spec of a package without code, or of a compiled module, under another name."""
     if found is None:
         return None
     if found.origin is None:

@@ -18,7 +18,7 @@ FILES_MAX: Final = 20_000  # a directory with more is taken to ask for it
 
 
 def mentions_run_sync(directories: Iterable[Path]) -> bool:
-    """Whether a Python file below one of the directories has `run_sync` and `pyodide` in it."""
+    """Whether a Python file in one of the directories contains `run_sync` and `pyodide`."""
     seen = 0
     for directory in directories:
         for file in _files(directory):

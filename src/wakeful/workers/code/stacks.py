@@ -44,11 +44,11 @@ class Stacks:
         self.wanted = False
 
     def around(self, work: Coroutine[Any, Any, V]) -> Coroutine[Any, Any, V]:
-        """The same work, in which code that is not async may wait."""
+        """Wrap a coroutine so that functions in it which are not async may wait."""
         return _on_stack(work) if self.wanted else work
 
     def run_sync(self, work: Awaitable[V]) -> V:
-        """Wait for an awaitable, in code that is not async; what comes of it.
+        """Wait for an awaitable in code that is not async; return its result.
 
         Raises:
             RuntimeError: there is no stack to wait on here.
@@ -67,7 +67,7 @@ class Stacks:
             given = _parent().switch(waits_for)
 
     def can_run_sync(self) -> bool:
-        """Whether code that runs here may wait."""
+        """Whether the running code may wait with `run_sync`."""
         return isinstance(getcurrent(), _Stack)
 
 

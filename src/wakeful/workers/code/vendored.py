@@ -20,18 +20,18 @@ INSTALL: Final = (
 
 
 def vendored(config: WranglerConfig) -> list[Path]:
-    """The directories of a Worker with packages in them."""
+    """Return the directories of a Worker that hold packages."""
     places = dict.fromkeys([config.entry.parent, config.directory.resolve()])
     return [path for place in places if (path := place / VENDORED).is_dir()]
 
 
 def has_wasm(directory: Path) -> bool:
-    """Is something below a directory built for WebAssembly?"""
+    """Whether a file in a directory is built for WebAssembly."""
     return any(_begins(file) == WASM for file in directory.rglob("*.so"))
 
 
 def hint(config: WranglerConfig, error: BaseException) -> str:
-    """What to do about an import that has failed, to be put behind its text."""
+    """Return a hint at what to do about a failed import, to follow the error's text."""
     if not isinstance(error, ImportError):
         return ""
     for directory in vendored(config):
@@ -51,7 +51,7 @@ def _begins(file: Path) -> bytes:
 
 
 def _package(error: BaseException, directory: Path) -> str | None:
-    """The package in a directory whose code has raised."""
+    """Return the package in a directory whose code has raised."""
     found, trace = None, error.__traceback__
     while trace is not None:
         file = Path(trace.tb_frame.f_code.co_filename)

@@ -65,7 +65,7 @@ def read_secrets(
 
 
 def _files(directory: Path, environment: str | None) -> Iterator[Path]:
-    """The files that count; a later one counts before an earlier one."""
+    """Return the files to read; values of a later file win."""
     chosen = [""] if environment is None else ["", f".{environment}"]
     for ending in reversed(chosen):
         if (file := directory / f".dev.vars{ending}").is_file():
@@ -77,7 +77,7 @@ def _files(directory: Path, environment: str | None) -> Iterator[Path]:
 
 
 def loads(text: str) -> dict[str, str]:
-    """The values by key; the last one of a key counts.
+    """Parse the values by key; the last one of a key counts.
 
     Raises:
         ValueError: a line is neither an entry nor a comment.

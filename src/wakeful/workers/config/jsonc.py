@@ -27,7 +27,7 @@ TOKEN: Final = re.compile(
 
 
 def loads(text: str) -> Any:
-    """The value of a document.
+    """Parse a document.
 
     Raises:
         ValueError: it is malformed; says where.

@@ -108,7 +108,7 @@ class Assets(msgspec.Struct, frozen=True):
 
 
 class Resources(msgspec.Struct, frozen=True):
-    """All of them.
+    """All resources of a Worker.
 
     Attributes:
         kv: KV namespaces.
@@ -127,7 +127,7 @@ class Resources(msgspec.Struct, frozen=True):
     assets: Assets | None = None
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """The names in `env`, each with the key it comes from."""
+        """Return the names in `env`, each with the key it comes from."""
         for kv in self.kv:
             yield kv.name, "kv_namespaces"
         for d1 in self.d1:
@@ -143,7 +143,7 @@ class Resources(msgspec.Struct, frozen=True):
 
 
 def read_resources(table: Table) -> Resources:
-    """What a file says of them."""
+    """Read the resources that a file declares."""
     version = table.table("version_metadata")
     version.only("binding")
     return Resources(

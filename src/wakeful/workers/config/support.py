@@ -120,7 +120,7 @@ class Missing(msgspec.Struct, frozen=True):
 
 
 class Everything:
-    """The names that a Worker may miss: all of them."""
+    """A set of binding names that contains every name."""
 
     def __contains__(self, name: object) -> bool:
         return True
@@ -130,12 +130,12 @@ EVERYTHING: Final = Everything()
 
 
 def read_missing(table: Table) -> tuple[Missing, ...]:
-    """What the top level of a file asks for and would not get; an unknown key is a warning."""
+    """Read which requested features wakeful does not provide; an unknown key is a warning."""
     return tuple(missing for key in table.data for missing in _missing(table, key))
 
 
 def refuse_missing(table: Table, found: Sequence[Missing], allowed: Container[str]) -> None:
-    """Note as faults what is missing and may not be."""
+    """Note a fault for each missing feature that is not allowed to be missing."""
     refused = [missing for missing in found if missing.name not in allowed]
     table.findings.faults.extend(f"{table.file}: {missing}" for missing in refused)
     if refused:

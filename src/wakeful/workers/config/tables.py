@@ -41,14 +41,14 @@ class Findings:
 
     @contextmanager
     def hearing(self) -> Iterator[None]:
-        """What the block raises is a fault among the others."""
+        """Note an error that the block raises as one more fault."""
         try:
             yield
         except ConfigError as error:
             self.faults.extend(str(error).splitlines())
 
     def check(self) -> None:
-        """Tell of all faults.
+        """Raise all faults that were found.
 
         Raises:
             ConfigError: there are some.
@@ -96,7 +96,7 @@ class Table:
         self.findings.warnings.append(f"{self.file}: {self.place(key)}: {problem}")
 
     def place(self, key: str) -> str:
-        """How messages name a key."""
+        """Return the name of a key in messages."""
         if not self.path:
             return self._from.get(key.partition(".")[0].partition("[")[0], "") + key
         return f"{self.path}.{key}" if key else self.path
@@ -168,7 +168,7 @@ class Table:
         return [self._below(place, item) for place, item in places if isinstance(item, dict)]
 
     def only(self, *known: str) -> None:
-        """Warn of keys that mean nothing here."""
+        """Warn of keys that have no meaning here."""
         for key in self.data:
             if key not in known:
                 near = meant(key, known) or (TOP_LEVEL if key in self.findings.top else "")
@@ -181,12 +181,12 @@ class Table:
 
 
 def meant(key: str, others: Iterable[str]) -> str:
-    """A hint at the name that a mistyped one is near to, if there is one."""
+    """Suggest the known name that is closest to a mistyped one, if there is one."""
     near = get_close_matches(key, others, 1, 0.75)
     return f" (is it {near[0]}?)" if near else ""
 
 
 def shown(value: object) -> str:
-    """A value as a message quotes it."""
+    """Format a value for a message."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:60]}..."

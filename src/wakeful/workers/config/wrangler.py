@@ -109,7 +109,7 @@ class WranglerConfig(msgspec.Struct, frozen=True):
 
     @property
     def directory(self) -> Path:
-        """Where the file is."""
+        """The directory of the file."""
         return self.file.parent
 
     @property
@@ -125,20 +125,20 @@ class WranglerConfig(msgspec.Struct, frozen=True):
         return list(dict.fromkeys([*bound, *exported]))
 
     def is_own(self, binding: DurableObjectBinding) -> bool:
-        """Does the class of a binding belong to this Worker?"""
+        """Whether the class of a binding belongs to this Worker."""
         return self.script_of(binding) == self.name
 
     def script_of(self, binding: DurableObjectBinding) -> str:
-        """The name of the Worker that has the class of a binding."""
+        """Return the name of the Worker that has the class of a binding."""
         script = binding.script_name or self.name
         return script if binding.environment is None else f"{script}-{binding.environment}"
 
     def storage_of(self, class_name: str) -> Storage | None:
-        """Where a class keeps its data; None where the file does not say."""
+        """Return where a class keeps its data; None where the file does not say."""
         return self.classes.storage.get(class_name)
 
     def enabled(self, flag: str, *, since: str | None = None, off: str | None = None) -> bool:
-        """Is a compatibility flag on?
+        """Whether a compatibility flag is on.
 
         Args:
             flag: the flag that turns it on.
@@ -219,7 +219,7 @@ def _config(table: Table, environment: str | None, missing: tuple[Missing, ...])
 
 
 def _warn_of_build(table: Table) -> None:
-    """Tell of what wrangler would do before it starts the Worker."""
+    """Warn of build steps that wrangler would run before it starts the Worker."""
     build = table.data.get("build")
     command = build.get("command") if isinstance(build, dict) else None
     if command:
@@ -346,7 +346,7 @@ def _required_secrets(table: Table) -> tuple[str, ...] | None:
 
 
 def _plain(value: Any) -> Any:
-    """A value of a file as JSON could have it: TOML's dates become text."""
+    """Convert a value of the file to what JSON can hold: TOML's dates become text."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -366,7 +366,7 @@ def _check_names(config: WranglerConfig, table: Table) -> None:
 
 
 def _names(config: WranglerConfig) -> Iterator[tuple[str, str]]:
-    """The names in `env` that are no variables, each with the key it comes from."""
+    """Return the names in `env` that are not variables, each with the key it comes from."""
     for binding in config.bindings:
         yield binding.name, "durable_objects.bindings"
     for service in config.services:

@@ -1,4 +1,4 @@
-"""What the holders of two pairs of keys have in common: ECDH on the curves of NIST, and X25519."""
+"""Key agreement: the shared secret of two key pairs, by ECDH on the NIST curves, and X25519."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wakeful.workers.crypto.algorithms import failed
 
 
 def agreed(private: Any, public: Any) -> bytes:
-    """The secret that one's private key and the other's public key give.
+    """Compute the shared secret of one private key and another party's public key.
 
     Raises:
         JsDomException: the public key is one that gives no secret.

@@ -121,14 +121,14 @@ def whole(given: Any) -> int:
 
 
 def buffer(given: object, method: str, position: int) -> bytes:
-    """An argument that is bytes."""
+    """Read an argument that must be bytes."""
     if not isinstance(given, BINARY):
         raise wrong_argument(method, position, "BufferSource")
     return bytes(given)
 
 
 def wrong_argument(method: str, position: int, wanted: str) -> JsTypeError:
-    """An argument is of a wrong type."""
+    """Make the error for an argument of a wrong type."""
     return JsTypeError(
         f"Failed to execute '{method}' on 'SubtleCrypto': parameter {position} is not of type "
         f"'{wanted}'."
@@ -136,30 +136,30 @@ def wrong_argument(method: str, position: int, wanted: str) -> JsTypeError:
 
 
 def exponent(value: int) -> JsBytes:
-    """`publicExponent` of a key's algorithm."""
+    """Encode `publicExponent` of a key's algorithm."""
     return JsBytes(value.to_bytes((value.bit_length() + 7) // 8, "big"))
 
 
 def not_supported(text: str) -> JsDomException:
-    """There is no such thing."""
+    """Make the error for an algorithm or format that is not supported."""
     return JsDomException(text, "NotSupportedError")
 
 
 def bad_data(text: str) -> JsDomException:
-    """A key cannot be read."""
+    """Make the error for a key that cannot be read."""
     return JsDomException(text, "DataError")
 
 
 def failed(text: str) -> JsDomException:
-    """It was tried, and did not succeed."""
+    """Make the error for an operation that failed."""
     return JsDomException(text, "OperationError")
 
 
 def no_access(text: str) -> JsDomException:
-    """A key is not for that."""
+    """Make the error for a key that does not allow this use."""
     return JsDomException(text, "InvalidAccessError")
 
 
 def bad_usage(text: str) -> JsDomException:
-    """A key cannot be for that."""
+    """Make the error for a usage that this kind of key cannot have."""
     return JsDomException(text, "SyntaxError")

@@ -36,7 +36,7 @@ OAEP_FAILED: Final = "RSA-OAEP failed encrypt/decrypt."
 
 
 def encrypted(key: CryptoKey, asked: Algorithm, data: bytes) -> bytes:
-    """Bytes that only the key reads."""
+    """Encrypt bytes."""
     match key.name:
         case "AES-GCM":
             return _gcm_encrypted(key, asked, data)
@@ -49,7 +49,7 @@ def encrypted(key: CryptoKey, asked: Algorithm, data: bytes) -> bytes:
 
 
 def decrypted(key: CryptoKey, asked: Algorithm, data: bytes) -> bytes:
-    """What was encrypted.
+    """Decrypt bytes.
 
     Raises:
         JsDomException: by another key, or the bytes have changed.
@@ -65,7 +65,7 @@ def decrypted(key: CryptoKey, asked: Algorithm, data: bytes) -> bytes:
 
 
 def wrapped(key: CryptoKey, data: bytes) -> bytes:
-    """Bytes of a key as AES-KW wraps them."""
+    """Wrap the bytes of a key with AES-KW."""
     if len(data) % 8:
         raise failed(
             "Unwrapped key bit length must be a multiple of 64 bits but unwrapped key has a length "
@@ -80,7 +80,7 @@ def wrapped(key: CryptoKey, data: bytes) -> bytes:
 
 
 def unwrapped(key: CryptoKey, data: bytes) -> bytes:
-    """Bytes of a key that AES-KW has wrapped.
+    """Unwrap the bytes of a key that AES-KW has wrapped.
 
     Raises:
         JsDomException: with another key, or they have changed.

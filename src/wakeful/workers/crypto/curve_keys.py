@@ -36,7 +36,7 @@ POINT_BYTES: Final = 32  # of Ed25519 and X25519
 
 
 class Kind(NamedTuple):
-    """The classes of the two halves, and what is said of a key that is neither."""
+    """The classes of the private and the public key, and the error text for any other key."""
 
     private: Any
     public: Any

@@ -1,4 +1,4 @@
-"""Bits that follow from a password, from a key, or from two keys: PBKDF2, HKDF, ECDH, X25519.
+"""Bits derived from a password, a key or two keys: PBKDF2, HKDF, ECDH, X25519.
 
 Source:  RFC 8018, RFC 5869, SP 800-56A, RFC 7748; the texts are workerd's.
 """
@@ -14,7 +14,7 @@ from wakeful.workers.crypto.provider import provided
 
 
 def derived(key: CryptoKey, asked: Algorithm, bits: int | None) -> bytes:
-    """So many bits; None for as many as two keys give.
+    """Derive so many bits; None: as many as the agreement of two keys gives.
 
     Raises:
         JsDomException: there are not that many.
@@ -59,7 +59,7 @@ def _check_bits(name: str, bits: int) -> None:
 
 
 def _agreed(key: CryptoKey, asked: Algorithm) -> bytes:
-    """What two keys have in common."""
+    """Compute the shared secret of two keys."""
     other = key_given(asked.member("public"), "deriveBits", 1)
     if other.type != "public":
         raise no_access(f'The provided key has type "{other.type}", not "public"')

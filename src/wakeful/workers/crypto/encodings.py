@@ -26,7 +26,7 @@ VERSION: Final = b"\x02\x01\x00"
 
 
 def private_of(data: bytes) -> Any:
-    """The private key that pkcs8 bytes are.
+    """Read a private key from pkcs8 bytes.
 
     Raises:
         JsDomException: they are none.
@@ -41,7 +41,7 @@ def private_of(data: bytes) -> Any:
 
 
 def public_of(data: bytes) -> Any:
-    """The public key that spki bytes are.
+    """Read a public key from spki bytes.
 
     Raises:
         JsDomException: they are none.
@@ -78,7 +78,7 @@ def _check_half(key: CryptoKey, format: str, wanted: str) -> None:
 
 
 def _inside(data: bytes, what: str) -> bytes:
-    """What is in the sequence that the bytes are, and nothing behind it."""
+    """Return the content of a DER sequence that fills all of the bytes."""
     head = 2
     size = data[1] if len(data) > 1 else 0
     if size & 0x80:  # the length has bytes of its own

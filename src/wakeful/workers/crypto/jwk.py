@@ -25,7 +25,7 @@ Jwk = Mapping[str, Any]
 
 
 def jwk_given(data: Any, name: str, *, extractable: bool) -> Jwk:
-    """A JSON Web Key that was given.
+    """Read a JSON Web Key that code has given.
 
     Raises:
         JsTypeError: it is none.
@@ -39,7 +39,7 @@ def jwk_given(data: Any, name: str, *, extractable: bool) -> Jwk:
 
 
 def check_use(jwk: Jwk, usages: list[str], use: str) -> None:
-    """Is it a key for these usages, as far as it says?
+    """Check that the key may be used as asked, if it names its uses.
 
     Raises:
         JsDomException: it is not.
@@ -68,7 +68,7 @@ def check_use(jwk: Jwk, usages: list[str], use: str) -> None:
 
 
 def decoded(jwk: Jwk, member: str, text: str) -> bytes:
-    """A member that is bytes.
+    """Decode a member that holds bytes.
 
     Raises:
         JsDomException: with the text; it is missing, or no base64url.
@@ -88,6 +88,6 @@ def encoded(data: bytes) -> str:
 
 
 def written(key: CryptoKey, **members: str | None) -> JsDict:
-    """A key as a JSON Web Key, its members in order; those that are None are left out."""
+    """Write a JSON Web Key, with its members in order; members that are None are left out."""
     all_: dict[str, Any] = {**members, "key_ops": JsArray(key.usages), "ext": key.extractable}
     return JsDict((name, all_[name]) for name in MEMBERS if all_.get(name) is not None)

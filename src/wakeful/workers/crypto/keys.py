@@ -76,12 +76,12 @@ class CryptoKey(JsProxy):
 
 
 def handle_of(key: CryptoKey) -> Any:
-    """What a key is made of: bytes of a secret one, otherwise an object of `cryptography`."""
+    """Return the key material: bytes of a secret key, otherwise an object of `cryptography`."""
     return key._handle
 
 
 def key_for(key: Any, asked: Algorithm, usage: str, position: int = 2) -> CryptoKey:
-    """A key that was given, to be used for something.
+    """Check a key that code has given for a use.
 
     Raises:
         JsTypeError: it is no key.
@@ -101,7 +101,7 @@ def key_for(key: Any, asked: Algorithm, usage: str, position: int = 2) -> Crypto
 
 
 def key_given(key: Any, method: str, position: int) -> CryptoKey:
-    """A key that was given.
+    """Check that a value is a key.
 
     Raises:
         JsTypeError: it is none.
@@ -112,7 +112,7 @@ def key_given(key: Any, method: str, position: int) -> CryptoKey:
 
 
 def key_name(asked: Algorithm, doing: str) -> str:
-    """The name of an algorithm that there are keys for.
+    """Return the name of an algorithm that has keys.
 
     Raises:
         JsDomException: there are none.
@@ -124,7 +124,7 @@ def key_name(asked: Algorithm, doing: str) -> str:
 
 
 def usages_given(usages: Any, method: str, position: int) -> list[str]:
-    """Usages as they were given.
+    """Read usages that code has given.
 
     Raises:
         JsTypeError: they are no list.
@@ -135,7 +135,7 @@ def usages_given(usages: Any, method: str, position: int) -> list[str]:
 
 
 def usages_of(usages: list[str], name: str, kind: str) -> list[str]:
-    """Usages of a key that is imported, each once, in WebCrypto's order.
+    """Return the usages of an imported key, each once, in WebCrypto's order.
 
     Raises:
         JsDomException: a key of this kind cannot be for that.
@@ -148,13 +148,13 @@ def usages_of(usages: list[str], name: str, kind: str) -> list[str]:
 
 
 def usages_of_new(usages: list[str], name: str) -> list[str]:
-    """Usages of a key that is made."""
+    """Return the usages of a new key."""
     _check(usages, ALLOWED[name], f"generate {name} key")
     return in_order(usages)
 
 
 def check_some(usages: Iterable[str], kind: str) -> None:
-    """A key that nothing can be done with is a mistake.
+    """Refuse a secret or private key without usages.
 
     Raises:
         JsDomException: it is one.
@@ -187,7 +187,7 @@ def pair(private: Any, algorithm: JsDict, usages: list[str], *, extractable: boo
 
 
 def in_order(usages: Iterable[str]) -> list[str]:
-    """Usages, each once, in WebCrypto's order."""
+    """Sort usages in WebCrypto's order, each once."""
     given = set(usages)
     return [usage for usage in USAGES if usage in given]
 

@@ -17,7 +17,7 @@ NOT_INSTALLED: Final = (
 
 
 def provided(part: str, what: str) -> Any:
-    """A module beside this one.
+    """Import a module beside this one that needs `cryptography`.
 
     Args:
         part: its name.

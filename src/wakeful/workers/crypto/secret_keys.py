@@ -169,7 +169,7 @@ def _hmac_bits(length: Any, bits: int) -> int:
 
 
 def raw_data(data: Any) -> bytes:
-    """Bytes that a key is read from.
+    """Check the bytes that a key is read from.
 
     Raises:
         JsTypeError: they are none.

@@ -66,7 +66,7 @@ def signature(key: CryptoKey, asked: Algorithm, data: bytes) -> bytes:
 
 
 def verified(key: CryptoKey, asked: Algorithm, signed: bytes, data: bytes) -> bool:
-    """Is it a signature of these bytes?"""
+    """Whether a signature belongs to these bytes."""
     if key.name == "Ed25519" and len(signed) != ED25519_BYTES:
         raise failed(f"Invalid Ed25519 signature length {len(signed)}")
     how = _how(key, asked)
@@ -84,7 +84,7 @@ def verified(key: CryptoKey, asked: Algorithm, signed: bytes, data: bytes) -> bo
 
 
 def _how(key: CryptoKey, asked: Algorithm) -> tuple[Any, ...]:
-    """What `cryptography` wants to know of a signature beside the data."""
+    """Return the arguments that `cryptography` needs for a signature beside the data."""
     match key.name:
         case "Ed25519":
             return ()

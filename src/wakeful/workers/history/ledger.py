@@ -58,7 +58,7 @@ Ledger = dict[str, Owned]
 
 
 def read(cells: Cells) -> Ledger:
-    """What the cells of LEDGER say, by the names of Workers.
+    """Read the cells of LEDGER, by the names of Workers.
 
     Raises:
         StorageCorrupt: they are not what was written.
@@ -73,7 +73,7 @@ def read(cells: Cells) -> Ledger:
 
 
 def changes(before: Mapping[str, Owned], after: Mapping[str, Owned]) -> dict[str, bytes | None]:
-    """The cells of LEDGER that are to be written."""
+    """Return the cells of LEDGER that must be written."""
     return {
         KV_PREFIX + name: packing.encode(_plain(owned))
         for name, owned in after.items()
@@ -87,7 +87,7 @@ def to_delete(ledger: Mapping[str, Owned]) -> Iterable[str]:
 
 
 def deleted(ledger: Mapping[str, Owned]) -> Ledger:
-    """The ledger once they are."""
+    """Return the ledger after those objects were deleted."""
     done = {name: owned.copy() for name, owned in ledger.items()}
     for owned in done.values():
         owned.deleting.clear()
@@ -95,7 +95,7 @@ def deleted(ledger: Mapping[str, Owned]) -> Ledger:
 
 
 def out_of_reach(ledger: Mapping[str, Owned], namespace: str) -> str | None:
-    """Why objects put into a namespace would be of no class, in words; None if they may be."""
+    """Explain why objects in a namespace would belong to no class; None if they would not."""
     for worker, owned in ledger.items():
         if namespace in owned.namespaces.values():
             return None

@@ -28,11 +28,11 @@ Agree = Callable[[Ledger], None]
 
 
 def _agreed(_: Ledger) -> None:
-    """Nobody objects."""
+    """Accept everything: the default for `agree`."""
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """What a data directory has of Workers.
+    """What a data directory holds of Workers.
 
     Attributes:
         ledger: which class has which namespace.
@@ -44,7 +44,7 @@ class Stored(msgspec.Struct, frozen=True):
 
 
 async def stored(store: Store) -> Stored:
-    """What a data directory has.
+    """Read what a data directory holds of Workers.
 
     Raises:
         StorageError: it cannot be read.
@@ -57,7 +57,7 @@ async def stored(store: Store) -> Stored:
 async def migrate(
     store: Store, info: StoreInfo, claims: Sequence[Claim], agree: Agree = _agreed
 ) -> Ledger:
-    """Bring a data directory to what these Workers declare; which class has which namespace.
+    """Bring a data directory to what these Workers declare; return the namespace of each class.
 
     Args:
         store: opened, and used by nobody else yet.
@@ -85,7 +85,7 @@ async def migrate(
 
 
 def check(before: Stored, claims: Sequence[Claim], agree: Agree = _agreed) -> None:
-    """Refuse what `migrate` would refuse.
+    """Raise the error that `migrate` would raise, and change nothing.
 
     Args:
         before: what the data directory has.
@@ -99,7 +99,7 @@ def check(before: Stored, claims: Sequence[Claim], agree: Agree = _agreed) -> No
 
 
 class _Writer:
-    """Commits of its own, one at a time."""
+    """Writes commits, one at a time."""
 
     def __init__(self, store: Store, info: StoreInfo) -> None:
         self._store = store
@@ -107,7 +107,7 @@ class _Writer:
         self._seq = 0
 
     async def record(self, before: Ledger, after: Ledger) -> None:
-        """Write what has changed of the ledger."""
+        """Write the changes of the ledger."""
         if changes := ledger.changes(before, after):
             await self._commit([self._record(LEDGER, changes)])
 

@@ -28,7 +28,7 @@ from wakeful.workers.objects.ids import unique_key
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """What one Worker says of its classes.
+    """What one Worker declares of its classes.
 
     Attributes:
         file: where it says so.
@@ -46,7 +46,7 @@ class Claim(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What is to be.
+    """A plan: the ledger to record, and warnings.
 
     Attributes:
         ledger: what the data directory is to have recorded.
@@ -60,7 +60,7 @@ class Plan(msgspec.Struct, frozen=True):
 def planned(
     recorded: Mapping[str, Owned], claims: Sequence[Claim], has_objects: Callable[[str], bool]
 ) -> Plan:
-    """What is to be done for these Workers.
+    """Make the plan for these Workers.
 
     Args:
         recorded: what the data directory has recorded.
@@ -78,7 +78,7 @@ def planned(
 
 
 class _Work:
-    """A plan in the making."""
+    """A plan that is being made."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class _Work:
                 self._apply(claim, self._steps[claim.name].popleft())
 
     def settle(self, claim: Claim) -> None:
-        """Give every class that is there a namespace; refuse what cannot be."""
+        """Give a namespace to every class that exists; refuse classes that cannot have one."""
         owned = self.ledger[claim.name]
         created = claim.classes.storage if claim.classes.exports is not None else ()
         for name in dict.fromkeys([*created, *claim.bound]):
@@ -151,7 +151,7 @@ class _Work:
         return steps[len(applied) :]
 
     def _waits(self, step: Migration) -> bool:
-        """Does it need a class that another Worker is still to come to?"""
+        """Whether a step needs a class that another Worker has not reached yet."""
         return any(
             self._steps.get(transfer.from_script)
             and transfer.from_class not in self.ledger[transfer.from_script].namespaces
@@ -204,7 +204,7 @@ class _Work:
             owned.deleting.append(namespace)
 
     def _offer(self, claim: Claim, gift: Gift) -> None:
-        """A class that another Worker may take, if it has not done so long ago."""
+        """Offer a class to another Worker, unless that Worker took it long ago."""
         name, taker = gift.class_name, self._claims.get(gift.to_script)
         exports = taker.classes.exports if taker is not None else None
         wanted = exports is not None and any(
@@ -248,7 +248,7 @@ class _Work:
         self._give(claim, step, transfer.to, namespace)
 
     def _transfer_unknown(self, claim: Claim, step: Migration, transfer: Transfer) -> None:
-        """From a Worker of which nothing is recorded: it may have objects all the same."""
+        """Transfer a class from a Worker without a record: it may have objects all the same."""
         namespace = unique_key(transfer.from_script, transfer.from_class)
         if claim.name not in self._new and not self._has_objects(namespace):
             raise ConfigError(
@@ -261,7 +261,7 @@ class _Work:
         self._give(claim, step, transfer.to, self._until_now(claim, transfer.to, namespace))
 
     def _give(self, claim: Claim, step: Migration, name: str, namespace: str) -> None:
-        """A class gets the namespace of one that was renamed or transferred."""
+        """Give a class the namespace of a renamed or transferred one."""
         owned = self.ledger[claim.name]
         own = owned.namespaces.pop(name, None)
         if own is not None and self._has_objects(own):
@@ -273,7 +273,7 @@ class _Work:
         owned.namespaces[name] = namespace
 
     def _until_now(self, claim: Claim, name: str, carried: str) -> str:
-        """The namespace that a class has had: its own perhaps, if nothing was recorded."""
+        """Return the namespace that a class has had: its own perhaps, if nothing was recorded."""
         own = unique_key(claim.name, name)
         if claim.name not in self._new or self._is_taken(own):
             return carried
@@ -303,7 +303,7 @@ class _Work:
         )
 
     def _is_missed(self, claim: Claim, name: str, namespace: str) -> bool:
-        """Would leaving the class out put its objects out of reach, against what was declared?"""
+        """Whether leaving the class out puts its objects out of reach, contrary to the file."""
         if claim.classes.exports is None and name not in claim.classes.storage:
             return False
         return self._has_objects(namespace)
@@ -341,7 +341,7 @@ def _check_bound(claim: Claim) -> None:
 
 
 def _agree(before: Migration, now: Migration) -> bool:
-    """Is it what was applied? A class more in it does no harm: it is new."""
+    """Whether a declared migration equals the applied one; additional classes are allowed."""
     made = {*before.new_classes, *before.new_sqlite_classes}
     return made <= {*now.new_classes, *now.new_sqlite_classes} and (
         before.renamed_classes,

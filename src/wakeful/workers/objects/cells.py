@@ -21,7 +21,7 @@ VALUE_BYTES_MAX: Final = 2 * 1024 * 1024  # key and value, as Cloudflare has it
 
 
 class Span:
-    """Which keys a listing is about, by its options.
+    """The keys that a listing selects, by its options.
 
     Attributes:
         limit: how many of them, if not all.
@@ -49,7 +49,7 @@ class Span:
         self._high = None if end is None else text(end).encode()
 
     def holds(self, key: bytes) -> bool:
-        """Whether a key, as UTF-8, is one of them."""
+        """Whether a key, as UTF-8, is in the span."""
         return (
             key >= self._low
             and (self._above is None or key > self._above)
@@ -121,7 +121,7 @@ class Cells:
         self.gated.touch(confirmed=confirmed)
 
     def delete(self, keys: Iterable[object], *, confirmed: bool = True) -> int:
-        """Remove values; how many there were."""
+        """Remove values; return how many there were."""
         activation = self.gated.activation
         activation.check_here()
         buffer = activation.writes()
@@ -130,7 +130,7 @@ class Cells:
         return count
 
     def within(self, span: Span) -> dict[str, bytes]:
-        """Packed values by key, in the order of the keys' UTF-8 bytes; it ends what was told."""
+        """Return packed values by key, ordered by the keys' UTF-8 bytes; this resets `told`."""
         keys = self.keys(span)
         if span.reverse:
             keys.reverse()
@@ -141,7 +141,7 @@ class Cells:
         return {key: cells[KV_PREFIX + key] for key in names}
 
     def keys(self, span: Span) -> list[bytes]:
-        """The keys of a span as UTF-8, in their order; it ends what was told of new ones."""
+        """Return the keys of a span as UTF-8, in their order; this resets `told`."""
         activation = self.gated.activation
         activation.check_here()
         self.told = None

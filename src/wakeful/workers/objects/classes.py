@@ -67,7 +67,7 @@ class ObjectClass:
         self.container = container
 
     def spec(self, idle_seconds: float) -> ActorSpec:
-        """The actors that its objects are."""
+        """The actors of the class's objects."""
         module = WorkerObject.__module__
         own: dict[str, Any] = {"_class": self, "__module__": module, "alarm": alarm}
         cls = type(self.exported.cls.__name__, (WorkerObject,), own)
@@ -76,11 +76,11 @@ class ObjectClass:
         return ActorSpec(cls, (lifetime, DurabilityFacet(durability)), self.name)
 
     def start(self, host: Host) -> None:
-        """Its actors are served by a host from now on."""
+        """Let a host serve the class's actors from now on."""
         self._host = host
 
     def deliver(self, hex_digits: str, event: Event) -> Future[object]:
-        """Hand an event to an object; done when it has ended, and when that may be told.
+        """Deliver an event to an object; done when it has ended, and when its outcome may be told.
 
         Raises:
             WakefulError: it was refused.
@@ -115,7 +115,7 @@ class Namespaces:
         return self._made[class_name]
 
     def keep_in(self, names: Mapping[str, str]) -> None:
-        """Their names in the data directory, by class; a class without one is not served.
+        """Set the names in the data directory, by class; a class without a name is not served.
 
         Raises:
             ConfigError: ids were made before, and would be wrong.

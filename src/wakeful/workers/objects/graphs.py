@@ -20,7 +20,7 @@ Part = list[Any] | dict[str, Any]
 
 
 def taken_apart(value: object, leaf: Callable[[object], object]) -> list[Part]:
-    """The parts of a value.
+    """Take a value apart.
 
     Args:
         value: a dict or a list.
@@ -47,7 +47,7 @@ def taken_apart(value: object, leaf: Callable[[object], object]) -> list[Part]:
 
 
 def put_together(parts: list[Part], dressed: Callable[[Any], Any]) -> Any:
-    """The value of its parts.
+    """Put a value together from its parts.
 
     Args:
         parts: as `taken_apart` gave them.

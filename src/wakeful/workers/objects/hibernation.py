@@ -36,7 +36,7 @@ NEGATIVE: Final = (
 
 
 class Hibernation(JsProxy):
-    """Sockets of one object, as an instance of it sees them.
+    """The sockets of one object, as an instance of it sees them.
 
     Args:
         id: the object.
@@ -88,7 +88,7 @@ class Hibernation(JsProxy):
         return JsArray(accepted.tags_given)
 
     def setWebSocketAutoResponse(self, pair: Any = None) -> None:
-        """Answer a text, exactly so, without waking the object; None: no more.
+        """Set the text that is answered without waking the object; None: no text from now on.
 
         Raises:
             JsRangeError: a text is too long.
@@ -110,12 +110,12 @@ class Hibernation(JsProxy):
         gated.sockets.set_auto(gated.activation, pair.request, pair.response)
 
     def getWebSocketAutoResponse(self) -> WebSocketRequestResponsePair | None:
-        """What is answered so, and with what."""
+        """Return the text that is answered without waking the object, and its answer."""
         pair = self._gated.sockets.auto(self._gated.activation)
         return None if pair is None else WebSocketRequestResponsePair(*pair)
 
     def getWebSocketAutoResponseTimestamp(self, socket: Any) -> datetime | None:
-        """When a socket was last answered so."""
+        """Return when a socket last got an automatic answer."""
         accepted = _socket(socket, "getWebSocketAutoResponseTimestamp")._end.socket
         answered_ns = None if accepted is None else accepted.auto_response_ns
         return None if answered_ns is None else JsDate.at(answered_ns // MS_NS)
@@ -136,7 +136,7 @@ class Hibernation(JsProxy):
         room.event_seconds = given / 1000 if given else None
 
     def getHibernatableWebSocketEventTimeout(self) -> int | None:
-        """How long that is, in milliseconds."""
+        """Return the timeout of socket handlers, in milliseconds."""
         seconds = self._event_seconds()
         return None if seconds is None else round(seconds * 1000)
 

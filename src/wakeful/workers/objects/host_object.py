@@ -139,7 +139,7 @@ class Instance:
             raise ActivationAborted(reset) from error
 
     def _known(self, event: Event) -> DurableObjectId:
-        """The id as the object sees it; what nobody called it for, its stored name tells.
+        """Return the id as the object sees it; a missing name is read from storage.
 
         The name is stored with the first thing that the object stores.
         """
@@ -166,7 +166,7 @@ class Instance:
             raise
 
     async def fetch(self, request: JsRequest) -> Response:
-        """Let it handle a request."""
+        """Let the object handle a request."""
         handler = self._class.exported.handler(self.target, "fetch")
         given: tuple[Any, ...] = (Request(request), self._class.env, self.state)
         if handler is None:  # as objects had it before the SDK
@@ -181,7 +181,7 @@ class Instance:
         return Response(response.with_content(content))
 
     async def rpc(self, name: str, args: tuple[Any, ...]) -> Any:
-        """Call a method of it, as others may."""
+        """Call a method that other objects may call."""
         method = self._class.exported.method(self.target, name)
         try:
             answer = values.sent(await settled(method(*args)), self.export)
@@ -211,21 +211,21 @@ class Instance:
             await settled(handler(about))
 
     async def hear(self, name: str, socket: HibernatableSocket, args: tuple[Any, ...]) -> None:
-        """Let it handle something that happened on a socket, in the time that it has for that."""
+        """Let the object handle an event of a socket, within the time limit of such handlers."""
         handler = self._class.exported.handler(self.target, name)
         if handler is not None:
             async with asyncio.timeout(self.state._event_seconds()):
                 await settled(handler(self.state._face(socket), *told(args)))
 
     async def called(self, owner: Instance, function: Callable[[], Any], event: Event) -> None:
-        """Call a function that it has given away."""
+        """Call a function that the object has sent to others."""
         if owner is self:
             await answered(event, function)
         else:
             event.error = JsException(NOT_RUNNING)
 
     def export(self, function: Callable[..., object]) -> RemoteFunction:
-        """A function of it, as others may call it: each call is an event."""
+        """Make a function of the object callable for others: each call is an event."""
 
         def post(args: tuple[object, ...], event: Event) -> Future[object]:
             if self.gated.activation.life.cause is not None:
@@ -239,7 +239,7 @@ class Instance:
 
 
 def response_of(result: object, request: JsRequest) -> JsResponse:
-    """What a fetch handler has returned, on its way to who asked.
+    """Check what a fetch handler has returned, before it leaves the object.
 
     Raises:
         JsTypeError: it is no response, or has a socket that nobody asked for.
@@ -262,7 +262,7 @@ def _checked(result: object, request: JsRequest) -> JsResponse:
 
 
 def event_plan(exported: Exported) -> GatedPlan:
-    """How events are delivered to the objects of a class."""
+    """Return the plan by which events are delivered to the objects of a class."""
 
     async def handle(instance: WorkerObject, event: Event) -> None:
         await instance._handle(event)

@@ -28,7 +28,7 @@ HEX: Final = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 
 
 class DurableObjectId(JsProxy):
-    """Which object: equal ids are the same object.
+    """The id of an object: equal ids are the same object.
 
     Attributes:
         name: what it was derived from, if the holder can know that.
@@ -48,17 +48,17 @@ class DurableObjectId(JsProxy):
         return self._hex
 
     def equals(self, other: object = None, *_: object) -> bool:
-        """Is it the same object?"""
+        """Whether an id is that of the same object."""
         if not isinstance(other, DurableObjectId):
             raise wrong("DurableObjectId", "equals", "DurableObjectId")
         return self._hex == other._hex
 
     def toJSON(self, *_: object) -> JsDict:
-        """What JSON shows of it: the name, if there is one."""
+        """Return what JSON shows of the id: the name, if there is one."""
         return JsDict() if self.name is None else JsDict(name=self.name)
 
     def seen_inside(self) -> DurableObjectId:
-        """The id as `ctx.id` has it: long names are not carried along."""
+        """Return the id as `ctx.id` has it, without a long name."""
         if self.name is None or len(utf8(self.name)) <= NAME_BYTES_MAX:
             return self
         return DurableObjectId(self._hex)
@@ -97,7 +97,7 @@ class IdSpace:
         return DurableObjectId(digits, stored_text(text))
 
     def new_unique(self) -> DurableObjectId:
-        """An id that no object has had."""
+        """Make an id that no object has had."""
         return DurableObjectId(self._digits(self._random_bytes(HALF_BYTES)))
 
     def from_string(self, text: object) -> DurableObjectId:
@@ -121,7 +121,7 @@ class IdSpace:
         return (half + self._mac(half)).hex()
 
     def renamed(self, unique_key: str) -> IdSpace:
-        """The ids of the class under another namespace's name."""
+        """Return the ids of the class under another namespace's name."""
         return IdSpace(unique_key, self._random_bytes)
 
     def _mac(self, data: bytes) -> bytes:
@@ -131,7 +131,7 @@ class IdSpace:
 
 
 class EarlyIds(IdSpace):
-    """The ids of a class before it is known which namespace it has: most likely this one.
+    """The ids of a class before its namespace is known: this one is assumed.
 
     Attributes:
         used: an id has been made.

@@ -26,7 +26,7 @@ class DurableObjectNamespace(JsProxy, Generic[S]):
         self._make_stub = make_stub
 
     def _keep_in(self, namespace: str) -> None:
-        """Its objects are in this namespace.
+        """Put the objects in this namespace.
 
         Raises:
             ConfigError: ids were made before, and would be wrong.
@@ -46,7 +46,7 @@ class DurableObjectNamespace(JsProxy, Generic[S]):
         return self._ids.from_name(name)
 
     def newUniqueId(self, given: object = None, *_: object, **named: object) -> DurableObjectId:
-        """An id that no object has had."""
+        """Make an id that no object has had."""
         refuse_jurisdiction(options(NAMESPACE, "newUniqueId", given, named).get("jurisdiction"))
         return self._ids.new_unique()
 

@@ -116,7 +116,7 @@ class DurableObjectState(Hibernation):
 
 
 def _tell(result: Future[Any], timer: TimerHandle, task: Future[Any]) -> None:
-    """A section has ended: who waits for it hears how."""
+    """Tell the section's result to the code that awaits the section."""
     timer.cancel()
     error = None if task.cancelled() else task.exception()
     if result.done():

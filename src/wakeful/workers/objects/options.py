@@ -34,7 +34,7 @@ _DECIMAL: Final = re.compile(r"[+-]?(?:Infinity|(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\
 
 
 class Missing:
-    """No argument, where None is one."""
+    """The default of an argument for which None is a value."""
 
 
 MISSING: Final = Missing()
@@ -113,7 +113,7 @@ def int32(value: object) -> int:
 
 
 def _number(value: object) -> float:
-    """What JavaScript's Number() makes of what is none."""
+    """Convert a value that is no number as JavaScript's Number() does."""
     text = js_string(value).strip()
     if _RADIX.fullmatch(text):
         return float(int(text, 0))

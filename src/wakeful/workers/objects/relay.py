@@ -33,22 +33,22 @@ class _Channel:
         self.queue: Queue[bytes | JsException | None] = Queue(CHUNKS_WAITING_MAX)
 
     def clear(self) -> None:
-        """Forget what waits, which lets go of a side that waits for room."""
+        """Drop the waiting chunks; a writer that waits for room goes on."""
         while not self.queue.empty():
             self.queue.get_nowait()
 
     def fail(self, error: JsException) -> None:
-        """Nothing more comes, for this reason."""
+        """End the stream with an error."""
         self.ended = True
         self.clear()
         self.queue.put_nowait(error)
 
     def filled_by(self, work: Task[None], loop: HostLoop) -> None:
-        """Who makes the chunks, until nobody wants them any more."""
+        """Set the task that makes the chunks; it is cancelled when the reader leaves."""
         self._cancel = lambda: loop.soon_from_thread(work.cancel)
 
     def leave(self) -> None:
-        """Nobody reads any more; in whichever thread that is found."""
+        """The reader has left; this may be called from any thread."""
         if not self.closed:
             self.closed = True
             self.clear()
@@ -57,7 +57,7 @@ class _Channel:
 
 
 class _Reader:
-    """The side outside of the object."""
+    """The reader's side, outside of the object."""
 
     def __init__(self, channel: _Channel) -> None:
         self._channel = channel
@@ -75,7 +75,7 @@ class _Reader:
         raise chunk
 
     async def aclose(self) -> None:
-        """Take no more."""
+        """Stop reading."""
         self._channel.leave()
 
     def __del__(self) -> None:
@@ -83,7 +83,7 @@ class _Reader:
 
 
 def relayed(gated: Gated, content: ReadableStream) -> ReadableStream:
-    """The same body, for somebody outside of the object that makes it."""
+    """Return the same body for a reader outside of the object that makes it."""
     channel = _Channel()
     relay = _relay(gated, content, channel)
     task = gated.keep_awake(relay)
@@ -99,7 +99,7 @@ def relayed(gated: Gated, content: ReadableStream) -> ReadableStream:
 
 
 def _lost(gated: Gated) -> JsException:
-    """Why a body breaks off that its own code has not broken."""
+    """Return why a body breaks off although its own code did not raise."""
     cause = gated.activation.life.cause
     if cause is None:
         return JsException("Network connection lost.")
@@ -133,4 +133,4 @@ async def _relay(gated: Gated, content: ReadableStream, channel: _Channel) -> No
 
 
 def _nothing() -> None:
-    """Nobody makes chunks yet."""
+    """The default of `_cancel`: no task makes chunks yet."""

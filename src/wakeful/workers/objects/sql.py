@@ -156,7 +156,7 @@ class Cursor(JsMembers):
         return RawRows(self._next)
 
     def hold(self) -> None:
-        """Have the rest in memory, since the turn they belong to ends."""
+        """Read the remaining rows into memory: the turn that they belong to ends."""
         if self._rows.more:
             self._held = deque(self._rows.rest())
 
@@ -193,7 +193,7 @@ class RawRows(JsProxy):
 
 
 def _bound(value: object) -> SqlValue:
-    """A value as SQLite gets it."""
+    """Convert a value to what SQLite gets."""
     match value:
         case None:
             return None
@@ -212,12 +212,12 @@ def _bound(value: object) -> SqlValue:
 
 
 def _text(value: object) -> str:
-    """What JavaScript's String() makes of it, as valid Unicode."""
+    """Convert a value as JavaScript's String() does, to valid Unicode."""
     return stored_text(js_string(value))
 
 
 def seen(value: SqlValue) -> object:
-    """A value as JavaScript has it: all numbers are doubles."""
+    """Convert a value to what JavaScript has: all numbers are doubles."""
     if isinstance(value, int):
         return value if abs(value) <= SAFE_INT_MAX else int(float(value))
     if isinstance(value, float):
@@ -234,7 +234,7 @@ def _in_js_words(run: Callable[[], T]) -> T:
 
 
 def text_of(error: WakefulError) -> str:
-    """What a Worker hears of an error of SQL, or of one that kept it from running."""
+    """Return a Worker's error text for an error of SQL, or one that kept it from running."""
     if not isinstance(error, SqlError):
         return str(error)
     if error.message in PLAIN:

@@ -88,7 +88,7 @@ class KeyValues(JsProxy):
         return options_for(self.js_name, operation, given, named)
 
     def _confirmed(self, operation: str, given: object, named: Mapping[str, Any]) -> bool:
-        """Whether what leaves the object waits for a write."""
+        """Whether messages that leave the object wait for a write."""
         return not truth(self._check(operation, given, named).get("allowUnconfirmed"))
 
     def get(
@@ -179,13 +179,13 @@ class KeyValues(JsProxy):
         return Promise(None)
 
     def getAlarm(self, options: object = None, *_: object, **named: Any) -> Promise[int | None]:
-        """When `alarm()` will be called, in milliseconds since 1970; None while it runs."""
+        """Return when `alarm()` will be called, in milliseconds since 1970; None while it runs."""
         self._check("getAlarm", options, named)
         due_ns = self._cells.gated.alarm.get()
         return Promise(None if due_ns is None else due_ns // MS_NS)
 
     def deleteAlarm(self, options: object = None, *_: object, **named: Any) -> Promise[None]:
-        """Take the alarm back; an `alarm()` that runs goes on, and is not called again."""
+        """Delete the alarm; an `alarm()` that runs goes on, and is not called again."""
         confirmed = self._confirmed("deleteAlarm", options, named)
         self._cells.gated.alarm.delete()
         self._cells.gated.touch(confirmed=confirmed)
@@ -302,7 +302,7 @@ class Storage(KeyValues):
 
 
 class TransactionFace(KeyValues):
-    """`txn`, as the callback of `transaction` gets it."""
+    """The transaction as the callback of `transaction` gets it: `txn`."""
 
     js_name = "DurableObjectTransaction"
 

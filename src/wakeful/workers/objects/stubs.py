@@ -24,7 +24,7 @@ Deliver = Callable[[Event], Future[object]]
 
 
 class Stub:
-    """A way to one object.
+    """A stub: it sends calls to one object.
 
     Attributes:
         id: which one.
@@ -90,7 +90,7 @@ class Stub:
 
 
 class Method:
-    """A method of the object: called, it is called there."""
+    """A remote method: calling it calls the object's method."""
 
     __slots__ = ("_name", "_stub")
 

@@ -101,7 +101,7 @@ class Listing(JsProxy):
         return self._keys[self._first - 1]
 
     def _hear(self, name: str) -> None:
-        """A key is new: it is one of those that are left, or not."""
+        """Note a new key, if it is among the keys that are left."""
         key, keys = name.encode(), self._keys
         if not self._span.holds(key):
             return

@@ -21,7 +21,7 @@ from wakeful.workers.proxies import JsException
 
 
 class Savepoint:
-    """What an object has written up to a moment, to return to."""
+    """A point in what an object has written, to return to."""
 
     __slots__ = ("_gated", "_mark", "_working", "_writes")
 
@@ -42,7 +42,7 @@ class Savepoint:
 
 
 class Transaction:
-    """One open transaction, and what has become of it."""
+    """An open transaction, and its state."""
 
     __slots__ = ("_gated", "_outcome", "_savepoint", "_section", "_within")
 
@@ -72,7 +72,7 @@ class Transaction:
             )
 
     def roll_back(self) -> None:
-        """Undo what it has written; it goes on, but not with its own face.
+        """Undo what the transaction has written; it goes on, but `txn` can no longer be used.
 
         Raises:
             JsException: it is over, or another one inside it is open.
@@ -93,7 +93,7 @@ class Transaction:
             await open_one.over(self._gated.loop)
 
     def close(self, *, failed: bool) -> None:
-        """It is over: what it has written is kept, unless it failed."""
+        """End the transaction: its writes are kept, unless it failed."""
         activation = self._gated.activation
         if failed and not self._outcome:
             self._undo()
@@ -104,7 +104,7 @@ class Transaction:
         self._within.close()
 
     def abandon(self) -> None:
-        """Nothing of it matters any more."""
+        """Give the transaction up: its object is gone."""
         self._gated.activation.transaction = None
         self._within.close()
 
@@ -116,7 +116,7 @@ class Transaction:
 def run_transaction(
     gated: Gated, callback: Callable[[Any], Any], face: Callable[[Transaction], object]
 ) -> Task[Any]:
-    """Run a callback as a transaction; a task that ends with its result."""
+    """Run a callback as a transaction; return the task, which ends with the callback's result."""
 
     async def run() -> Any:
         transaction = Transaction(gated)

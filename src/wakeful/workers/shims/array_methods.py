@@ -34,7 +34,7 @@ class Readable(Items):
         return JsArray(JsArray(pair) for pair in enumerate(self))
 
     def every(self, test: Callable[..., object]) -> bool:
-        """Do all items pass?"""
+        """Whether all items pass."""
         return all(results(test, self))
 
     def find(self, test: Callable[..., object]) -> Item | None:
@@ -51,7 +51,7 @@ class Readable(Items):
             pass
 
     def includes(self, value: object) -> bool:
-        """Is it one of the items? NaN is."""
+        """Whether a value is one of the items; NaN is found too."""
         nan = isinstance(value, float) and math.isnan(value)
         return value in self or (nan and any(item != item for item in self))
 
@@ -74,7 +74,7 @@ class Readable(Items):
         return next((at for at in places if self._items[at] == value), -1)
 
     def reduce(self, function: Callable[..., Any], *first: Any) -> Any:
-        """What is left when a function has made one of each two.
+        """Combine all items with a function of two arguments.
 
         Raises:
             JsTypeError: there is nothing.
@@ -84,11 +84,11 @@ class Readable(Items):
         return functools.reduce(relaxed(function, 2, 2), self, *first)
 
     def some(self, test: Callable[..., object]) -> bool:
-        """Does an item pass?"""
+        """Whether an item passes."""
         return any(results(test, self))
 
     def toJSON(self) -> dict[str, Item]:
-        """What JSON makes of it: an object, whose members are named by place."""
+        """Return what JSON makes of the array: an object whose members are the indices."""
         return {str(place): item for place, item in enumerate(self)}
 
     def toString(self) -> str:
@@ -108,6 +108,6 @@ class Readable(Items):
 
 
 def results(function: Callable[..., Any], array: Any) -> Iterator[Any]:
-    """What a function says of each item, which is told its place and the array."""
+    """Call a function with each item, its index and the array."""
     call = relaxed(function, 3)
     return (call(item, at, array) for at, item in enumerate(array))

@@ -44,14 +44,14 @@ def asgi_module(environment: Environment) -> ModuleType:
     async def fetch(
         app: App, req: Any, env: Any, ctx: Any = None, *, options: Options | None = None
     ) -> JsResponse:
-        """The response of an application to a request; its body streams."""
+        """Return the response of an application to a request; its body streams."""
         exchange = Exchange(app, _js_request(req), env)
         work = environment.stacks.around(exchange.run())
         environment.wait_until(own_tasks.begin(work))
         return await exchange.response()
 
     async def websocket(app: App, req: Any, env: Any = None) -> JsResponse:
-        """The response that opens a WebSocket to an application."""
+        """Return the response that opens a WebSocket to an application."""
         request = _js_request(req)
         scope = {**_scope(request, env, {}), "type": "websocket"}
         scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
@@ -148,7 +148,7 @@ class Exchange:
             self._stopped.set()
 
     def _is_whole(self) -> bool:
-        """Whether the response came at once."""
+        """Whether the whole response came at once."""
         begun = self._begun
         is_there = begun.done() and not begun.cancelled() and begun.exception() is None
         return is_there and begun.result()[1] is not None
@@ -227,7 +227,7 @@ def _scope(request: JsRequest, env: Any, state: dict[str, Any]) -> dict[str, Any
 
 
 class Pipe:
-    """From the application to whoever reads the response; nothing is kept for a reader who left."""
+    """The body from the application to the response's reader; it drops chunks without a reader."""
 
     def __init__(self) -> None:
         self._queue: Queue[bytes | Exception | None] = Queue(CHUNKS_WAITING_MAX)
@@ -239,7 +239,7 @@ class Pipe:
             await self._queue.put(chunk)
 
     async def aclose(self) -> None:
-        """Take no more, and let go who waits."""
+        """Stop reading, and release a waiting writer."""
         self._closed = True
         while not self._queue.empty():
             self._queue.get_nowait()
@@ -258,7 +258,7 @@ class Pipe:
 
 
 class Lifespan:
-    """Start and stop of an application; one that knows nothing of it is served all the same."""
+    """Start and stop of an application; an application without lifespan support is served too."""
 
     def __init__(self, app: App, state: dict[str, Any]) -> None:
         self._to_app: Queue[Message] = Queue()

@@ -37,11 +37,11 @@ class Conversation:
         server.onclose = self._close
 
     async def receive(self) -> MutableMapping[str, Any]:
-        """What the client does next."""
+        """Return the client's next event."""
         return await self._incoming.get()
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
-        """Do what the application says."""
+        """Carry out a message of the application."""
         match message["type"]:
             case "websocket.send":
                 data, text = message.get("bytes"), message.get("text")
@@ -52,7 +52,7 @@ class Conversation:
                 self._end(NORMAL, "")
 
     def ended(self, task: Future[Any]) -> None:
-        """The application has returned: the client is not left waiting."""
+        """Close the socket when the application has returned: the client must not wait."""
         failed = not task.cancelled() and task.exception() is not None
         self._end(FAILED if failed else NORMAL, "")
 
@@ -76,7 +76,7 @@ class Conversation:
 
 
 def converse(environment: Environment, app: Any, scope: dict[str, Any]) -> JsResponse:
-    """Let an application have a WebSocket; the response that gives the client the other end."""
+    """Run an application on a WebSocket; return the response that gives the client its end."""
     client, server = environment.web_socket_pair()
     conversation = Conversation(server)
     work = environment.stacks.around(app(scope, conversation.receive, conversation.send))

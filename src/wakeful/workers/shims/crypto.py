@@ -71,7 +71,7 @@ class SubtleCrypto(JsProxy):
     async def importKey(
         self, format: str, data: Any, algorithm: Any, extractable: Any, usages: Any
     ) -> CryptoKey:
-        """A key of what is given: bytes, or a JSON Web Key.
+        """Import a key from bytes, or from a JSON Web Key.
 
         Raises:
             JsException: it cannot be read, or cannot be for that.
@@ -80,7 +80,7 @@ class SubtleCrypto(JsProxy):
         return _imported(format, data, asked_for(algorithm), given, extractable=bool(extractable))
 
     async def exportKey(self, format: str, key: Any) -> JsBytes | JsDict:
-        """A key, as bytes or as a JSON Web Key.
+        """Export a key as bytes or as a JSON Web Key.
 
         Raises:
             JsException: it may not be exported, or not like that.
@@ -88,7 +88,7 @@ class SubtleCrypto(JsProxy):
         return _exported(format, key_given(key, "exportKey", 2))
 
     async def generateKey(self, algorithm: Any, extractable: Any, usages: Any) -> Any:
-        """A new key, or a pair: its `privateKey` and `publicKey`.
+        """Make a new key, or a pair with `privateKey` and `publicKey`.
 
         Raises:
             JsException: it cannot be for that.
@@ -115,7 +115,7 @@ class SubtleCrypto(JsProxy):
         return JsBytes(provided("signing", key.name).signature(key, asked, data))
 
     async def verify(self, algorithm: Any, key: Any, signature: Any, data: Any) -> bool:
-        """Is it the signature of these bytes, or their HMAC?"""
+        """Whether a signature or an HMAC belongs to these bytes."""
         asked = asked_for(algorithm)
         key = key_for(key, asked, "verify")
         signed, data = buffer(signature, "verify", 3), buffer(data, "verify", 4)
@@ -124,13 +124,13 @@ class SubtleCrypto(JsProxy):
         return bool(provided("signing", key.name).verified(key, asked, signed, data))
 
     async def encrypt(self, algorithm: Any, key: Any, data: Any) -> JsBytes:
-        """Bytes that only the key reads."""
+        """Encrypt bytes."""
         asked = asked_for(algorithm)
         key, data = key_for(key, asked, "encrypt"), buffer(data, "encrypt", 3)
         return JsBytes(provided("ciphers", key.name).encrypted(key, asked, data))
 
     async def decrypt(self, algorithm: Any, key: Any, data: Any) -> JsBytes:
-        """What was encrypted.
+        """Decrypt bytes.
 
         Raises:
             JsException: by another key, or the bytes have changed.
@@ -140,7 +140,7 @@ class SubtleCrypto(JsProxy):
         return JsBytes(provided("ciphers", key.name).decrypted(key, asked, data))
 
     async def deriveBits(self, algorithm: Any, key: Any, length: Any = None) -> JsBytes:
-        """Bits that follow from a key, a password, or two keys."""
+        """Derive bits from a key, a password, or two keys."""
         asked = _deriving(algorithm, key)
         key = key_for(key, asked, "deriveBits")
         return JsBytes(derived(key, asked, None if length is None else whole(length)))
@@ -148,7 +148,7 @@ class SubtleCrypto(JsProxy):
     async def deriveKey(
         self, algorithm: Any, key: Any, derived_type: Any, extractable: Any, usages: Any
     ) -> CryptoKey:
-        """A key of such bits."""
+        """Derive a key from a key, a password, or two keys."""
         asked, given = _deriving(algorithm, key), usages_given(usages, "deriveKey", 5)
         key = key_for(key, asked, "deriveKey")
         bits = key_bits(asked_for(derived_type, "derivedKeyParams"))
@@ -158,7 +158,7 @@ class SubtleCrypto(JsProxy):
         )
 
     async def wrapKey(self, format: str, key: Any, wrapping: Any, algorithm: Any) -> JsBytes:
-        """A key, exported and encrypted by another one."""
+        """Export a key and encrypt it with another key."""
         asked, key = asked_for(algorithm), key_given(key, "wrapKey", 2)
         by = key_for(wrapping, asked, "wrapKey", 3)
         exported = _exported(format, key)
@@ -169,7 +169,7 @@ class SubtleCrypto(JsProxy):
         return JsBytes(ciphers.encrypted(by, asked, data))
 
     async def unwrapKey(self, format: str, data: Any, *how: Any) -> CryptoKey:
-        """A key that wrapKey has wrapped.
+        """Decrypt and import a key that `wrapKey` has wrapped.
 
         Args:
             format: of the key.
@@ -193,7 +193,7 @@ class SubtleCrypto(JsProxy):
         return _imported(format, plain, asked_for(algorithm), given, extractable=bool(extractable))
 
     def timingSafeEqual(self, one: Any, other: Any) -> bool:
-        """Are they the same? It takes as long either way.
+        """Whether two byte strings are equal; the time does not depend on their contents.
 
         Raises:
             JsTypeError: they are not of one length, or no bytes.
@@ -244,7 +244,7 @@ class Crypto(JsProxy):
 
 
 def _deriving(given: Any, key: Any) -> Algorithm:
-    """How to derive; errors name the members of an agreement of two keys otherwise."""
+    """Return how to derive; errors name the members of a key agreement differently."""
     agreement = isinstance(key, CryptoKey) and key.name in CURVES
     return asked_for(given, "derivedKeyParams" if agreement else "algorithm")
 

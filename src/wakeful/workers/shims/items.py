@@ -74,7 +74,7 @@ class Items(View):
             self._put(0, items)
 
     def _is_raw(self, items: Any) -> bool:
-        """Are the bytes of these items those that they have here?"""
+        """Whether the bytes of the given items can be copied as they are."""
         if isinstance(items, bytes | bytearray):
             return self.format == "B"
         return type(items) is type(self)
@@ -145,13 +145,13 @@ def items_of(source: Any) -> Any:
 
 
 def mapped(function: Callable[..., Any], values: list[Any]) -> list[Any]:
-    """What a function makes of values, each told its place."""
+    """Call a function with each value and its index."""
     call = relaxed(function, 2)
     return [call(value, at) for at, value in enumerate(values)]
 
 
 def relaxed(function: Callable[..., Any], most: int, least: int = 1) -> Callable[..., Any]:
-    """A function that may take fewer arguments than JavaScript hands to it.
+    """Return a function that drops the arguments it cannot take.
 
     Args:
         function: the function.

@@ -93,7 +93,7 @@ def parse_int(text: object, radix: object = None) -> int | float:
 
 
 def _in_base(digits: str, base: int) -> float:
-    """The number; beyond what a double can be it is infinite, whatever the other digits are."""
+    """Convert digits; a number too large for a double is infinite, whatever digits follow."""
     significant = digits.lstrip("0")
     return math.inf if len(significant) > 1100 else _float(int(significant or "0", base))
 
@@ -105,12 +105,12 @@ def parse_float(text: object) -> int | float:
 
 
 def is_nan(value: object) -> bool:
-    """`isNaN`: is it not a number, once it was converted to one?"""
+    """`isNaN`: whether a value, converted to a number, is NaN."""
     return math.isnan(to_number(value))
 
 
 def is_finite(value: object) -> bool:
-    """`isFinite`: is it a finite number, once it was converted to one?"""
+    """`isFinite`: whether a value, converted to a number, is finite."""
     return math.isfinite(to_number(value))
 
 
@@ -143,20 +143,20 @@ class Number(JsProxy):
 
     @staticmethod
     def isInteger(value: object) -> bool:
-        """Is it a whole number?"""
+        """Whether a value is a whole number."""
         return _is_number(value) and float(value).is_integer()  # type: ignore[arg-type]
 
     @staticmethod
     def isSafeInteger(value: object) -> bool:
-        """Is it a whole number that is told from its neighbours?"""
+        """Whether a value is a whole number that a double represents exactly and alone."""
         return Number.isInteger(value) and abs(value) <= SAFE_INT_MAX  # type: ignore[arg-type]
 
     @staticmethod
     def isFinite(value: object) -> bool:
-        """Is it a number, and finite?"""
+        """Whether a value is a finite number."""
         return _is_number(value) and math.isfinite(value)  # type: ignore[arg-type]
 
     @staticmethod
     def isNaN(value: object) -> bool:
-        """Is it the number that is none?"""
+        """Whether a value is the number NaN."""
         return isinstance(value, float) and math.isnan(value)

@@ -60,7 +60,7 @@ class Object(JsProxy):
 
 
 def _members(value: Any) -> Any:
-    """The members of an object: of `env` and of a pair, too, which are none of the dicts."""
+    """Return the members of an object; `env` and a pair are no dicts, but have members too."""
     if isinstance(value, Pair):
         return {str(place): socket for place, socket in enumerate(value)}
     return value if hasattr(value, "items") else vars(value)
@@ -112,7 +112,7 @@ class JsMap(dict[Any, Any]):
         return len(self)
 
     def has(self, key: object) -> bool:
-        """Is there a value?"""
+        """Whether the map has a key."""
         return key in self
 
     def set(self, key: object, value: object) -> Self:
@@ -121,7 +121,7 @@ class JsMap(dict[Any, Any]):
         return self
 
     def delete(self, key: object) -> bool:
-        """Remove a value; whether there was one."""
+        """Remove a value; return whether there was one."""
         found = key in self
         self.pop(key, None)
         return found
@@ -149,11 +149,11 @@ class JsSet(set[Any]):
         return len(self)
 
     def has(self, value: object) -> bool:
-        """Is it in the set?"""
+        """Whether a value is in the set."""
         return value in self
 
     def delete(self, value: object) -> bool:
-        """Remove a value; whether it was there."""
+        """Remove a value; return whether it was there."""
         found = value in self
         self.discard(value)
         return found
@@ -186,7 +186,7 @@ class Array(JsProxy):
 
     @staticmethod
     def isArray(value: object) -> bool:
-        """Is it an array?"""
+        """Whether a value is an array."""
         return isinstance(value, list)
 
     @staticmethod

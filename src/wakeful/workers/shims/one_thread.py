@@ -20,7 +20,7 @@ _MARK: Final = "__wakeful_one_thread__"
 
 @contextmanager
 def on_one_thread() -> Iterator[None]:
-    """Keep what runs in this context, and what it begins, on the thread that it is on."""
+    """Keep the running context, and tasks that it starts, on the present thread."""
     _patch(sys.modules.get("anyio.to_thread"))
     token = _here.set(True)
     try:
@@ -30,7 +30,7 @@ def on_one_thread() -> Iterator[None]:
 
 
 def _patch(module: Any) -> None:
-    """Let anyio ask first; for all other code it does what it did."""
+    """Patch anyio to ask first; other code is not affected."""
     if module is None or hasattr(module.run_sync, _MARK):
         return
     threaded = module.run_sync

@@ -22,7 +22,7 @@ WELL_KNOWN: Final = (
 
 
 def truth(value: object) -> bool:
-    """Is it true to JavaScript? Empty containers are."""
+    """Whether a value is true to JavaScript; empty containers are."""
     if isinstance(value, float) and math.isnan(value):
         return False
     return bool(value) if isinstance(value, str | int | float) else value is not None
@@ -34,12 +34,12 @@ class Boolean(JsProxy):
     js_name = "Boolean"
 
     def __new__(cls, value: object = None, *_: Any) -> Any:
-        """Is it true to JavaScript?"""
+        """Whether a value is true to JavaScript."""
         return truth(value)
 
     @classmethod
     def new(cls, value: object = None, *_: Any, **__: Any) -> Any:
-        """Is it true to JavaScript?"""
+        """Whether a value is true to JavaScript."""
         return truth(value)
 
 
@@ -152,7 +152,7 @@ class Reflect(JsProxy):
 
     @staticmethod
     def set(target: Any, key: object, value: object, *_: object) -> bool:
-        """Put a member; whether that went well."""
+        """Set a member; return whether that succeeded."""
         target = unwrapped(target)
         try:
             if isinstance(target, dict):
@@ -167,7 +167,7 @@ class Reflect(JsProxy):
 
     @staticmethod
     def has(target: Any, key: object) -> bool:
-        """Is there a member?"""
+        """Whether the object has a member."""
         target = unwrapped(target)
         if isinstance(target, dict):
             return key in target or js_string(key) in target
@@ -177,7 +177,7 @@ class Reflect(JsProxy):
 
     @staticmethod
     def deleteProperty(target: Any, key: object) -> bool:
-        """Remove a member; whether it is gone."""
+        """Remove a member; return whether it is gone."""
         target = unwrapped(target)
         try:
             if isinstance(target, dict):
@@ -209,7 +209,7 @@ class Reflect(JsProxy):
 
 
 def _place(target: list[Any], key: object) -> int | None:
-    """The place in an array that a key says."""
+    """Convert a key to an index of an array."""
     text = js_string(key)
     place = int(text) if text.isdecimal() and len(text) < 16 else len(target)
     return place if place < len(target) else None

@@ -23,7 +23,7 @@ class Promise(JsProxy):
 
     @staticmethod
     def all(values: Iterable[Any]) -> Awaitable[JsArray]:
-        """What all of them give; the first error of one is raised."""
+        """Wait for all awaitables; raise the first error."""
 
         async def gathered() -> JsArray:
             return JsArray(await asyncio.gather(*map(_settled, values)))
@@ -32,7 +32,7 @@ class Promise(JsProxy):
 
     @staticmethod
     def allSettled(values: Iterable[Any]) -> Awaitable[JsArray]:
-        """What all of them give or raise: `status`, and `value` or `reason`."""
+        """Return the outcome of each awaitable: `status`, and `value` or `reason`."""
 
         async def gathered() -> JsArray:
             outcomes = await asyncio.gather(*map(_settled, values), return_exceptions=True)
@@ -42,7 +42,7 @@ class Promise(JsProxy):
 
     @staticmethod
     def race(values: Iterable[Any]) -> Awaitable[Any]:
-        """What the first of them gives or raises; the others go on."""
+        """Return the first outcome; the other awaitables go on."""
 
         async def first() -> Any:
             tasks = [own_tasks.begin(_settled(value)) for value in values]

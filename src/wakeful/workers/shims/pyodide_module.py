@@ -67,7 +67,7 @@ def to_js(
 
 
 def _forget(*_: object) -> None:
-    """Take note of a conversion, or of a buffer's end: nothing to do."""
+    """Do nothing: Python frees conversions and buffers."""
 
 
 def create_proxy(obj: Any, /, **_: object) -> PyProxy:
@@ -83,7 +83,7 @@ def create_proxy(obj: Any, /, **_: object) -> PyProxy:
 
 
 class WorkProxy(PyProxy):
-    """A proxy of something to wait for, as `wait_until` takes it."""
+    """A proxy of an awaitable, as `wait_until` takes it."""
 
     def __await__(self) -> Generator[Any, Any, Any]:
         """Wait for it."""
@@ -100,12 +100,12 @@ class BufferProxy(PyProxy):
 
 
 def destroy_proxies(proxies: Iterable[Any], /) -> None:
-    """Do nothing: Python's garbage collector looks after them."""
+    """Do nothing: Python's garbage collector frees proxies."""
 
 
 @runtime_checkable
 class JsBuffer(Protocol):
-    """What code asks by `isinstance` whether something is binary data."""
+    """The class with which code asks by `isinstance` whether a value is binary data."""
 
     byteLength: int
 
@@ -115,14 +115,14 @@ class JsBuffer(Protocol):
 
 @runtime_checkable
 class JsTypedArray(JsBuffer, Protocol):
-    """The same of what has items."""
+    """The class with which code asks by `isinstance` whether a value is a typed array."""
 
     byteOffset: int
     length: int
 
 
 class ConversionError(Exception):
-    """A value that cannot be converted: none, here."""
+    """The error for a value that cannot be converted; it is never raised here."""
 
 
 def pyodide_modules(environment: Environment) -> dict[str, ModuleType]:

@@ -87,7 +87,7 @@ class RegExp(JsProxy):
         return None if match is None else _found(match, given, units, self.flags)
 
     def test(self, text: object = None) -> bool:
-        """Is there a match?"""
+        """Whether a text has a match."""
         return self._search(self._units(js_string(text))) is not None
 
     def toString(self) -> str:
@@ -127,7 +127,7 @@ def _compiled(pattern: str, flags: str) -> Any:
 
 
 def _units(text: str) -> Any:
-    """A text whose places are those of JavaScript: in UTF-16 units."""
+    """Prepare a text for JavaScript's indices, which count UTF-16 units."""
     if text.isascii():
         return text
     data = text.encode(UNITS, "surrogatepass")
@@ -151,7 +151,7 @@ def _found(match: Any, text: str, units: Any, flags: str) -> Found:
 
 
 def _length(value: Any) -> int:
-    """A place, as JavaScript reads it."""
+    """Convert an index as JavaScript does."""
     number = to_number(value)
     return int(min(number, 2**53 - 1)) if number > 0 else 0
 

@@ -44,7 +44,7 @@ class Timers:
         return self._begin("setInterval", callback, milliseconds or 0, args, again=True)
 
     def clear(self, number: object = None) -> None:
-        """End a timer; one that is over, or none, is no matter."""
+        """End a timer; an ended or unknown timer is ignored."""
         task = self._running.pop(number, None) if isinstance(number, int) else None
         if task is not None:
             task.cancel()

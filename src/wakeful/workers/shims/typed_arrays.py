@@ -88,7 +88,7 @@ class TypedArray(Readable):
 
 
 def _by_size(item: Item) -> tuple[bool, float, float]:
-    """NaN is last, and -0 before 0."""
+    """Return the sort key: NaN is last, and -0 comes before 0."""
     nan = item != item
     return nan, 0.0 if nan else item, math.copysign(1, item)
 

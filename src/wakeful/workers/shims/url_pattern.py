@@ -49,11 +49,11 @@ class URLPattern(JsProxy):
         raise AttributeError(name)
 
     def test(self, input: Any = None, base: Any = None) -> bool:
-        """Does a URL match?"""
+        """Whether a URL matches."""
         return self.exec(input, base) is not None
 
     def exec(self, input: Any = None, base: Any = None) -> JsDict | None:
-        """What a URL has for each part: its `input`, and `groups` by name; None if it differs."""
+        """Match a URL; return each part's `input` and `groups` by name; None without a match."""
         given = [_input(input), *([] if base is None else [js_string(base)])]
         try:
             found = self._pattern.exec(*given)

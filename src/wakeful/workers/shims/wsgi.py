@@ -59,7 +59,7 @@ def wsgi_module(environment: Environment) -> ModuleType:
 
 
 def environ_of(request: JsRequest, env: Any, body: bytes) -> dict[str, Any]:
-    """A request as WSGI has it; bindings are `workers.env`."""
+    """Convert a request to WSGI's environ; bindings are at `workers.env`."""
     url = urlsplit(request.url)
     environ = {
         "REQUEST_METHOD": request.method,
@@ -88,7 +88,7 @@ def environ_of(request: JsRequest, env: Any, body: bytes) -> dict[str, Any]:
 
 
 class Answer:
-    """What an application has said so far."""
+    """The part of the response that the application has given so far."""
 
     def __init__(self) -> None:
         self.status: int | None = None

@@ -67,7 +67,7 @@ def extract(body: object) -> tuple[Content, str | None]:
 
 
 def _text(body: object) -> str:
-    """What is neither text nor bytes, as text: a container of Python's own reads as Python's."""
+    """Convert a value that is neither text nor bytes to text; containers read as in Python."""
     return str(body) if type(body) in (dict, list, tuple) else js_string(body)
 
 
@@ -92,17 +92,17 @@ class Body(JsProxy):
 
     @property
     def bodyUsed(self) -> bool:
-        """Has somebody read it, or begun to?"""
+        """Whether the body was read, or a read has begun."""
         if isinstance(self._content, ReadableStream):
             return self._used or self._content.disturbed
         return self._used
 
     def content(self) -> Content:
-        """The body as it is, to be looked at."""
+        """Return the body unread, for inspection."""
         return self._content
 
     def take(self) -> Content:
-        """The body, to be sent or read elsewhere: it is used now.
+        """Take the body to send or read it elsewhere: it counts as used now.
 
         Raises:
             JsTypeError: it has been used.
@@ -115,7 +115,7 @@ class Body(JsProxy):
         return self._content
 
     def split(self) -> Content:
-        """The body once more, for a clone; both can be read.
+        """Return a second body for a clone; both can be read.
 
         Raises:
             JsTypeError: it has been used.
@@ -169,7 +169,7 @@ class Body(JsProxy):
 
 
 def own_headers(init: object, content_type: str | None) -> Headers:
-    """Headers that were given, and the Content-Type of the body where none is among them."""
+    """Return the given headers, with the Content-Type of the body unless they have one."""
     headers = Headers(init)
     if content_type is not None:
         headers.set_missing("content-type", content_type)
@@ -200,7 +200,7 @@ class BodyFace:
 
     @property
     def body_used(self) -> bool:
-        """Has somebody read it, or begun to?"""
+        """Whether the body was read, or a read has begun."""
         return self._body.bodyUsed
 
     async def text(self) -> str:

@@ -58,7 +58,7 @@ class CacheStorage(JsProxy):
         return Cache(self, f"name:{name}")
 
     def find(self, key: tuple[str, str]) -> Entry | None:
-        """What is kept, if it still may be."""
+        """Return the kept response, if it is still valid."""
         entry = self._entries.get(key)
         if entry is not None and entry.until_ms <= self._now_ms():
             self.drop(key)
@@ -68,7 +68,7 @@ class CacheStorage(JsProxy):
         return entry
 
     def keep(self, key: tuple[str, str], entry: Entry) -> None:
-        """Keep a response; one that is too large by itself is not."""
+        """Keep a response, unless it is too large by itself."""
         self.drop(key)
         if len(entry.body) > BYTES_MAX:
             return
@@ -78,13 +78,13 @@ class CacheStorage(JsProxy):
             self.drop(next(iter(self._entries)))
 
     def drop(self, key: tuple[str, str]) -> bool:
-        """Keep it no longer; whether it was kept."""
+        """Forget a response; return whether it was kept."""
         entry = self._entries.pop(key, None)
         self._bytes -= 0 if entry is None else len(entry.body)
         return entry is not None
 
     def lifetime_ms(self, status: int, headers: Headers) -> float:
-        """For how long a response may be kept."""
+        """Return how long a response may be kept."""
         words = _words(headers.get("cache-control") or "")
         if NOT_KEPT & words.keys() or headers.has("set-cookie"):
             return 0
@@ -145,7 +145,7 @@ class Cache(JsProxy):
         return response
 
     async def delete(self, request: object, options: object = None, **named: Any) -> bool:
-        """Keep a response no longer; whether it was kept."""
+        """Forget a response; return whether it was kept."""
         return self._storage.drop(self._key(_request(request)))
 
     def _key(self, request: JsRequest) -> tuple[str, str]:
@@ -157,6 +157,6 @@ def _request(given: object) -> JsRequest:
 
 
 def _words(text: str) -> dict[str, str]:
-    """What a Cache-Control says, by its names."""
+    """Parse the directives of a Cache-Control header."""
     pairs = (part.partition("=") for part in text.lower().split(","))
     return {name.strip(): value.strip(' "') for name, _, value in pairs}

@@ -77,7 +77,7 @@ async def _unpacked(chunks: AsyncIterator[bytes], *, window: int) -> AsyncGenera
 
 
 def _pieces(unpacking: Any, data: bytes) -> Iterator[bytes]:
-    """What some bytes become, a piece at a time: a full piece may not have been all."""
+    """Yield the converted bytes piece by piece: after a full piece there may be more."""
     full = True
     while data or full:
         if unpacking.eof:

@@ -17,7 +17,7 @@ Listener = tuple[Any, bool]  # what is called, and whether only once
 
 
 class JsEvent(JsProxy):
-    """Something that happened; its members depend on what."""
+    """An event; its members depend on its type."""
 
     type: str
 
@@ -31,7 +31,7 @@ class JsEvent(JsProxy):
 
 
 class EventTarget(JsProxy):
-    """What events happen to."""
+    """A target of events."""
 
     _listeners: dict[str, list[Listener]] | None = None  # made when first needed
 
@@ -53,12 +53,12 @@ class EventTarget(JsProxy):
             known.append((listener, bool(options_of(options, named.items()).get("once"))))
 
     def removeEventListener(self, type: str, listener: Any, *_: Any) -> None:
-        """Call it no more."""
+        """Remove a listener."""
         known = (self._listeners or {}).get(type, [])
         known[:] = [entry for entry in known if entry[0] is not listener]
 
     def tell(self, event: JsEvent, begin: Callable[[Awaitable[object]], None]) -> None:
-        """Call all who listen; what one of them raises is logged, and no matter to the others.
+        """Call all listeners; an error of one is logged and does not affect the others.
 
         Args:
             event: what happened.

@@ -59,11 +59,11 @@ class Headers(JsProxy):
         return headers
 
     def copy(self) -> Headers:
-        """The same headers, to be changed for themselves."""
+        """Copy the headers; changes of the copy do not affect these."""
         return Headers.received(self._pairs)
 
     def again(self) -> Headers:
-        """The same headers for a clone, which may change as much as these."""
+        """Return the headers for a clone, with the same right to change them."""
         return type(self).received(self._pairs)
 
     def raw(self) -> Pairs:
@@ -98,7 +98,7 @@ class Headers(JsProxy):
         self._pairs = rest
 
     def set_missing(self, key: str, text: str) -> None:
-        """Set a checked name, in lower case, unless it is there."""
+        """Set a checked, lower-case name, unless it exists."""
         for other, _ in self._pairs:
             if other == key:
                 return
@@ -173,7 +173,7 @@ class Headers(JsProxy):
 
 
 class FixedHeaders(Headers):
-    """Headers of what has arrived, and of redirects: they can only be read."""
+    """Headers that can only be read: of received messages, and of redirects."""
 
     __slots__ = ()
 
@@ -191,7 +191,7 @@ class FixedHeaders(Headers):
 
 
 class HeadersView(HTTPMessage, Mapping[str, str]):  # type: ignore[misc, unused-ignore]
-    """A snapshot: what is put into it goes nowhere, as on Cloudflare."""
+    """A snapshot: changes of it have no effect, as on Cloudflare."""
 
 
 def view(headers: Headers) -> HeadersView:

@@ -37,7 +37,7 @@ ABOUT_BODY: Final = (
 
 
 class Hop(NamedTuple):
-    """A request on its way through redirects: what is sent next."""
+    """A request on its way through redirects."""
 
     method: str
     url: str
@@ -45,7 +45,7 @@ class Hop(NamedTuple):
     content: Content
 
     def next(self, status: int, location: str) -> Hop:
-        """Where a redirect leads.
+        """Return the next request after a redirect.
 
         Raises:
             JsTypeError: it leads nowhere, or the body cannot be sent again.
@@ -169,7 +169,7 @@ def make_fetch(fetcher: Fetcher) -> Callable[..., Awaitable[Response]]:
 
 
 async def abortable(send: Fetcher, resource: object, options: dict[str, Any]) -> JsResponse:
-    """Send the request that `fetch(resource, **options)` asks for, until its signal is aborted.
+    """Send the request of `fetch(resource, **options)`, until its signal is aborted.
 
     Raises:
         JsException: it was aborted.
@@ -181,7 +181,7 @@ async def abortable(send: Fetcher, resource: object, options: dict[str, Any]) ->
 
 
 def make_request(resource: object, options: dict[str, Any]) -> JsRequest:
-    """The request that `fetch(resource, **options)` asks for; a given one is used up."""
+    """Make the request of `fetch(resource, **options)`; a given request is used up."""
     if isinstance(resource, Request):
         resource = resource.js_object
     if not options and isinstance(resource, JsRequest):

@@ -23,7 +23,7 @@ NO_LENGTH: Final = "FixedLengthStream requires an integer expected length less t
 
 
 class Writer(JsProxy):
-    """What `getWriter()` gives."""
+    """The writer that `getWriter()` returns."""
 
     js_name = "WritableStreamDefaultWriter"
 
@@ -46,16 +46,16 @@ class Writer(JsProxy):
             await channel.change()
 
     async def close(self) -> None:
-        """Nothing more comes."""
+        """End the stream."""
         self._channel().end()
 
     async def abort(self, reason: object = None) -> None:
-        """Nothing more comes, for a reason that the reader is told."""
+        """End the stream, for a reason that the reader gets."""
         why = reason if isinstance(reason, Exception) else JsException(reason)
         self._channel().end(why)
 
     def releaseLock(self) -> None:
-        """Let others write."""
+        """Let other code write."""
         if self._stream is not None:
             self._stream.locked = False
             self._stream = None
@@ -95,12 +95,12 @@ class WritableStream(JsProxy):
         self.locked = True
 
     async def close(self) -> None:
-        """Nothing more comes."""
+        """End the stream."""
         self.channel.end()
 
 
 class Incoming:
-    """What goes into a pipe: what is written, or what another stream has."""
+    """The input of a pipe: written chunks, or another stream."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -108,7 +108,7 @@ class Incoming:
         self.begun = False
 
     def comes_from(self, source: ReadableStream) -> None:
-        """Read a stream in place of what is written."""
+        """Read a stream in place of written chunks."""
         self._source = source
 
     def __aiter__(self) -> Incoming:
@@ -137,7 +137,7 @@ class Incoming:
         return self._channel.take(value)
 
     async def leave(self, cause: Exception | None = None) -> None:
-        """Take nothing more, perhaps for a reason."""
+        """Accept no further chunks, perhaps for a reason."""
         self._channel.leave(cause)
         if self._source is not None:
             await self._source.cancel(cause)
@@ -147,7 +147,7 @@ Change: TypeAlias = Callable[[AsyncIterator[Any]], AsyncGenerator[Any, None]]
 
 
 class Outgoing:
-    """What comes out of a pipe."""
+    """The output of a pipe."""
 
     def __init__(self, incoming: Incoming, change: Change | None) -> None:
         self._incoming = incoming
@@ -169,7 +169,7 @@ class Outgoing:
             raise
 
     async def aclose(self) -> None:
-        """The reader has left."""
+        """Note that the reader has left."""
         if self._changed is not None:
             await self._changed.aclose()
         await self._incoming.leave()
@@ -252,7 +252,7 @@ async def _counted(chunks: AsyncIterator[bytes], *, length: int) -> AsyncGenerat
 
 
 class TransformController(JsProxy):
-    """What a transformer hands chunks on by."""
+    """The controller by which a transformer hands chunks on."""
 
     js_name = "TransformStreamDefaultController"
     desiredSize = 1
@@ -266,11 +266,11 @@ class TransformController(JsProxy):
         self.chunks.append(chunk)
 
     def terminate(self) -> None:
-        """Nothing more comes out."""
+        """End the output."""
         self.over = True
 
     def error(self, reason: object = None) -> None:
-        """Nothing more comes out, for a reason that the reader is told."""
+        """End the output, for a reason that the reader gets."""
         raise reason if isinstance(reason, Exception) else JsException(reason)
 
 

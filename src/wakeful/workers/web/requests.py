@@ -118,12 +118,12 @@ class JsRequest(Body):
         return self._signal
 
     def part_from_signal(self) -> AbortSignal | None:
-        """The signal that was given, which stays with the sender."""
+        """Return the signal that was given, which stays with the sender."""
         signal, self._signal = self._signal, None
         return signal
 
     def spend(self) -> Content:
-        """The body, for another request made of this one.
+        """Return the body, for another request made of this one.
 
         Raises:
             JsTypeError: it has been used.
@@ -133,7 +133,7 @@ class JsRequest(Body):
         return self.take()
 
     def remade(self) -> JsRequest:
-        """What `Request(request)` makes of it, without more."""
+        """Return the request that `Request(request)` makes, without options."""
         return self._with(self.spend(), self.headers.copy())
 
     def clone(self) -> JsRequest:
@@ -141,11 +141,11 @@ class JsRequest(Body):
         return self._with(self.split(), self.headers.again())
 
     def moved(self) -> JsRequest:
-        """The same request for somebody else: this one's body is used now."""
+        """Return the same request for another owner: this one's body counts as used."""
         return self._with(self.take(), self.headers.copy())
 
     def arrive(self) -> None:
-        """It is what somebody is asked: its headers are only read from now on."""
+        """Mark the request as received: its headers can only be read from now on."""
         self.headers = FixedHeaders.received(self.headers.raw())
 
     def _with(self, content: Content, headers: Headers) -> JsRequest:
@@ -226,7 +226,7 @@ class Request(BodyFace):
 
 
 def _init(options: object, named: dict[str, Any]) -> dict[str, Any]:
-    """Options, which may be a request: then all but the URL is as there."""
+    """Read options; a request given as options provides all but the URL."""
     other = _request_in(options)
     if other is None:
         return options_of(options, named.items())

@@ -88,7 +88,7 @@ class JsResponse(Body):
 
     @property
     def ok(self) -> bool:
-        """Is it a success, 200 to 299?"""
+        """Whether the status is one of success, 200 to 299."""
         return 200 <= self.status < 300
 
     @property
@@ -97,7 +97,7 @@ class JsResponse(Body):
         return self._text
 
     def arrive(self, url: str, *, redirected: bool) -> None:
-        """It is what a request was answered: its headers are only read from now on."""
+        """Mark the response as received: its headers can only be read from now on."""
         self.url, self.redirected = url, redirected
         self._text = self._text or TEXTS.get(self.status, "")
         self.headers = FixedHeaders.received(self.headers.raw())
@@ -147,7 +147,7 @@ class JsResponse(Body):
         return self._with(self.split(), self.headers.again())
 
     async def body_for(self, method: str) -> Content:
-        """The body for who asked with a method: HEAD gets none."""
+        """Return the body for the method of the request: HEAD gets none."""
         content = self.take()
         if method != "HEAD":
             return content
@@ -156,11 +156,11 @@ class JsResponse(Body):
         return None
 
     def moved(self) -> JsResponse:
-        """The same response for somebody else: this one's body is used now."""
+        """Return the same response for another owner: this one's body counts as used."""
         return self.with_content(self.take())
 
     def with_content(self, content: Content) -> JsResponse:
-        """The same response with another body; a socket goes with it.
+        """Return the same response with another body; the socket goes with it.
 
         Raises:
             JsTypeError: the socket is used already.
@@ -211,7 +211,7 @@ class FetchResponse(BodyFace):
 
     @property
     def ok(self) -> bool:
-        """Is it a success, 200 to 299?"""
+        """Whether the status is one of success, 200 to 299."""
         return self.js_object.ok
 
     @property
@@ -221,7 +221,7 @@ class FetchResponse(BodyFace):
 
     @property
     def redirected(self) -> bool:
-        """Did a redirect lead to it?"""
+        """Whether a redirect led to the response."""
         return self.js_object.redirected
 
     @property

@@ -38,14 +38,14 @@ class AbortSignal(EventTarget):
 
     @classmethod
     def abort(cls, reason: Any = None) -> AbortSignal:
-        """One that is aborted already."""
+        """Return a signal that is aborted already."""
         signal = cls()
         signal.stop(reason)
         return signal
 
     @classmethod
     def timeout(cls, milliseconds: Any) -> AbortSignal:
-        """One that is aborted after some time."""
+        """Return a signal that is aborted after some time."""
         signal = cls()
         why = JsException("The operation was aborted due to timeout", "TimeoutError")
         own_tasks.later(float(milliseconds) / 1000, signal.stop, why)
@@ -53,7 +53,7 @@ class AbortSignal(EventTarget):
 
     @classmethod
     def any(cls, signals: Iterable[AbortSignal]) -> AbortSignal:
-        """One that is aborted with the first of others."""
+        """Return a signal that is aborted with the first of the given ones."""
         signal = cls()
         for other in signals:
             if other.aborted:
@@ -92,7 +92,7 @@ class AbortSignal(EventTarget):
         own_tasks.when_done(task, self._begun.discard)
 
     async def guarded(self, work: Awaitable[V]) -> V:
-        """What work gives, unless this is aborted before; then work is cancelled.
+        """Return the result of work, or cancel the work when this signal is aborted.
 
         Raises:
             JsException: it is aborted.

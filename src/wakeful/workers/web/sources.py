@@ -26,7 +26,7 @@ NO_BYTES: Final = (
 
 
 def as_bytes(chunk: object) -> bytes:
-    """A chunk that code has made.
+    """Convert a chunk that code has made to bytes.
 
     Raises:
         JsTypeError: it is no bytes.
@@ -41,7 +41,7 @@ def as_bytes(chunk: object) -> bytes:
 
 
 class Channel:
-    """Chunks on their way from who makes them to who reads them.
+    """A channel of chunks from their maker to their reader.
 
     Args:
         take: makes a chunk of what code hands over.
@@ -57,7 +57,7 @@ class Channel:
         self.cause: Exception | None = None
 
     def put(self, chunk: object) -> None:
-        """A chunk.
+        """Put a chunk.
 
         Raises:
             JsTypeError: it is no bytes, or nothing more may come.
@@ -71,23 +71,23 @@ class Channel:
         self.wake()
 
     def end(self, error: Exception | None = None) -> None:
-        """Nothing more comes; an error is what the reader gets after the chunks."""
+        """End the channel; the reader gets an error after the chunks."""
         self.over, self.error = True, error
         self.wake()
 
     def leave(self, cause: Exception | None = None) -> None:
-        """Nobody reads any more, perhaps for a reason that writers are told."""
+        """Note that the reader has left, perhaps for a reason that writers are told."""
         if not self.left:
             self.left, self.cause = True, cause
         self.chunks.clear()
         self.wake()
 
     async def change(self) -> None:
-        """Return when something has happened on the other side."""
+        """Return when the other side has changed something."""
         await self.changed.wait()
 
     def wake(self) -> None:
-        """Let whoever waits for the other side look again."""
+        """Wake the side that waits for the other one."""
         self.changed.set()
         self.changed = Event()
 
@@ -114,11 +114,11 @@ class Controller(JsProxy):
         self._channel.put(chunk)
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """End the stream."""
         self._channel.end()
 
     def error(self, reason: object = None) -> None:
-        """Nothing more comes, for a reason that the reader is told."""
+        """End the stream, for a reason that the reader gets."""
         why = reason if isinstance(reason, Exception) else JsException(reason)
         self._channel.end(why)
 
@@ -166,7 +166,7 @@ async def _pulled(
 
 
 async def _asked(pull: Any, controller: Controller, channel: Channel) -> None:
-    """Let the source put a chunk; wait, if it does so later."""
+    """Ask the source for a chunk; wait, if it answers later."""
     await _called(pull, controller)
     if not channel.chunks and not channel.over:
         await channel.change()

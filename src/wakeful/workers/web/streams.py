@@ -21,7 +21,7 @@ END: Final = object()  # of a stream, where any value may be a chunk
 
 
 class ReadableStream(JsProxy):
-    """Chunks of bytes, as they come."""
+    """Chunks of bytes, as they arrive."""
 
     __slots__ = ("_chunks", "disturbed", "locked")
     js_name = "ReadableStream"
@@ -92,7 +92,7 @@ class ReadableStream(JsProxy):
         return transform.readable
 
     async def read_all(self) -> bytes:
-        """All that is left."""
+        """Read all that is left."""
         return b"".join([chunk async for chunk in self.kept().chunks()])
 
     def kept(self) -> ReadableStream:
@@ -100,7 +100,7 @@ class ReadableStream(JsProxy):
         return self
 
     async def cancel(self, reason: object = None) -> None:
-        """Read no further; what the chunks come from may close."""
+        """Read no further; the source of the chunks may close."""
         self.disturbed = True
         close = getattr(self._chunks, "aclose", None)
         if close is not None:
@@ -125,7 +125,7 @@ class ReadableStream(JsProxy):
             yield chunk
 
     def _like(self, chunks: AsyncIterator[Any]) -> ReadableStream:
-        """Another stream of such chunks."""
+        """Return another stream of such chunks."""
         return ReadableStream(chunks)
 
     async def __aiter__(self) -> AsyncIterator[Any]:
@@ -134,7 +134,7 @@ class ReadableStream(JsProxy):
             yield value
 
     def lock(self) -> None:
-        """Take the only place of a reader.
+        """Claim the only place of a reader.
 
         Raises:
             JsTypeError: somebody reads already.
@@ -207,7 +207,7 @@ class Reader(JsProxy):
 
 
 class _Shared:
-    """One source, two readers: what one has read first waits for the other."""
+    """One source with two readers: a chunk that one has read first waits for the other."""
 
     def __init__(self, source: ReadableStream) -> None:
         self._source = source
@@ -232,7 +232,7 @@ class _Shared:
 
 
 def _heard(piping: Future[None]) -> None:
-    """Take note of how a pipe has ended: whoever reads at its end is told."""
+    """Mark the error of a pipe as seen: the reader at the pipe's end gets it too."""
     if not piping.cancelled():
         piping.exception()
 

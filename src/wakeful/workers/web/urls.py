@@ -29,7 +29,7 @@ NO_PAIRS: Final = "Invalid URL search params sequence."
 
 
 def parse(url: object, base: object = None) -> ada_url.URL:
-    """An absolute URL.
+    """Parse an absolute URL.
 
     Args:
         url: converted to text as JavaScript does it.
@@ -46,7 +46,7 @@ def parse(url: object, base: object = None) -> ada_url.URL:
 
 
 def sent(url: str) -> str:
-    """What of a URL reaches who is asked: neither user and password, nor the fragment."""
+    """Return the part of a URL that is sent: neither user and password, nor the fragment."""
     if "#" not in url and "@" not in url:
         return url
     there = parse(url)
@@ -55,7 +55,7 @@ def sent(url: str) -> str:
 
 
 def _scalar(value: object) -> str:
-    """Text without halves of surrogate pairs."""
+    """Replace halves of surrogate pairs in a text."""
     text = js_string(value)
     return text if text.isascii() else utf8(text).decode()
 
@@ -67,7 +67,7 @@ def form_pairs(data: bytes) -> list[tuple[str, str]]:
 
 
 def _unescaped(data: bytes) -> str:
-    """What is percent-encoded, by C code: a body can have millions of escapes."""
+    """Decode percent-encoding with C code: a body can have millions of escapes."""
     data = data.replace(b"+", b" ")
     if b"%" in data:
         data = NO_ESCAPE.sub(b"%25", data)
@@ -103,7 +103,7 @@ class URLSearchParams(JsProxy):
         return JsArray(value for other, value in self._pairs if other == name)
 
     def has(self, name: str, value: object = None) -> bool:
-        """Is there a value, or this one?"""
+        """Whether there is a value, or this value."""
         return any(_is(pair, name, value) for pair in self._pairs)
 
     def append(self, name: str, value: object) -> None:
@@ -119,7 +119,7 @@ class URLSearchParams(JsProxy):
         self._changed()
 
     def delete(self, name: str, value: object = None) -> None:
-        """Remove all values of a name, or those that are this one."""
+        """Remove all values of a name, or only the given value."""
         self._pairs = [pair for pair in self._pairs if not _is(pair, name, value)]
         self._changed()
 
@@ -334,7 +334,7 @@ class URL(JsProxy):
 
     @classmethod
     def canParse(cls, url: object, base: object = None) -> bool:
-        """Is it a URL?"""
+        """Whether a text is a URL."""
         return cls.parse(url, base) is not None
 
     @classmethod

@@ -37,16 +37,16 @@ NOT_RETURNED: Final = {
 
 
 class Accepting(Protocol):
-    """What a socket needs of the Worker it is in."""
+    """The operations that a socket needs of its Worker."""
 
     def accept(self, face: JsWebSocket, end: End, *, half_open: bool) -> None:
-        """Accept an end for the code that runs; events go to its face."""
+        """Accept an end for the running code; events go to its face."""
 
     def face(self, end: End) -> JsWebSocket:
-        """What code sees of an end."""
+        """Return the socket as code sees it."""
 
     def abandon(self, end: End) -> None:
-        """Nobody holds an end any more; called from any thread."""
+        """Note that no code holds an end; called from any thread."""
 
 
 class JsWebSocket(EventTarget):
@@ -145,7 +145,7 @@ class JsWebSocket(EventTarget):
         return None if packed is None else stored.unpack(packed)
 
     def released(self) -> JsWebSocket:
-        """The same end for somebody else; this one is used now.
+        """Return the same end for another owner; this one counts as used.
 
         Raises:
             JsTypeError: it is used in another way already.
@@ -155,7 +155,7 @@ class JsWebSocket(EventTarget):
         return JsWebSocket(self._end, self._home, self.binaryType)
 
     def returned(self) -> Peer:
-        """It goes to a client: whom the client's connection talks to.
+        """Mark the end as returned to a client; return what the client's connection talks to.
 
         Raises:
             JsTypeError: it is used in another way already.
@@ -176,7 +176,7 @@ class JsWebSocket(EventTarget):
             raise JsTypeError(why)
 
     def _usable(self) -> WorkerSocket | None:
-        """Its socket; None if what is done with it has no effect any more."""
+        """Return the socket; None if operations on it have no effect any more."""
         use = self._use()
         if use is Use.NONE:
             raise JsTypeError(NOT_ACCEPTED)

@@ -215,7 +215,7 @@ def _sources(key: str, directory: Path, only: Path | None) -> Iterator[Source]:
 
 
 class Scheduled(NamedTuple):
-    """What workerd knows of an object beside its file: its alarm, and a name with it."""
+    """The alarm and the name of an object that workerd keeps beside its file."""
 
     due_ns: Any = None
     name: str | None = None
@@ -304,7 +304,7 @@ class Importer:
 
 @contextmanager
 def _reported(file: Path) -> Iterator[None]:
-    """Errors as CannotImport, with the file."""
+    """Raise errors as CannotImport, with the file."""
     try:
         yield
     except apsw.Error as error:
@@ -351,7 +351,7 @@ def _shown(key: object) -> str:
 
 
 def _keep_tables(copy: apsw.Connection) -> int:
-    """Leave a file of the user's tables in pages as actors have them; how many there are."""
+    """Reduce a file to the user's tables, in pages as actors have them; return how many."""
     names = copy.execute(
         "SELECT name FROM sqlite_schema WHERE type = 'table'"
         " AND (name LIKE '!_cf!_%' ESCAPE '!' OR name LIKE '!_!_miniflare!_%' ESCAPE '!')"

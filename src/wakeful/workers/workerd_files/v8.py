@@ -64,7 +64,7 @@ class Unreadable(StorageError):
 
 
 class RegExp(msgspec.Struct, frozen=True):
-    """A regular expression of JavaScript's."""
+    """A regular expression of JavaScript."""
 
     source: str
     flags: str
@@ -92,7 +92,7 @@ class Reader:
         self._buffers: set[int] = set()  # which of the objects are ArrayBuffers
 
     def whole(self) -> Any:
-        """The value of all bytes."""
+        """Read one value from all bytes."""
         if self._byte() != VERSION_TAG:
             self._fail("this is no value that V8 serialized: it does not start with FF", 0)
         if (version := self._varint()) not in VERSIONS:
@@ -262,7 +262,7 @@ class Reader:
     # --- containers ------------------------------------------------------------------------------
 
     def _members(self, end: str) -> list[tuple[str | int | float, Any]]:
-        """Keys and values up to a tag and their number."""
+        """Read keys and values up to the end tag and their count."""
         found = []
         while self._peek() != ord(end):
             at = self._at
@@ -364,7 +364,7 @@ class Reader:
         return data
 
     def _viewed(self, buffer: bytes) -> bytes:
-        """The part of a buffer that the view which may follow it shows; else the buffer."""
+        """Return the part of a buffer that a following view shows; without one, the buffer."""
         if self._peek() != ord("V"):
             return buffer
         self._tag()
