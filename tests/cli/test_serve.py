@@ -78,6 +78,50 @@ def test_second_signal_ends_at_once(launch: Launch, app: Path, client: httpx2.Cl
         assert server.interrupt() == 128 + signal.SIGINT
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, -15)])
+def test_dev_ends_on_a_signal_while_it_imports_the_code(
+    launch: Launch, app: Path, number: int, code: int
+) -> None:
+    app.write_text(
+        "import time\nprint('importing', flush=True)\n"
+        "try:\n    time.sleep(60)\nexcept Exception:\n    pass\n"
+    )
+    server = launch("dev", "app.py", "--port", "0")
+    server.out.until("importing")
+    assert server.interrupt(number) == code
+
+
+def test_signal_while_the_directory_is_opened_is_an_orderly_end(app: Path, tmp_path: Path) -> None:
+    program = """
+        import asyncio, os, signal
+        from pathlib import Path
+        from wakeful import Config, Runtime
+        from wakeful.cli.process import Settings, run
+        from wakeful.cli.serve import _serve
+
+        class Slow(Runtime):
+            async def __aenter__(self):
+                os.kill(os.getpid(), signal.SIGINT)
+                for _ in range(10):  # turns of the loop until it hears of it
+                    await asyncio.sleep(0)
+                return await super().__aenter__()
+
+        here = Path("data")
+        chosen = Settings("127.0.0.1", 0, here, Config(), traceback=False, strict=False)
+        run(_serve(chosen, Slow(here, [])))
+    """
+    ended = subprocess.run(
+        [sys.executable, "-c", dedent(program)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=15,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert ended.stderr == "stopping (once more to stop at once)\n"
+
+
 def test_address_others_can_reach_is_warned_about(
     launch: Launch, app: Path, client: httpx2.Client
 ) -> None:

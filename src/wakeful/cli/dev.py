@@ -31,6 +31,7 @@ from wakeful.cli.process import (
     run,
     serving_line,
     settings,
+    signals_interrupt,
     start_errors,
     stop_on_signals,
     until_stopped,
@@ -157,7 +158,8 @@ class Development:
             Failure: it cannot start.
         """
         with start_errors():
-            runtime = self._source.first()
+            with signals_interrupt():
+                runtime = self._source.first()
             await runtime.__aenter__()
         self._use(runtime)
         self._started.set()
@@ -263,6 +265,8 @@ async def _develop(source: Source, chosen: Settings, errors: Errors) -> None:
         await development.start()
         stack.push_async_callback(development.stop)
         stack.push_async_callback(server.close)
+        if stop.is_set():
+            return
         server.start(switch)
         stack.enter_context(Holding(asyncio.get_running_loop(), source.roots, warn))
         with announced(chosen, server, admission):

@@ -241,6 +241,21 @@ def stop_on_signals() -> asyncio.Event:
     return stop
 
 
+@contextmanager
+def signals_interrupt() -> Iterator[None]:
+    """SIGINT raises KeyboardInterrupt, SIGTERM ends: no loop that they could wake turns here."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    waker = signal.set_wakeup_fd(-1)  # the loop hears nothing of them
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(waker)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def listen(chosen: Settings) -> HttpServer:
     """A server that listens, and answers once it is started.
 

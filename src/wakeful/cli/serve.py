@@ -109,6 +109,8 @@ async def _serve(chosen: Settings, runtime: Runtime) -> None:
         with start_errors():
             await stack.enter_async_context(runtime)
         stack.push_async_callback(server.close)
+        if stop.is_set():
+            return
         admission = Admission.of(server, chosen)
         server.start(admission.gateway(runtime, _log))
         with announced(chosen, server, admission):
