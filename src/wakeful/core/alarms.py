@@ -1,7 +1,8 @@
 """One durable alarm per actor: what its cell says, what a handler sees of it, when it is retried.
 
-An alarm stays stored until its handler has returned and what it wrote is committed; so it fires
-at least once. While the handler runs the alarm that fired does not show: what shows was set since.
+An alarm stays stored until its handler has returned and what it wrote is committed; so the alarm
+fires at least once. While the handler runs, `shown` hides the alarm that fired and shows only an
+alarm that was set since then.
 
 Shapes:     a cell is due (8 bytes), scheduled (8 bytes), retries (1 byte), big-endian: cells in
             order of their bytes are in order of time.
@@ -17,12 +18,12 @@ from typing import Final, NamedTuple
 BACKOFF_NS: Final = 2_000_000_000
 DOUBLINGS_MAX: Final = 9
 JITTER: Final = 0.25
-RETRIES_MAX: Final = 255  # a cell has a byte for them
+RETRIES_MAX: Final = 255  # a cell stores the count in one byte
 CELL_BYTES: Final = 17
 
 
 def retries_within(span_ns: int) -> int:
-    """How many retries the backoff fits into a time, counted from the first failure."""
+    """How many retries take place within a time that starts with the first failure."""
     retries, waited_ns = 0, 0
     while retries < RETRIES_MAX:
         waited_ns += _backoff_ns(retries)
@@ -86,10 +87,10 @@ class AlarmCell(NamedTuple):
 
 
 class AlarmRun:
-    """One run of a handler: which alarm it is for, told from any that was set since.
+    """One run of a handler, and the alarm that it handles.
 
-    A cell that is set anew is another object, even for the same time; and when that is undone, the
-    one that fired is back. So nobody has to note what was done to the alarm, nor to forget it.
+    The alarm that fired is recognized by object identity: setting an alarm always stores a new
+    AlarmCell, even for the same time, and undoing that puts the old object back.
     """
 
     __slots__ = ("fired",)
@@ -102,7 +103,7 @@ class AlarmRun:
         return None if cell is self.fired else cell
 
     def leaves(self, cell: bytes | None) -> bool:
-        """Whether the stored alarm goes with the handler's success."""
+        """Whether the handler's success deletes the stored alarm."""
         return cell is self.fired
 
 

@@ -1,7 +1,7 @@
-"""Group commit: who wrote to which batch, and who waits for it.
+"""Group commit: which activations wrote to which batch, and what waits for that batch.
 
 Writes of all actors collect in one batch while the batch before it is on its way to disk.
-Whatever may reveal a write waits, as a ticket, for the batch that holds it.
+A ticket stands for something that may reveal a write; it waits for the batch with that write.
 
 Shapes:     batches are numbered densely from 1; a ticket is the driver's, opaque here.
 Invariants: at most one batch is in flight; a gate is in a batch at most once; an actor's tickets
@@ -39,7 +39,7 @@ class CommitBatch(Generic[T]):
 
 
 class GroupCommit(Generic[T]):
-    """Collects writes into batches and says when what waits for them may go."""
+    """Collects writes into batches, and says when the tickets that wait for one may be released."""
 
     __slots__ = ("collecting", "in_flight", "settled")
 
@@ -60,9 +60,9 @@ class GroupCommit(Generic[T]):
         return True
 
     def wrote_unconfirmed(self, gate: OutputGate) -> bool:
-        """`wrote`, but nothing that leaves the actor waits for it; it breaks the gate if it fails.
+        """`wrote`, but nothing leaving the actor waits for the write; its failure breaks the gate.
 
-        Beside a write to the same batch that is to be confirmed, this one is too.
+        If the same batch has a confirmed write of this actor, this write is waited for as well.
         """
         confirmed = _awaited(gate)
         first = gate.batch != self.collecting.number and self.wrote(gate)
@@ -93,7 +93,7 @@ class GroupCommit(Generic[T]):
         self._wait(gate.batch, gate, ticket)
 
     def holds(self, gate: OutputGate) -> bool:
-        """Whether what leaves the actor must wait: something to be confirmed is not durable."""
+        """Whether what leaves the actor must wait, because a confirmed write is not durable yet."""
         return _awaited(gate) > self.settled
 
     def wait_confirmed(self, gate: OutputGate, ticket: T) -> None:
@@ -110,7 +110,7 @@ class GroupCommit(Generic[T]):
         batch.tickets.append(ticket)
 
     def take(self) -> CommitBatch[T] | None:
-        """The batch to write now, or None: nothing collected, or one is still in flight."""
+        """The batch to write now; None if nothing was collected or a batch is still in flight."""
         if self.in_flight is not None or not self.collecting.writers:
             return None
         self.in_flight = self.collecting
@@ -122,7 +122,7 @@ class GroupCommit(Generic[T]):
         return self._settle().tickets
 
     def failed(self, cause: StorageError) -> tuple[list[OutputGate], list[T]]:
-        """The batch in flight did not make it, or nobody knows.
+        """The batch in flight failed, or its outcome is unknown.
 
         Returns:
             The gates now broken, and the tickets that must never be sent: those of the batch
@@ -164,5 +164,5 @@ class GroupCommit(Generic[T]):
 
 
 def _awaited(gate: OutputGate) -> int:
-    """The batch that what leaves the actor waits for."""
+    """The batch that everything leaving the actor must wait for."""
     return gate.confirmed if gate.unconfirmed == gate.batch else gate.batch

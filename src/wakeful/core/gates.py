@@ -44,7 +44,7 @@ class InputGate:
 
     @property
     def free(self) -> bool:
-        """Nothing runs and nothing holds the gate: any turn may start."""
+        """Whether any turn may start, because no turn runs and no section is open."""
         return self.turns == 0 and self.innermost is None and self.broken is None
 
     def admits(self, *, interleave: bool, section: Section | None = None) -> bool:
@@ -71,7 +71,7 @@ class InputGate:
         self.turns -= 1
 
     def open_section(self) -> Section:
-        """Open a critical section inside the innermost open one, whoever opened that."""
+        """Open a critical section inside the innermost open one, even if other code opened it."""
         section = Section(self.innermost)
         self.innermost = section
         self.check()
@@ -101,8 +101,8 @@ class OutputGate:
     """Holds what leaves one actor until the writes it may reveal are durable.
 
     `batch` is the last batch the actor wrote to, 0 before the first; `owner` is the driver's.
-    `unconfirmed` is the last batch that it wrote to without wanting to know how that ends; if it
-    is `batch` too, what leaves the actor waits for `confirmed`, which is an earlier one.
+    `unconfirmed` is the last batch with a write of the actor that need not be confirmed. If
+    `unconfirmed` equals `batch`, what leaves the actor waits only for `confirmed`, an earlier one.
     """
 
     __slots__ = ("batch", "broken", "confirmed", "owner", "unconfirmed")

@@ -1,4 +1,4 @@
-"""What of an actor stays while it sleeps: its open sockets, their tags, its automatic answer.
+"""What stays in memory while an actor sleeps: its open sockets, their tags, its automatic answer.
 
 Shapes:     a socket is the driver's, opaque here; tags are text; the newest socket comes first.
 Invariants: a socket is in a set once; a tag that no socket has costs nothing.
@@ -23,7 +23,7 @@ ATTACHMENT_BYTES_MAX: Final = 16_384
 
 NO_CODE: Final = 1005  # never sent: the client closed without a code
 LOST: Final = 1006  # never sent: the connection ended without a close frame
-CUT: Final = "WebSocket disconnected without sending Close frame."  # the reason then
+CUT: Final = "WebSocket disconnected without sending Close frame."  # the reason for LOST
 GOING_AWAY: Final = 1001
 TOO_BIG: Final = 1009
 INTERNAL_ERROR: Final = 1011
@@ -34,7 +34,7 @@ _SENDABLE: Final = frozenset((1000, 1001, 1002, 1003, *range(1007, 1015)))
 
 
 class AutoResponse(NamedTuple):
-    """A message, exactly so, and what it is answered with while the actor sleeps on."""
+    """A message, and the answer that it gets without waking the actor."""
 
     request: str
     response: str
@@ -73,7 +73,7 @@ class SocketSet(Generic[S]):
                 del self._tagged[tag]
 
     def tags(self, socket: S) -> tuple[str, ...]:
-        """The tags of a socket; of one that is not here none."""
+        """The tags of a socket; no tags if the socket is not in the set."""
         return self._sockets.get(socket, ())
 
     def find(self, tag: str | None = None) -> list[S]:

@@ -26,7 +26,7 @@ class Lease:
         self._lost = False
 
     def held(self, now_ns: int) -> bool:
-        """Whether the owner may still believe in it; without a term it holds until fenced."""
+        """Whether the lease still counts as held; without a term it is held until it is fenced."""
         return not self._lost and (self.until_ns is None or now_ns < self.until_ns)
 
     def renew(self, until_ns: int) -> None:

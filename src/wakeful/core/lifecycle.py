@@ -45,19 +45,19 @@ class Lifecycle:
         self.cause: WakefulError | None = None
 
     def ready(self) -> None:
-        """It has woken: messages may run."""
+        """The activation has woken: messages may run."""
         self._move("ready")
 
     def retire(self) -> None:
-        """It is to go to sleep: no new turn starts, what arrives waits for the next activation."""
+        """The activation is to go to sleep: no turn starts, messages wait for the next one."""
         self._move("retire")
 
     def gone(self) -> None:
-        """It has gone to sleep in good order."""
+        """The activation has gone to sleep in good order."""
         self._move("gone")
 
     def fail(self, cause: WakefulError) -> bool:
-        """It is lost, because of `cause`; False if it was gone already (the first cause stays)."""
+        """The activation is lost; False if it was gone already (the first cause stays)."""
         if self.state is ActivationState.GONE:
             return False
         self._move("fail")

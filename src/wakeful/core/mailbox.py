@@ -1,4 +1,4 @@
-"""What waits to be delivered to one actor: bounded, in order, urgent things first.
+"""The queue of one actor's undelivered events: bounded, in order, urgent events first.
 
 Urgent events (replies, alarms, the runtime's own) go before ordinary ones and are not counted
 against the bound, because each of them ends something already admitted.
@@ -53,7 +53,7 @@ class Mailbox(Generic[T]):
         return queue[0] if queue else None
 
     def drain(self) -> list[T]:
-        """Everything that waits, in the order it would have been delivered; leaves it empty."""
+        """Remove and return all waiting events, in the order of delivery."""
         events = [*self._urgent, *self._ordinary]
         self._urgent.clear()
         self._ordinary.clear()

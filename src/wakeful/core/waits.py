@@ -1,8 +1,8 @@
 """Who waits for whom: finds the cycle before a call that would close it is made to wait.
 
-Every turn that asks another actor is noted as waiting for it: for all turns of that actor while its
-call is queued there, and for the one turn that is its call from when that runs. A new wait closes a
-cycle if from its target one can walk, along turns and what they wait for, back to the asking turn.
+Every turn that asks another actor is recorded as waiting. While its call is queued, the turn waits
+for all turns of that actor; once the call runs, it waits only for the turn that runs the call. A
+new wait closes a cycle if a path of such waits leads from its target back to the asking turn.
 
 Shapes:     actors and turns are any hashables; a label says which method runs there.
 Invariants: an actor without a running turn waits for nobody.
@@ -37,7 +37,7 @@ class Wait(Generic[A, T]):
 
 
 class WaitGraph(Generic[A, T]):
-    """Turns as nodes, and actors as all turns they have; an edge for each ask that is waiting."""
+    """The waits of all turns: a graph with a node for each turn, an edge for each waiting ask."""
 
     __slots__ = ("_waits",)
 
@@ -51,7 +51,7 @@ class WaitGraph(Generic[A, T]):
     def cycle(self, asker: A, turn: T, target: A) -> list[tuple[A, str]] | None:
         """The shortest chain from `target` back to a turn of `asker`, or None.
 
-        As (actor, method asking); it is empty when the asker asks itself.
+        The chain consists of pairs (actor, asking method); it is empty when the asker asks itself.
         """
         if asker == target:
             return []

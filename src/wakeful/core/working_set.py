@@ -42,17 +42,17 @@ class Part(Protocol[Record]):
         """Go back to a mark; by default to the last commit point, also after `prepare`."""
 
     def release(self, mark: int, /) -> None:
-        """Keep what was done since a mark, which nobody will go back to."""
+        """Keep what was done since a mark; no `undo` will go back to that mark."""
 
     def prepare(self) -> bool:
-        """Do all of a commit point that can fail, without taking anything over.
+        """Do every step of a commit point that can fail, but take nothing over.
 
         Returns:
             Whether there is something to commit.
         """
 
     def commit(self) -> None:
-        """Take over for the next record what was prepared; there was something."""
+        """Take over for the next record what was prepared; called only if there was something."""
 
     def take(self, record: Record, /) -> None:
         """Put what was committed since the last record into this one."""
@@ -74,7 +74,7 @@ class WorkingSet(Generic[Record]):
         self._prepared: list[Part[Record]] = []
 
     def add(self, part: Part[Record]) -> None:
-        """A part comes into being; it has nothing yet that was to be committed before."""
+        """Add a part; at this moment it must hold no changes."""
         self._parts = (*self._parts, part)
 
     @property
@@ -93,12 +93,12 @@ class WorkingSet(Generic[Record]):
             part.undo(marks[index] if index < known else COMMIT_POINT)
 
     def release(self, marks: Marks) -> None:
-        """Keep what was done since a mark, which nobody will go back to."""
+        """Keep what was done since a mark; no `undo` will go back to that mark."""
         for part, mark in zip(self._parts, marks, strict=False):
             part.release(mark)
 
     def save(self) -> bool:
-        """A commit point; whether there was anything to commit.
+        """Make a commit point; returns whether there was anything to commit.
 
         Raises:
             Exception: a part refuses, or there would be too much; nothing was taken over.
@@ -109,7 +109,7 @@ class WorkingSet(Generic[Record]):
         return True
 
     def prepare(self) -> bool:
-        """Do all of a commit point that can fail; whether there is something to commit.
+        """Do all of a commit point that can fail; returns whether there is something to commit.
 
         Raises:
             Exception: a part refuses, or there would be too much.

@@ -21,7 +21,7 @@ Undo = tuple[str, bytes | None]
 
 
 class Puts(Protocol):
-    """A record, as far as cells go into it."""
+    """The part of a record that takes cells."""
 
     puts: dict[str, bytes | None]
 
@@ -73,14 +73,14 @@ class WriteBuffer:
             self._set(key, self.cells.get(key), old)
 
     def release(self, mark: int) -> None:
-        """Keep what was written since the mark; nothing is held for one."""
+        """Keep what was written since the mark; a mark is only a number, nothing must be freed."""
 
     def prepare(self) -> bool:
-        """Whether there is something to commit; that cannot fail."""
+        """Whether there is something to commit; this part of a commit point never fails."""
         return bool(self._undo)
 
     def commit(self) -> None:
-        """What the turn has written belongs to the next record from now on."""
+        """Move what the turn has written to the next record."""
         if self._dirty is None:
             self._dirty = {}
         for key, _ in self._undo:

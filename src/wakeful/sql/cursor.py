@@ -24,7 +24,7 @@ class Cursor:
     Attributes:
         rows_read: rows the statement has given so far, the one read ahead included.
         rows_written: rows it has inserted, updated and deleted, also by triggers.
-        count_entries: counts what the statement has written; None where it is nothing.
+        count_entries: counts what the statement has written; None if that is nothing.
     """
 
     __slots__ = (
@@ -122,12 +122,12 @@ class Cursor:
         return rows
 
     def take_all(self) -> None:
-        """Have all rows in memory, and SQLite's statement finished."""
+        """Read all rows into memory, so that SQLite's statement is finished."""
         _ = self.columns
         self._taken = iter(self._database.remaining(self, self._rows))
 
     def close(self) -> None:
-        """Give up the rows that are left."""
+        """Discard the rows that are left."""
         if self._ahead is not None:
             _ = self.columns
             self._ahead = None
@@ -135,7 +135,7 @@ class Cursor:
             self._rows.close()
 
     def end(self, why: Callable[[], WakefulError]) -> None:
-        """Its turn's commit point has come with rows left: a later read says so."""
+        """End the cursor at its turn's commit point; reading on then raises SqlError."""
         self._ahead = None
         self._ended = why
         self._rows.close()

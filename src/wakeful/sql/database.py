@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from wakeful.facet import Persistence
 
 LOST: Final = -1  # a mark made after SQLite has rolled the turn back
-SHORT: Final = 1_000  # letters of a text that is looked at before SQLite does
+SHORT: Final = 1_000  # characters of a statement that is inspected before SQLite sees it
 
 
 class Stage(Enum):
@@ -60,7 +60,7 @@ class Stage(Enum):
 
     IDLE = "idle"  # nothing done yet
     OPEN = "open"  # in SQLite's transaction
-    PREPARED = "prepared"  # committed in SQLite, not taken over; it may go on all the same
+    PREPARED = "prepared"  # committed in SQLite, not taken over; more statements may follow
 
 
 class SqlDatabase:
@@ -115,22 +115,22 @@ class SqlDatabase:
 
     @property
     def face(self) -> NativeSql:
-        """What user code gets; made anew, so that nothing here refers to itself."""
+        """The object that user code gets; made on each access, to avoid a reference cycle."""
         return NativeSql(self)
 
     @property
     def overtime(self) -> Callable[[], bool]:
-        """What SQLite asks now and then: has the present step taken too long?"""
+        """Whether the present step has taken too long; SQLite calls this now and then."""
         return self._steps.overtime
 
     @property
     def idle(self) -> bool:
-        """No turn is using the handle."""
+        """Whether no turn is using the handle."""
         return self._stage is Stage.IDLE
 
     @property
     def touched(self) -> bool:
-        """Whether the turn has changed anything, as far as that is known."""
+        """Whether the turn has changed anything; may be True without a change."""
         if self._failure is not None or self._pages.changed:
             return True
         handle = self._handle
@@ -142,7 +142,7 @@ class SqlDatabase:
 
     @property
     def size_bytes(self) -> int:
-        """What the database takes, without what is free in it; at least a page."""
+        """The bytes of the database without its free pages; at least one page."""
         handle = self._begin()
         count = self._ask(handle, "PRAGMA page_count") - self._ask(handle, "PRAGMA freelist_count")
         return max(1, count) * PAGE_BYTES
@@ -172,7 +172,9 @@ class SqlDatabase:
     # --- the turn --------------------------------------------------------------------------------
 
     def prepare(self) -> bool:
-        """Commit in SQLite what the turn has done, which `undo` can undo; has any page changed?
+        """Commit in SQLite what the turn has done; returns whether any page changed.
+
+        `undo` can still undo it.
 
         Raises:
             SqlError: a deferred constraint is violated.
@@ -214,7 +216,7 @@ class SqlDatabase:
             self._undo_turn()
         elif self._failure is None and mark in self._savepoints:
             assert self._handle is not None
-            self._steps.ours(self._handle, f"ROLLBACK TO s{mark}")  # cursors go on, if they can
+            self._steps.ours(self._handle, f"ROLLBACK TO s{mark}")  # open cursors may go on
             self._release(mark)
 
     def _undo_turn(self) -> None:
@@ -227,7 +229,7 @@ class SqlDatabase:
             except REFUSED:
                 self._close()
         elif failure is not None or stage is Stage.OPEN or self._pages.changed:
-            self._close()  # it has seen pages that are given up now
+            self._close()  # the handle has cached pages that are discarded now
         self._pages.discard()
         self._forget_turn()
 
@@ -240,7 +242,7 @@ class SqlDatabase:
         if self._failure is not None:
             return LOST
         if self._stage is Stage.PREPARED:
-            self._begin()  # what the turn has done before the mark is kept
+            self._begin()  # keep what the turn did before the mark
         if self._stage is not Stage.OPEN:
             return COMMIT_POINT
         assert self._handle is not None
@@ -281,13 +283,13 @@ class SqlDatabase:
         return self._handle is None
 
     def close(self) -> None:
-        """The activation is gone: nothing runs here any more. What was saved can still be taken."""
+        """Close the database of an activation that is gone; `take` still gives what was saved."""
         self._gone = True
         self._cursors.end(too_late)
         self._close()
         self._pages.discard()
         self._forget_turn()
-        self._pending = _nothing_pending  # which knows the activation, and that knows us
+        self._pending = _nothing_pending  # breaks a reference cycle through the activation
 
     # --- for cursors -----------------------------------------------------------------------------
 
@@ -355,10 +357,11 @@ class SqlDatabase:
         return handle
 
     def _run_alone(self, sql: str, bindings: Sequence[SqlValue]) -> Cursor | None:
-        """Run the first statement of a turn, which SQLite commits; None: it is to be run again.
+        """Run the first statement of a turn, which SQLite commits; None: run it in a transaction.
 
-        That is so when it fails: within a transaction it may be kept (a constraint that is
-        deferred), or is the end of the turn (an OR ROLLBACK). Nothing of it is left then.
+        A statement that failed must be run again in a transaction, where its effect is another: it
+        may pass for now (a deferred constraint), or end the turn (OR ROLLBACK). The failed run has
+        left nothing behind.
         """
         handle = self._handle
         if handle is None or self._failure is not None:
@@ -371,7 +374,7 @@ class SqlDatabase:
         try:
             rows = handle.execute(sql, bindings)
         except apsw.InterruptError as error:
-            self._failure = self._error(error)  # as if it had been in a transaction
+            self._failure = self._error(error)  # as it would have been in a transaction
             raise self._failure from error
         except REFUSED:
             self._pages.error = self._fence.reason = None
@@ -442,7 +445,7 @@ class SqlDatabase:
             self._fence.ours = False
 
     def _check_renaming(self, handle: apsw.Connection) -> None:
-        """The authorizer is not told a table's new name: look, and name it back."""
+        """Check a table's new name, which the authorizer is not told; undo a forbidden renaming."""
         before, self._fence.renaming = self._fence.renaming, None
         for (name,) in self._steps.rows(handle, RENAMED):
             self._steps.ours(handle, renaming(name, before))

@@ -21,7 +21,7 @@ StoredPage = Callable[[ActorId, int], bytes | None]
 
 STATEMENTS: Final = 32  # kept compiled per handle; apsw's default is 100
 PROGRESS_STEPS: Final = 20_000  # virtual machine steps between two looks at the clock: some 1 ms
-ROOM_TRIES: Final = 16  # of the oldest handles, if all are in use there will be more than the limit
+ROOM_TRIES: Final = 16  # oldest handles looked at; if all are in use, the limit is exceeded
 _HIDDEN: Final = Hidden()
 _GENEROUS: Final = SqlLimits()
 
@@ -92,7 +92,7 @@ class Databases:
             ).fetchall()
             handle.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
             (STRICT if persistence.sql_strict else _GENEROUS).apply(handle)
-            handle.drop_modules(fence.modules)  # some of the others are tables without being made
+            handle.drop_modules(fence.modules)  # some provide tables without a CREATE
             if persistence.sql_strict:
                 handle.create_module(HIDDEN, cast("apsw.VTModule", _HIDDEN), eponymous=True)
             handle.set_progress_handler(database.overtime, PROGRESS_STEPS)
@@ -107,11 +107,11 @@ class Databases:
         return handle
 
     def used(self, database: SqlDatabase) -> None:
-        """It is the most recently used now."""
+        """Note that the handle is the most recently used now."""
         self._open.move_to_end(database)
 
     def closed(self, database: SqlDatabase) -> None:
-        """A handle is being closed."""
+        """Note that a handle is being closed."""
         self._disk.remove(self._open.pop(database))
 
     def close(self) -> None:

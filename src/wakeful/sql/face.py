@@ -133,7 +133,7 @@ class Rows(Generic[T]):
         return self._made(rows.columns, row)
 
     def first(self) -> T | None:
-        """The next row, or None; the others are given up."""
+        """The next row, or None; discards the other rows."""
         row = next(self, None)
         self._cursor.close()
         return row
@@ -158,7 +158,7 @@ class Rows(Generic[T]):
 
 
 def _maker(into: type[T]) -> Make[T]:
-    """What makes a value of a type out of a row."""
+    """The function that makes a value of a type out of a row."""
     return cast("Make[T]", _compiled_maker(cast("Hashable", into)))
 
 

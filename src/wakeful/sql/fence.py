@@ -65,7 +65,7 @@ _FUNCTIONS: Final = frozenset(
         "sqlite_version",
     }
 )
-# That Cloudflare's SQLite has not.
+# Functions that Cloudflare's SQLite does not have.
 ABSENT: Final = frozenset(
     {
         *("fts3_tokenizer", "geopoly_area", "geopoly_bbox", "geopoly_blob", "geopoly_ccw"),
@@ -75,7 +75,7 @@ ABSENT: Final = frozenset(
         "percentile_disc",
     }
 )
-# That it has, and Cloudflare's list has not.
+# Functions that SQLite has and that are not in Cloudflare's list.
 _UNLISTED: Final = frozenset(
     {
         *("ceiling", "fts5", "fts5_get_locale", "fts5_insttoken", "fts5_locale", "fts5_source_id"),
@@ -106,7 +106,7 @@ _OF_NAMES: Final = frozenset(
 )
 _OF_NAMES_OR_ALL: Final = frozenset({"foreign_key_check", "quick_check"})
 _TO_READ: Final = frozenset({"data_version", "page_size"})
-_FLAGS: Final = ("0", "1", "false", "no", "off", "on", "true", "yes")  # how one begins
+_FLAGS: Final = ("0", "1", "false", "no", "off", "on", "true", "yes")  # prefixes of flag values
 _NUMBER: Final = re.compile(r"[+-]?(?:0x[0-9a-f]+|[0-9]+)", re.IGNORECASE)
 
 
@@ -170,7 +170,7 @@ def check_length(sql: str) -> None:
     """Refuse a text, of one or more statements, that is longer than Cloudflare takes.
 
     Raises:
-        SqlError: it is.
+        SqlError: it is longer.
     """
     longest = STRICT.sql_bytes
     if len(sql) > longest // 4 and len(sql.encode()) > longest:
@@ -178,9 +178,10 @@ def check_length(sql: str) -> None:
 
 
 class Hidden:
-    """The table that Cloudflare keeps keys and values in: named, it is refused in its words.
+    """Stands for Cloudflare's table of keys and values, so that naming it gets Cloudflare's error.
 
-    There is none here. SQLite finds this one and asks the authorizer, which refuses.
+    Our databases have no such table. SQLite finds this virtual one and asks the authorizer, which
+    refuses.
     """
 
     def Connect(self, *_: object) -> tuple[str, Hidden]:
@@ -197,7 +198,7 @@ class Fence:
     """The authorizer of one connection.
 
     Args:
-        strict: functions and modules that Cloudflare has not are refused.
+        strict: refuse functions and modules that Cloudflare does not have.
 
     Attributes:
         modules: what virtual tables may be made with.

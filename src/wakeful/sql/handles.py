@@ -1,4 +1,4 @@
-"""Who opens the connections of databases, and counts them: what a database needs of it."""
+"""What a database needs of whatever opens its connection and counts the open ones."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 class Handles(Protocol):
-    """What a database needs of those who open and count handles."""
+    """What a database needs to get and to count its handle."""
 
     def connect(self, database: SqlDatabase, pages: Pages, fence: Fence) -> apsw.Connection:
         """Open a handle."""
 
     def used(self, database: SqlDatabase) -> None:
-        """A turn uses the handle."""
+        """Note that a turn uses the handle."""
 
     def closed(self, database: SqlDatabase) -> None:
-        """The handle is closed."""
+        """Note that the handle is closed."""
 
     def now_ns(self) -> int:
         """Nanoseconds that only ever grow."""
