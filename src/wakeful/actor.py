@@ -93,11 +93,11 @@ class ActorAlarm(Protocol):
 
         Raises:
             ConfigError: the class has no `alarm` method, or is not durable.
-            InvalidArguments: it is no time.
+            InvalidArguments: `when` is not a time.
         """
 
     def get(self) -> int | None:
-        """When it is due, in nanoseconds since 1970; None while its handler runs, or without."""
+        """When it is due, in nanoseconds since 1970; None if it is not set or its handler runs."""
 
     def delete(self) -> None:
         """Take the alarm back."""
@@ -109,8 +109,8 @@ class ActorAlarm(Protocol):
 class WebSocket(Protocol):
     """A client's connection, kept open while the actor sleeps. Source: durable-objects.md 1.9.
 
-    What is sent leaves when the turn's writes are durable, in order; if the turn is undone it never
-    does. Ordered by turn, so a client sees nothing that a crash could take back.
+    Messages leave in order, once the turn's writes are durable; if the turn is undone, they are
+    never sent. So a client sees nothing that a crash could take back.
     """
 
     @property
@@ -121,7 +121,7 @@ class WebSocket(Protocol):
     def attachment(self) -> object:
         """A value of yours that stays with the socket while the actor sleeps; a copy.
 
-        Set it to keep another: at most 16 KiB when serialized. None if never set.
+        Assign a value to replace it, at most 16 KiB when serialized. None if never set.
         """
 
     @attachment.setter
@@ -136,7 +136,7 @@ class WebSocket(Protocol):
 
         Raises:
             SocketClosed: you have closed the socket.
-            PayloadTooLarge: over limits.socket_message_bytes.
+            PayloadTooLarge: the message is over `limits.socket_message_bytes`.
         """
 
     def close(self, code: int = 1000, reason: str = "") -> None:
@@ -199,16 +199,16 @@ class ActorContext(Protocol):
         """Accept the socket a @websocket method was given: it stays open while the actor sleeps.
 
         Raises:
-            InvalidArguments: it was accepted before; more than 10 tags; one of more than 256
-                characters.
-            Overloaded: limits.sockets_per_actor.
+            InvalidArguments: the socket was accepted before; there are more than 10 tags; a tag
+                has more than 256 characters.
+            Overloaded: the actor has `limits.sockets_per_actor` open sockets.
         """
 
     def sockets(self, tag: str | None = None) -> Sequence[WebSocket]:
         """The actor's open sockets, or those with a tag; the newest first."""
 
     def set_auto_response(self, request: str | None = None, response: str = "") -> None:
-        """Answer a message that is exactly `request` without waking the actor; None: no more.
+        """Answer a message that is exactly `request` without waking the actor; None ends that.
 
         Raises:
             InvalidArguments: one of them has more than 2,048 bytes.

@@ -1,4 +1,4 @@
-"""What an actor's code gets to store things with: keys, and a SQL database. Contracts only.
+"""The storage that an actor's code gets: keys and values, and a SQL database. Contracts only.
 
 Source: durable-objects.md 1.5, 1.6.
 """
@@ -51,7 +51,7 @@ class SqlRows(Protocol[T]):
         """
 
     def first(self) -> T | None:
-        """The next row, or None; the others are given up."""
+        """The next row, or None; discards the other rows."""
 
     def all(self) -> list[T]:
         """All rows that are left."""

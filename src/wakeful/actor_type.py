@@ -90,7 +90,7 @@ class MethodPlan:
     )
     gated: ClassVar[bool] = False
     for_callers: ClassVar[bool] = True
-    _given: ClassVar[int] = 1  # leading parameters no caller gives: self
+    _given: ClassVar[int] = 1  # leading parameters that no caller gives: self
 
     def __init__(self, cls: type[Actor], name: str) -> None:
         raw: Method = getattr(cls, name)
@@ -127,13 +127,13 @@ class MethodPlan:
         return self._as_json
 
     def calls_made(self) -> int:
-        """How often the method was called, whatever its result was wanted as."""
+        """How often the method was called, with its result as a value or as JSON."""
         return self.calls + (self._as_json.calls if self._as_json is not None else 0)
 
     def copy_arguments(
         self, args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> tuple[tuple[object, ...], dict[str, object]]:
-        """Arguments by value, as another actor may keep them.
+        """The arguments by value: copied, so that another actor may keep them.
 
         Raises:
             InvalidArguments: they do not fit the signature; names the parameter.
@@ -167,7 +167,7 @@ class MethodPlan:
     def _fitted(
         self, fit: Fit, args: Sequence[object], kwargs: Mapping[str, object]
     ) -> tuple[tuple[object, ...], dict[str, object]]:
-        """Every argument fitted to its parameter; all that are needed are there, none twice."""
+        """Fit each argument to its parameter; check that none is missing or given twice."""
         if len(args) > self.positional:
             raise self._too_many(len(args))
         by_position = tuple(
@@ -180,7 +180,7 @@ class MethodPlan:
         return by_position, by_name
 
     def _add_fresh(self, positional: int, named: dict[str, object]) -> None:
-        """Defaults that could change, a copy for each call: actors share nothing."""
+        """Add a copy of each mutable default: actors must not share one object."""
         given = {p.name for p in self.parameters[:positional]}
         for parameter in self._fresh:
             if parameter.name not in given and parameter.name not in named:
@@ -219,8 +219,8 @@ class MethodPlan:
 class JsonPlan(MethodPlan):
     """A method whose turns end with their result as JSON.
 
-    It is encoded where others copy it, before the turn is committed: what has no JSON form is not
-    found out when nothing can be undone any more.
+    The result is encoded where other plans copy it, before the turn is committed. So a result
+    without a JSON form still undoes the turn.
     """
 
     __slots__ = ()
@@ -335,7 +335,7 @@ class ActorType:
     def named_errors(self) -> frozenset[type[Exception]]:
         """The error classes that the modules of the class and of its facets name.
 
-        Found out when first asked for: those modules have been read to their end by then.
+        Computed at the first use, when the import of those modules is complete.
         """
         if self._named_errors is None:
             facets = [type(facet) for facet in self.chain.facets]
@@ -343,7 +343,7 @@ class ActorType:
         return self._named_errors
 
     def errors_for_callers(self) -> list[type[WakefulError]]:
-        """Those of them that are made for callers and are not wakeful's, by code."""
+        """The named errors that are made for callers and are not wakeful's own, by code."""
         found = [
             error
             for error in self.named_errors()
@@ -363,7 +363,7 @@ class ActorType:
         """The method of a name.
 
         Raises:
-            UnknownMethod: there is none; says what there is, or why it cannot be called.
+            UnknownMethod: there is none; the message says which there are, or why not this one.
         """
         plan = self.methods.get(name)
         if plan is None:
@@ -396,7 +396,7 @@ def _may_change(default: object) -> bool:
 
 
 def _has(cls: type, name: str) -> bool:
-    """Whether there is an attribute of that name, if only by its annotation."""
+    """Whether a class has an attribute of that name, or at least an annotation for it."""
     return hasattr(cls, name) or any(name in inspect.get_annotations(c) for c in cls.__mro__)
 
 
@@ -459,7 +459,7 @@ def _from_json(parameter: Parameter, value: object) -> object:
 
 
 def _may_suspend(function: Callable[..., object]) -> bool:
-    """Whether a coroutine function has any await; one that is not plain Python may."""
+    """Whether a coroutine function may suspend: it has an await, or is not plain Python."""
     if not inspect.iscoroutinefunction(function) or not inspect.isfunction(function):
         return True
     return any(step.opname in ("SEND", "YIELD_VALUE") for step in dis.get_instructions(function))

@@ -55,7 +55,7 @@ __all__ = [
 T = TypeVar("T")
 Packed = bytes | memoryview | msgspec.Raw
 
-# What unpacking yields as it is; all other types arrive as text or number and are converted.
+# Types that unpacking yields as they are; values of other types arrive as text or a number.
 _UNPACKED: Final = (bytes, datetime, time)
 _PLAIN: Final = (*_UNPACKED, date, timedelta, Decimal, UUID)
 _SEQUENCES: Final = (list, tuple, set, frozenset)
@@ -120,7 +120,7 @@ class Typed(Generic[T]):
         return None
 
     def fits_outside(self, value: object) -> bool:
-        """Is the value itself, whatever is inside it, of a type of this annotation?"""
+        """Whether the value's own type fits this annotation; its content is not checked."""
         return self._kinds is None or type(value) in self._kinds
 
     def check(self, value: object) -> None:
@@ -146,7 +146,7 @@ class Typed(Generic[T]):
     def pack(self, value: object) -> bytes:
         """The value's MessagePack form, without a version byte, to be embedded.
 
-        A value that does not fit is packed as well as can be; `check` it when it may not.
+        A value that does not fit is packed as far as possible; if it may not fit, `check` it first.
 
         Raises:
             StateInvalid: it has no packed form.
@@ -155,7 +155,7 @@ class Typed(Generic[T]):
             try:
                 return pack_native(value)
             except (OverflowError, UnicodeEncodeError, TypeError, RecursionError):
-                pass  # an int or text that MessagePack has not, or else a fault to be found
+                pass  # an int or text that MessagePack cannot hold, or a fault
         try:
             return pack(value) if self._plain else pack_native(self._lower(value))
         except Exception as error:  # lowering trusts the shape; a value that lacks it fails anyhow
@@ -166,7 +166,7 @@ class Typed(Generic[T]):
 
         Raises:
             StateInvalid: it is a value, but not of this annotation.
-            StorageCorrupt: it is none.
+            StorageCorrupt: the bytes hold no value.
         """
         if not self.loose:
             try:
@@ -185,7 +185,7 @@ class Typed(Generic[T]):
         Raises:
             StateInvalid: it is a value of another annotation; also a number where a Decimal
                 belongs, which may have been an amount in another unit.
-            StorageCorrupt: it is none.
+            StorageCorrupt: the bytes hold no value.
         """
         value = self.unpack(data)
         if self._shape.decimal:
@@ -198,7 +198,7 @@ class Typed(Generic[T]):
         """The value of its plain parts, as unpacking without the annotation yields them.
 
         Raises:
-            StateInvalid: they do not make one.
+            StateInvalid: the plain parts do not make such a value.
         """
         try:
             return self._converted(value, _UNPACKED)
@@ -227,7 +227,7 @@ class Typed(Generic[T]):
 
         Raises:
             StateInvalid: it is a value, but not of this annotation.
-            StorageCorrupt: it is none.
+            StorageCorrupt: the bytes hold no value.
         """
         return self.unpack(body(data))
 
@@ -238,8 +238,8 @@ class Typed(Generic[T]):
         tuples and sets arrays, keys strings), strict elsewhere: "5" is no int.
 
         Raises:
-            InvalidArguments: it does not fit; the message says where.
-            MalformedRequest: it is no JSON.
+            InvalidArguments: the value does not fit; the message says where.
+            MalformedRequest: the bytes are not JSON.
         """
         try:
             if isinstance(data, bytes | bytearray | memoryview):
@@ -257,7 +257,7 @@ class Typed(Generic[T]):
 
 
 def _number_as_text(stored: object, packed: object) -> Fault | None:
-    """Where a number was read as a Decimal, which is packed as text. Both are plain values."""
+    """Where a number was read as a Decimal, though a Decimal is packed as text."""
     if type(stored) in (int, float) and type(packed) is str:
         return Fault("", f"expected Decimal, got {type_name(type(stored))}")
     if isinstance(stored, dict) and isinstance(packed, dict):
@@ -289,7 +289,7 @@ def _in_our_words(error: Exception) -> str:
 
 @lru_cache(maxsize=ANNOTATIONS_MAX)
 def _compiled(annotation: object, text: str) -> Typed[Any]:
-    # By its text too: list[1 | True] and the like are equal, not the same.
+    # By its text too: annotations such as list[1] and list[True] are equal and differ in meaning.
     return Typed(annotation)
 
 

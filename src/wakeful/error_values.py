@@ -37,7 +37,7 @@ def by_value(error: Exception, named: Container[type]) -> Exception:
     """
     twin: Exception | None = None
     kind = type(error)
-    with suppress(Exception):  # a class may do what it likes when it is made, or shown
+    with suppress(Exception):  # a constructor or `__str__` of the user's may raise anything
         if isinstance(error, WakefulError):
             twin = _ours(error)
         elif kind is ExceptionGroup:
@@ -75,7 +75,7 @@ def named_errors(classes: Iterable[type]) -> frozenset[type[Exception]]:
 
 
 def _ours(error: WakefulError) -> WakefulError:
-    """An error made for callers: of its attributes those that are plain values."""
+    """A copy of an error made for callers, with those attributes that are plain values."""
     args, attributes = _data(error)
     kept = {}
     for name, value in attributes.items():
@@ -94,7 +94,7 @@ def _group(group: Exception, named: Container[type]) -> Exception:
 
 
 def _data(error: Exception) -> tuple[tuple[object, ...], dict[str, object]]:
-    """The arguments and the attributes of an error, whatever its own class makes of pickling."""
+    """The arguments and attributes of an error; its class's own pickling is ignored."""
     reduced = _builtin_base(type(error)).__reduce__(error)
     assert isinstance(reduced, tuple)
     args, *state = reduced[1:]
@@ -119,7 +119,7 @@ def _builtin_base(kind: type) -> Any:
 def _module_of(cls: type) -> Mapping[str, object]:
     """The names of the module that a class was defined in, as its methods see them.
 
-    A module that was loaded again is another one in `sys.modules`.
+    `sys.modules` may hold a newer load of the same module, so the methods are asked first.
     """
     for member in vars(cls).values():
         if inspect.isfunction(member) and member.__module__ == cls.__module__:

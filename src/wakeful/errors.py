@@ -91,7 +91,7 @@ def again(error: WakefulError) -> WakefulError:
 
     One instance raised in many tasks would collect the traceback of each.
     """
-    twin = type(error).__new__(type(error), *error.args)  # its constructor may take others
+    twin = type(error).__new__(type(error), *error.args)  # its constructor may take other arguments
     vars(twin).update(vars(error))
     twin.__cause__ = error.__cause__
     return twin
@@ -277,9 +277,9 @@ class ActorRaised(ActorError):
 
 
 class InvalidResult(ActorError):
-    """A method returned what its annotation does not say, or what cannot be sent.
+    """A method returned a value that its annotation does not allow, or that cannot be sent.
 
-    The turn is undone: what is answered is worked out before anything is committed.
+    The turn is undone, because the answer is made before the commit.
     """
 
     code = "invalid_result"
@@ -288,8 +288,8 @@ class InvalidResult(ActorError):
 class PartialOutcome(ActorError):
     """A turn failed, and something that it did before stands: it is committed, or others did it.
 
-    Its cause says that nothing happened, or that another call is safe. That is true of what failed
-    (a call of the turn, its last commit), not of the turn.
+    `__cause__` is the error of the step that failed (a call of the turn, its last commit). It may
+    say that nothing happened or that a retry is safe: true of the step, not of the turn.
     """
 
     code = "partial_outcome"

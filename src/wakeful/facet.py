@@ -66,7 +66,7 @@ class TypePlan:
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """What a hook answers in place of the actor."""
+    """The answer that a hook gives in place of the actor."""
 
     value: object = None
 
@@ -151,7 +151,7 @@ def overridden(facet: Facet, hook: str) -> bool:
 
 
 class Served(Protocol):
-    """What is asked of an actor's context."""
+    """The part of an actor's context that facets use."""
 
     @property
     def id(self) -> ActorId:
@@ -233,7 +233,7 @@ async def _run(links: tuple[Link, ...], method: Method, instance: object, call: 
 
 
 async def _settle(value: object, hook: Callable[..., object]) -> object:
-    """What a hook answers, awaited if it is an `async def`."""
+    """The result of a hook, awaited if the hook is an `async def`."""
     if not isinstance(value, Awaitable):
         return value
     if not _is_async(hook):
@@ -256,5 +256,5 @@ def _name(hook: Callable[..., object]) -> str:
 
 
 def _is_async(hook: Callable[..., object]) -> bool:
-    """Whether a hook may have to be awaited; what is no plain function may."""
+    """Whether a hook may have to be awaited: true for all but plain functions."""
     return not hasattr(hook, "__code__") or inspect.iscoroutinefunction(inspect.unwrap(hook))

@@ -101,7 +101,7 @@ class Declaration(NamedTuple):
     def set_memory(self, instance: dict[str, object]) -> None:
         """Give an instance its own copies of the memory-only attributes' mutable defaults.
 
-        What its constructor has set already stays.
+        Attributes that the constructor has set stay as they are.
         """
         for name, make in self.memory:
             if name not in instance:
@@ -112,7 +112,7 @@ def declaration_of(actor: type, base: type | None) -> Declaration:
     """Read a class's declaration.
 
     Raises:
-        ConfigError: it cannot be kept.
+        ConfigError: a field's annotation or default cannot be stored.
     """
     version, rule = getattr(actor, "schema_version", 1), getattr(actor, "removed_fields", "keep")
     if type(version) is not int or version < 1:
@@ -143,7 +143,7 @@ def volatile_declaration_of(actor: type, base: type | None) -> Declaration:
 
 
 def _refuse_undeclared(actor: type, framework: frozenset[type]) -> None:
-    """Look at the classes that were written as actors; what they mix in has rules of its own."""
+    """Check the classes written as actors; mixins follow rules of their own."""
     bases = tuple(framework - {object, typing.Generic})
     own = [cls for cls in actor.__mro__ if cls not in framework and issubclass(cls, bases)]
     declared = {name for cls in actor.__mro__ for name in inspect.get_annotations(cls)}
@@ -170,7 +170,7 @@ _CONSTANT: Final = re.compile(r"(\w+\.)?(ClassVar|Final)\b")
 
 
 def _is_constant(annotation: object) -> bool:
-    """ClassVar and Final are no state; as text they are told by their name, like dataclasses do."""
+    """Whether an annotation is ClassVar or Final, so no state; text is judged by the name in it."""
     if isinstance(annotation, str):
         return _CONSTANT.match(annotation) is not None
     return (get_origin(annotation) or annotation) in (ClassVar, Final)
@@ -226,7 +226,7 @@ def _default(actor: type, name: str) -> Any:
 
 
 def _factory(where: str, annotation: Typed[Any], default: Any) -> Callable[[], object]:
-    """What makes a new instance's value."""
+    """The function that makes a new instance's value."""
     default, factory = _unfolded(default)
     if factory is not None:
         make: Callable[[], Any] = factory
@@ -283,7 +283,7 @@ def _memory(actor: type, names: list[str]) -> Iterator[tuple[str, Callable[[], o
         if factory is not None:
             yield name, factory
         elif default is not _default(actor, name) and default is not _ABSENT:
-            yield name, partial(copy.deepcopy, default)  # an immutable one, out of its field(...)
+            yield name, partial(copy.deepcopy, default)  # immutable, out of its field(...)
         elif type(default) in _COPIED or _is_mutable_record(default):
             yield name, partial(copy.deepcopy, default)
 

@@ -100,7 +100,7 @@ class CallHeader:
     def deadline(self) -> float | None:
         """When the caller stops waiting, as the event loop's time; None: it does not.
 
-        It frees the caller, and stops nothing.
+        At the deadline the caller stops waiting; the call itself is not stopped.
         """
         return None
 
@@ -116,7 +116,7 @@ class CallHeader:
 
 
 class KnownHeader(CallHeader, msgspec.Struct, frozen=True):
-    """A header of which all is known."""
+    """A header whose parts are all known."""
 
     caller: Caller = PROGRAM
     trace: Trace | None = None
@@ -125,5 +125,5 @@ class KnownHeader(CallHeader, msgspec.Struct, frozen=True):
 
 NO_HEADER: Final = CallHeader()
 
-# That of the code which runs; None stands for NO_HEADER.
+# The header of the running code; None stands for NO_HEADER.
 call_header: Final[ContextVar[CallHeader | None]] = ContextVar("wakeful_header", default=None)

@@ -1,8 +1,8 @@
-"""Where wakeful logs: structlog as the program has configured it, else the standard library's way.
+"""wakeful's loggers: structlog if the program has configured it, else the standard library.
 
-structlog's own default prints to stdout, with tracebacks that show local variables: secrets among
-them, and drawn for so long that the loop stands still. So where nobody has configured it, an event
-is one line for the logger of the `logging` module with the same name, tracebacks as Python's.
+structlog's own default prints to stdout, with tracebacks that show local variables. These may hold
+secrets, and drawing them blocks the event loop for long. So unless the program has configured
+structlog, an event is one line for the `logging` logger of the same name, with Python's tracebacks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def logger(name: str = "wakeful") -> Any:
-    """The logger of this name; asked for when something is logged, as it may be configured late."""
+    """The logger of this name; call it at each log event, as logging may be configured late."""
     # Here, since importing it takes 60 ms, and most commands have nothing to log.
     structlog = import_module("structlog")
     if structlog.is_configured():

@@ -30,7 +30,7 @@ def dump(value: object) -> object:
     """A model as plain values; the hook of encoders for what they do not know.
 
     Raises:
-        NotImplementedError: it is no model.
+        NotImplementedError: the value is not a model.
         ValueError: it holds what its fields do not allow.
     """
     if not is_model(type(value)):
@@ -79,7 +79,7 @@ def schema_of(cls: type, ref_template: str) -> tuple[Schema, dict[str, Schema]]:
 
 
 def _in_one_line(cls: type, error: ValueError) -> str:
-    """pydantic's report, a field after the other: "Order.items.0.count: Input should be ..."."""
+    """pydantic's report in one line, field by field: "Order.items.0.count: Input should be ..."."""
     errors: Callable[..., list[dict[str, Any]]] | None = getattr(error, "errors", None)
     if errors is None:
         return f"{cls.__name__}: {error}"

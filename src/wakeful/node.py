@@ -175,7 +175,7 @@ class Runtime:
                 all_of_them.push_async_callback(_close_server, server, deadline)
 
     async def _finish(self, deadline: Deadline) -> None:
-        """Let what goes on beside the actors come to its end."""
+        """Let the work that runs beside the actors end."""
 
     def _admit_no_more(self, gateways: Iterable[Gateway]) -> None:
         self._host = None
@@ -339,10 +339,10 @@ class Runtime:
         self.host.detach(actor, facet)
 
     async def _prepare(self, info: StoreInfo) -> None:
-        """Whatever must be done with the store before anything is served."""
+        """Prepare the store before anything is served."""
 
     def _add(self, actors: Iterable[type[Actor] | ActorSpec]) -> None:
-        """Serve these too; only before it is started, `_prepare` included."""
+        """Serve these types too; allowed only until the runtime is started (also in `_prepare`)."""
         self._types += [_actor_type(actor, self.config) for actor in actors]
 
     def _databases(self) -> Databases:
@@ -376,7 +376,7 @@ def _actor_type(actor: object, config: Config) -> ActorType:
 
 
 def _facets(actor: type[Actor], attached: Iterable[Facet], config: Config) -> list[Facet]:
-    """What is attached, and what makes a DurableObject one if that is not."""
+    """The attached facets, and the defaults of a DurableObject that are not among them."""
     facets = list(attached)
     if issubclass(actor, DurableObject):
         kinds = {type(facet) for facet in facets}

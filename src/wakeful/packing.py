@@ -40,7 +40,7 @@ class Code:
     """What an extension holds. Codes are never reused: they are on disk."""
 
     INT: Final = 1
-    STR: Final = 2  # text with lone surrogates, which UTF-8 has not
+    STR: Final = 2  # text with lone surrogates, which UTF-8 cannot encode
     TUPLE: Final = 3
     SET: Final = 4
     FROZENSET: Final = 5
@@ -89,7 +89,7 @@ _CONTAINERS: Final = frozenset({list, tuple, set, frozenset})
 
 
 def is_plain(value: Any, depth: int = 0) -> bool:
-    """Would MessagePack bring the value back as it is? (Big ints and surrogates it refuses.)"""
+    """Whether MessagePack restores the value as it is (it refuses big ints and surrogates)."""
     kind = type(value)
     if kind is dict:
         if not NATIVE.issuperset(map(type, value)):
@@ -152,7 +152,7 @@ def _wrap_dict(value: dict[object, object], depth: int) -> object:
 
 
 def wrap_pairs(pairs: list[tuple[Any, Any]]) -> object:
-    """A dict of wrapped keys and values; the keys may be such as MessagePack has not."""
+    """A dict of wrapped keys and values, also with keys that MessagePack does not support."""
     if NATIVE.issuperset(type(key) for key, _ in pairs):
         return dict(pairs)
     return Ext(Code.PAIRS, pack_native([part for pair in pairs for part in pair]))
@@ -170,7 +170,7 @@ def wrap_set(items: list[Any], code: int) -> object:
 
 
 def wrap_moment(value: datetime | time, code: int) -> object:
-    """A datetime or time as ISO 8601 without zone; then what else there is: the fold, the zone.
+    """A datetime or time as ISO 8601 without its zone, followed by its fold and its zone, if any.
 
     A zone is its key or, after an @, an offset in microseconds (ISO 8601 readers round those).
     """
@@ -181,7 +181,7 @@ def wrap_moment(value: datetime | time, code: int) -> object:
     elif value.tzinfo is not None:
         offset = value.utcoffset()
         if offset is None:
-            raise Refused  # it would come back without its zone
+            raise Refused  # unpacking would lose its zone
         zone = f"@{offset // MICROSECOND}"
     if value.fold or zone:
         text = f"{text}|{value.fold}|{zone}"
@@ -282,7 +282,7 @@ def _fault_of_moment(value: datetime | time) -> Fault | None:
 
 
 def step_to(key: object) -> str:
-    """The way to a dict's item, as a path shows it."""
+    """The path step that leads to a dict's item, as messages show it."""
     text = repr(key) if type(key) in _WRAP or key is None else f"<{type_name(type(key))}>"
     return f"[{text if len(text) <= 40 else text[:37] + '...'}]"
 
@@ -364,7 +364,7 @@ def unpack(data: bytes | memoryview | msgspec.Raw) -> object:
     """A value from its MessagePack form, without the version byte.
 
     Raises:
-        StorageCorrupt: these bytes are none.
+        StorageCorrupt: the bytes hold no such value.
     """
     try:
         return _unpack(data)

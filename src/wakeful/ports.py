@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 STATE_KEY: Final = "s"
 KV_PREFIX: Final = "k"
-NAME_KEY: Final = "n"  # of a Worker's object: the name it was asked for with
+NAME_KEY: Final = "n"  # of a Worker's object: the name that it was requested by
 ALARM_KEY: Final = "a"  # the one cell a store looks into: its first 8 bytes are when it is due
 
 Cells = dict[str, bytes]
@@ -75,7 +75,7 @@ class SqlCursor(Protocol):
         """All rows that are left."""
 
     def close(self) -> None:
-        """Give up the rows that are left."""
+        """Discard the rows that are left."""
 
 
 class CommitRecord(msgspec.Struct, array_like=True, gc=False):
@@ -111,7 +111,7 @@ class LaneInfo(msgspec.Struct, frozen=True):
 
 
 class StoreInfo(msgspec.Struct, frozen=True):
-    """What opening a store yields.
+    """The result of opening a store.
 
     Attributes:
         shards: how many shards actors hash to.
@@ -170,8 +170,8 @@ def due_of(cell: bytes) -> int:
 class Store(Protocol):
     """Durable cells and pages of actors, each lane of them written by one owner at a time.
 
-    All of it is called in the loop's thread. What reads sees every batch whose `done(None)` has
-    been called before the call, and never part of a batch.
+    All methods are called in the loop's thread. A read sees every batch whose `done(None)` was
+    called before the read, and never part of a batch.
     """
 
     async def open(self) -> StoreInfo:
@@ -191,11 +191,11 @@ class Store(Protocol):
     def page(self, actor: ActorId, number: int) -> bytes | None:
         """One page of an actor's SQL database, or None; they are not loaded with the cells.
 
-        A store that cannot read one at once has `FarPages` too.
+        A store that cannot read a page at once has the methods of `FarPages` too.
 
         Raises:
-            Fenced: another owner has taken over, where that can happen: its pages do not fit
-                those read before.
+            Fenced: another owner has taken over (in stores where that can happen), so the pages no
+                longer fit those read before.
             StorageError: it cannot be read.
         """
 
@@ -232,34 +232,34 @@ class Store(Protocol):
         """Finish what is in flight and release ownership. Idempotent.
 
         Args:
-            seconds: what has not ended in this time, and a moment more, is left behind, and must
-                do no harm to the next owner; None: there is time.
+            seconds: work that has not ended in this time, and a moment more, is left behind; it
+                must do no harm to the next owner. None: no limit.
         """
 
 
 @runtime_checkable
 class FarPages(Protocol):
-    """What a store has as well if it cannot read a page at once, over a network say."""
+    """The further methods of a store that cannot read a page at once, as over a network."""
 
     async def fetch(self, actor: ActorId) -> None:
         """Bring an actor's pages near, before its first turn.
 
-        From then on, until as many calls of `forget`, `page` reads them, with all batches
-        confirmed meanwhile.
+        Until `forget` has been called as often as `fetch`, `page` reads these pages, with all
+        batches confirmed meanwhile.
 
         Raises:
             StorageError: they cannot be read.
         """
 
     def forget(self, actor: ActorId) -> None:
-        """Let go of what was fetched; one call for each `fetch` that has returned."""
+        """Release the fetched pages; one call for each `fetch` that has returned."""
 
 
 class Database(Part[CommitRecord], Protocol):
     """The SQL database of one activation, as the runtime drives it.
 
-    What a turn does in it is seen by the turn at once. It takes the pages that have changed since
-    the last record into the next one; by then the record before is durable.
+    A turn sees its own changes at once. `take` puts the pages changed since the last record into
+    the next one; the record before must be durable by then.
     """
 
     @property
@@ -277,7 +277,7 @@ class Database(Part[CommitRecord], Protocol):
         """Remove everything in it."""
 
     def close(self) -> None:
-        """The activation is gone; what was saved can still be taken."""
+        """Close the database of an activation that is gone; `take` still gives what was saved."""
 
 
 class SqlFactory(Protocol):

@@ -80,7 +80,7 @@ class Shape:
         return Fault("", f"expected {self.name}, got {type_name(type(value))}")
 
     def takes_on(self, parts: Iterable[Shape]) -> None:
-        """What is true of a part is true of the whole."""
+        """Take over the properties of a part that hold for the whole as well."""
         for part in parts:
             self.immutable &= part.immutable
             self.keyable &= part.keyable
@@ -240,9 +240,7 @@ class _Compiler:
             return self._any(node)
         members.sort(key=lambda member: member.kinds == frozenset({NoneType}))
         by_kind = {kind: member for member in reversed(members) for kind in member.kinds or ()}
-        for (
-            member
-        ) in members:  # an exact match wins: int | float is no reason to read ints as floats
+        for member in members:  # an exact match wins: in int | float, ints stay ints
             by_kind |= dict.fromkeys(member.types, member)
         shape = Shape(" | ".join(member.name for member in members), by_kind)
         shape.takes_on(members)
@@ -425,7 +423,7 @@ _COMPOUND: Final[dict[type[inspect.Type], Callable[[_Compiler, Any], Shape]]] = 
 
 
 def _first(parts: Iterable[tuple[str, Shape, object]]) -> Fault | None:
-    """The first fault of some parts; each with the step that leads to it."""
+    """The first fault among some parts, each given with the step that leads to it."""
     for step, shape, value in parts:
         if type(value) not in shape.types:
             if value is _MISSING:
@@ -452,7 +450,7 @@ def _is_frozen(cls: type) -> bool:
 
 
 def _check_init(cls: type) -> None:
-    """A field that the constructor does not take would be lost: it is not stored."""
+    """Refuse a field that the constructor does not take: it is not stored, so it would be lost."""
     if is_dataclass(cls):
         for field in dataclass_fields(cls):
             if not field.init:

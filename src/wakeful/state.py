@@ -50,7 +50,7 @@ class StateSchema:
         capture: (instance, snapshot) -> whether a field changed since the snapshot, which is
             brought up to date. Raises StateInvalid, before the snapshot is touched, for a value
             that does not fit its annotation and for a deleted attribute.
-        changed: the same question without an answer's consequences: nothing is checked or kept.
+        changed: the same question; it checks nothing and leaves the snapshot as it is.
         encode: (snapshot) -> the stored form.
         grows: some field can hold more than a few bytes.
     """
@@ -166,7 +166,7 @@ class StateSchema:
         return {name: msgspec.Raw(self._repack(name, value)) for name, value in state.items()}
 
     def _repack(self, name: str, value: object) -> bytes:
-        """A migrated value: of its field's type, or made of plain parts as they were stored."""
+        """Pack a migrated value: one of its field's type, or plain parts as they were stored."""
         for field in self.fields:
             if field.name == name:
                 if field.typed.fault(value) is None:
@@ -284,7 +284,7 @@ def _apply(changes: dict[int, object], snapshot: Snapshot) -> bool:
 def _changed(fields: tuple[Field, ...]) -> Watch:
     def changed(instance: Instance, snapshot: Snapshot) -> bool:
         for index, field in enumerate(fields):
-            value = instance.get(field.name, snapshot)  # no value is the snapshot itself
+            value = instance.get(field.name, snapshot)  # a default no value is identical to
             if value is snapshot:
                 return True
             if not field.mutable:
@@ -335,7 +335,7 @@ def _encoder(version: int, fields: tuple[Field, ...]) -> Callable[[Snapshot], by
     names = [field.name for field in fields]
 
     def encode(snapshot: Snapshot) -> bytes:
-        state = dict(zip(names, snapshot, strict=False))  # what is beyond is for `update`
+        state = dict(zip(names, snapshot, strict=False))  # the extra item is for `update`
         for index, field in packs_alone:
             held = snapshot[index]
             state[field.name] = msgspec.Raw(held if field.mutable else field.typed.pack(held))
@@ -343,7 +343,7 @@ def _encoder(version: int, fields: tuple[Field, ...]) -> Callable[[Snapshot], by
             state.update(snapshot[count])
         try:
             return VERSION + pack_native([version, state])
-        except (OverflowError, UnicodeEncodeError):  # what MessagePack has not, rarely
+        except (OverflowError, UnicodeEncodeError):  # rare: MessagePack cannot hold it
             for index, name in enumerate(names):
                 if name in direct:
                     state[name] = msgspec.Raw(fields[index].typed.pack(snapshot[index]))

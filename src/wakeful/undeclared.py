@@ -33,11 +33,11 @@ def refuse_undeclared(actor: type, own: Iterable[type], declared: Container[str]
 
     Args:
         actor: the class.
-        own: those of its bases, and itself, that are the user's.
+        own: the class and its bases, as far as the user wrote them.
         declared: every annotated name.
 
     Raises:
-        ConfigError: it does.
+        ConfigError: the class does that.
     """
     for cls in own:
         for name, member in vars(cls).items():
@@ -73,7 +73,7 @@ def _check_function(actor: type, function: FunctionType, declared: Container[str
 
 
 def _assigned(function: FunctionType) -> Iterator[tuple[str, int]]:
-    """The attributes of its first parameter that a function's own code sets, with their lines."""
+    """The attributes that a function's code sets on its first parameter, with their lines."""
     code = function.__code__
     if not code.co_argcount:
         return
@@ -90,7 +90,7 @@ def _assigned(function: FunctionType) -> Iterator[tuple[str, int]]:
 
 
 def _loads(steps: list[dis.Instruction], name: str) -> bool:
-    """Whether the first of some steps leaves a variable on top of the stack."""
+    """Whether the first of these instructions leaves a variable on top of the stack."""
     if not steps or not steps[0].opname.startswith(("LOAD_FAST", "LOAD_DEREF")):
         return False
     loaded = steps[0].argval

@@ -1,7 +1,7 @@
 """A Worker served like actors: the same store, host, gateway and server, with it in front.
 
-Everything but /_wakeful/ is the Worker's own, which origins may call included, as on Cloudflare;
-only the guard stands before it (`Guard.admit_to_worker`).
+All paths but /_wakeful/ belong to the Worker. It also decides which origins may call it, as on
+Cloudflare; only the guard comes before it (`Guard.admit_to_worker`).
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ from wakeful.workers.web.requests import JsRequest
 from wakeful.workers.web.responses import JsResponse
 from wakeful.workers.web.streams import ReadableStream
 
-SCHEDULED: Final = "/cdn-cgi/handler/scheduled"  # where wrangler has it
+SCHEDULED: Final = "/cdn-cgi/handler/scheduled"  # the same path as wrangler's
 TOO_LONG: Final = b"URI Too Long"
 LOGGED: Final = "the Worker's code raised; the log of the server says what"
 PATH_SAFE: Final = "/:@!$&'()*+,;=~-._[]|"  # what WHATWG's URL parser leaves as it is in a path
 PATH_SENT: Final = PATH_SAFE + "%"
-# Said by the connection: the server's to say.
+# Headers about the connection: the server sets them.
 CONNECTION: Final = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "content-length", "upgrade"}
 )
-CLIENT: Final = "cf-connecting-ip"  # who has connected, whatever a client says of itself
+CLIENT: Final = "cf-connecting-ip"  # the peer's address, never what a client claims
 # `request.cf`: what Cloudflare's network tells of a request, as far as it is known here.
 CF: Final = {
     **dict.fromkeys(
@@ -125,7 +125,7 @@ class WorkerRuntime(Runtime):
             self._pages[SCHEDULED] = self._scheduled
 
     async def stored(self) -> Stored:
-        """What its data directory has of Workers.
+        """The Workers that its data directory holds.
 
         Raises:
             StorageError: it cannot be read.
@@ -251,7 +251,7 @@ def request_of(request: Request, body: Incoming) -> JsRequest:
     """A request from outside that the guard has let in, as the Worker sees it.
 
     Raises:
-        MalformedRequest: its path is none.
+        MalformedRequest: its path is not valid.
     """
     content = Received(body) if isinstance(body, StreamedBody) else body
     host = request.header("host") or "localhost"
@@ -289,7 +289,7 @@ class Received(ReadableStream):
         self._is_kept = False
 
     def kept(self) -> ReadableStream:
-        """The same; there has to be room beside others for what is read from now on."""
+        """This body; from now on the bytes that are read count as kept in memory."""
         self._is_kept = True
         return self
 

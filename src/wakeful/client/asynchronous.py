@@ -34,7 +34,7 @@ class Client:
         transport: of httpx2, for tests and for servers in the same process.
 
     Raises:
-        ConfigError: the address or the timeout is none.
+        ConfigError: the address or the timeout is not valid.
     """
 
     def __init__(
@@ -81,8 +81,8 @@ class Client:
             name: the actor's name.
 
         Raises:
-            ConfigError: it is no actor class.
-            InvalidArguments: the name is none.
+            ConfigError: `actor` is not an actor class.
+            InvalidArguments: the name is not valid.
         """
         return self._refs.get(actor, name)
 
@@ -127,6 +127,6 @@ def connect(url: str, *, token: str | None = None, timeout: float = TIMEOUT_SECO
         timeout: seconds for which a call may wait for its answer.
 
     Raises:
-        ConfigError: the address or the timeout is none.
+        ConfigError: the address or the timeout is not valid.
     """
     return Client(url, token=token, timeout=timeout)

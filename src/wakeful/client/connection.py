@@ -33,7 +33,7 @@ def settings(url: str, token: str | None, timeout: float) -> dict[str, Any]:
     """The arguments of an HTTP client for a server.
 
     Raises:
-        ConfigError: the address or the timeout is none.
+        ConfigError: the address or the timeout is not valid.
     """
     try:
         parts = urlsplit(url)
@@ -52,12 +52,12 @@ def settings(url: str, token: str | None, timeout: float) -> dict[str, Any]:
         "headers": headers,
         "timeout": httpx2.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)),
         "limits": httpx2.Limits(max_connections=CONNECTIONS_MAX),
-        "trust_env": host not in LOOPBACK,  # no proxy stands between processes of one machine
+        "trust_env": host not in LOOPBACK,  # never a proxy between processes of one machine
     }
 
 
 def failure(error: httpx2.HTTPError, actor: ActorId, url: str) -> WakefulError:
-    """What it means for a call that its exchange has failed."""
+    """The error of a call whose HTTP exchange has failed."""
     what = str(error) or type(error).__name__
     if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout):
         return Unreachable(f"{actor}: nobody answers at {url}: {what}; nothing was sent")
@@ -67,7 +67,7 @@ def failure(error: httpx2.HTTPError, actor: ActorId, url: str) -> WakefulError:
 
 
 def too_large(actor: ActorId) -> PayloadTooLarge:
-    """The answer is over its limit; the call has run."""
+    """The error for an answer over its limit; the call has run."""
     return PayloadTooLarge(f"{actor}: the answer has more than {ANSWER_BYTES_MAX} bytes")
 
 
@@ -83,8 +83,8 @@ class Refs:
         """A ref to an actor of a class, or of a type by its name.
 
         Raises:
-            ConfigError: it is no actor class.
-            InvalidArguments: the name is none.
+            ConfigError: `actor` is not an actor class.
+            InvalidArguments: the name is not valid.
         """
         if isinstance(actor, str):
             return NamedRef(self._client, ActorId(actor, check_name(name)))
@@ -102,7 +102,7 @@ def _is_actor(cls: object) -> bool:
 
 
 class NamedRef:
-    """A ref of which only the type's name is known: every public name is a method."""
+    """A ref for a type known by name only: every public attribute is a method."""
 
     __slots__ = ("_client", "_id")
 

@@ -39,7 +39,7 @@ class SyncClient:
         transport: of httpx2, for tests.
 
     Raises:
-        ConfigError: the address or the timeout is none.
+        ConfigError: the address or the timeout is not valid.
     """
 
     def __init__(
@@ -72,15 +72,16 @@ class SyncClient:
     def get(self, actor: type[Any] | str, name: str) -> Any:
         """A ref; its methods return what the actor's methods return when awaited.
 
-        Checkers know nothing of it, since the class's methods are coroutines: see `call`.
+        Type checkers cannot check these calls, since the class's methods are coroutines; use `call`
+        for checked ones.
 
         Args:
             actor: the class, or the name of a type whose class is not at hand.
             name: the actor's name.
 
         Raises:
-            ConfigError: it is no actor class.
-            InvalidArguments: the name is none.
+            ConfigError: `actor` is not an actor class.
+            InvalidArguments: the name is not valid.
         """
         return self._refs.get(actor, name)
 
@@ -92,7 +93,7 @@ class SyncClient:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> R:
-        """Call a method; checkers know its arguments and its result.
+        """Call a method; type checkers know its arguments and its result.
 
             client.call(Counter, "c1", Counter.increment, by=2)
 
@@ -144,6 +145,6 @@ def connect_sync(
         timeout: seconds for which a call may wait for its answer.
 
     Raises:
-        ConfigError: the address or the timeout is none.
+        ConfigError: the address or the timeout is not valid.
     """
     return SyncClient(url, token=token, timeout=timeout)

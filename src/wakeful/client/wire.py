@@ -71,7 +71,7 @@ def request_for(actor: ActorId, plan: MethodPlan, args: Args, kwargs: Kwargs) ->
 
 
 def untyped_request(actor: ActorId, method: str, args: Args, kwargs: Kwargs) -> Request:
-    """The request of a call of which only the method's name is known.
+    """The request of a call where only the method's name is known.
 
     Raises:
         InvalidArguments: arguments by position and by name together, or without JSON form.
@@ -89,7 +89,7 @@ def untyped_request(actor: ActorId, method: str, args: Args, kwargs: Kwargs) -> 
 
 
 def value_of(plan: MethodPlan | None, body: bytes) -> object:
-    """What a successful answer says.
+    """The value in a successful answer.
 
     Raises:
         InvalidResult: it does not fit what the method is said to return.
@@ -104,7 +104,7 @@ def value_of(plan: MethodPlan | None, body: bytes) -> object:
 
 
 def refuse(status: int, content_type: str, retry_after: str | None, body: bytes) -> NoReturn:
-    """Raise what an answer that is no success says.
+    """Raise the error that an unsuccessful answer names.
 
     Raises:
         WakefulError: of the class that the server names.

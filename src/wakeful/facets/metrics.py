@@ -11,7 +11,7 @@ from wakeful.facet import Call, Facet
 
 
 class MethodStats(msgspec.Struct):
-    """What was seen of one method; time in nanoseconds."""
+    """The figures of one method; time in nanoseconds."""
 
     calls: int = 0
     failures: int = 0

@@ -11,8 +11,8 @@ from wakeful.errors import ConfigError, RateLimited
 from wakeful.facet import Call, Facet
 from wakeful.ids import ActorId
 
-PER_SECOND_MIN: Final = 1e-9  # one in thirty years: less is taken for 0
-SWEEP_MIN: Final = 64  # buckets that are kept without looking which are full
+PER_SECOND_MIN: Final = 1e-9  # one call in thirty years: less counts as 0
+SWEEP_MIN: Final = 64  # up to this many buckets are kept without a search for full ones
 
 
 class RateLimit(Facet):
@@ -53,7 +53,7 @@ class RateLimit(Facet):
         self._buckets[call.actor] = (tokens - 1, now_ns)
 
     def deactivated(self, actor: ActorId) -> None:
-        """A sleeping actor costs nothing here either, once it has all its tokens again."""
+        """Forget all full buckets, so that sleeping actors cost no memory here."""
         if len(self._buckets) < self._sweep_at:
             return
         now_ns = self._now_ns()

@@ -38,7 +38,7 @@ QUERY: Final = ("type", "prefix", "cursor", "limit")
 
 
 class Admin:
-    """Answers requests below /_wakeful/actors; who may send them is not decided here."""
+    """Answers requests below /_wakeful/actors; the guard decides who may send them."""
 
     def __init__(self, host: Host, deadlines: Deadlines) -> None:
         self._host = host
@@ -97,7 +97,7 @@ class Admin:
         )
 
     def _database(self, actor: ActorId) -> Database:
-        """What of its SQL database is durable, whether it is active or not."""
+        """The durable pages of an actor's SQL database, whether the actor is active or not."""
         known = self._host.types.get(actor.type)
         persistence = known.persistence if known is not None else None
         return self._host.sql.open(actor, persistence or Persistence(), lambda: False)
@@ -118,7 +118,7 @@ def _query(text: str) -> dict[str, str]:
 
 
 def _as_json(values: dict[str, object]) -> dict[str, object]:
-    """Values that JSON has; of the others, what Python prints."""
+    """A value that JSON has as it is; any other value as Python prints it."""
 
     def shown(value: object) -> object:
         try:

@@ -40,8 +40,8 @@ PROTOCOL: Final = "sec-websocket-protocol"
 class AsgiRequest:
     """A request over ASGI.
 
-    ASGI tells that a client has left in place of its body, or behind it: while there is a body
-    that nobody reads, nobody hears of it.
+    ASGI reports that a client has left in place of the body or after it. So while a body is unread,
+    the departure of its client goes unnoticed.
     """
 
     __slots__ = ("_headers", "_leaving", "_read", "_receive", "_scope", "method", "path")
@@ -52,20 +52,20 @@ class AsgiRequest:
         self._leaving = leaving
         self._read = asyncio.Event()  # the body, to its end
         self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
-        self.method: str = scope.get("method", "GET")  # a WebSocket's scope has none
+        self.method: str = scope.get("method", "GET")  # the scope of a WebSocket has no method
         path: str = scope["path"]
         self.path = path.removeprefix(scope.get("root_path", ""))
 
     @property
     def raw_path(self) -> bytes | None:
-        """The path as it was sent, without that of the mount; None if the server does not tell."""
+        """The path as it was sent, without the mount's path; None if the server does not tell."""
         path: bytes | None = self._scope.get("raw_path")
         root: bytes = self._scope.get("root_path", "").encode()
         return path.removeprefix(root) if path is not None and path.startswith(root) else None
 
     @property
     def root(self) -> str:
-        """What the application is mounted at."""
+        """The path that the application is mounted at."""
         root: str = self._scope.get("root_path", "")
         return root.rstrip("/")
 
@@ -182,7 +182,7 @@ class AsgiWire:
         self._queue.put_nowait({"type": "websocket.close", "code": code, "reason": reason})
 
     def drop(self) -> None:
-        """End it: ASGI knows no way without a close frame."""
+        """End the connection; ASGI cannot do that without a close frame."""
         self.close(INTERNAL_ERROR, "")
 
     def hold(self, *, held: bool) -> None:
@@ -200,7 +200,7 @@ class AsgiWire:
         limit = self._socket.message_bytes_max
         for count in itertools.count(1):
             if count % FRAMES == 0:
-                await asyncio.sleep(0)  # what has come already would not let others in
+                await asyncio.sleep(0)  # reading what has arrived does not suspend
             event = await self._receive()
             if event["type"] == "websocket.disconnect":
                 code: int = event.get("code") or NO_CODE
@@ -244,7 +244,7 @@ class AsgiApplication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        before = call_header.get()  # the task may be one of the program that we are mounted in
+        before = call_header.get()  # the task may belong to the program that mounts us
         try:
             await self._handle(scope, receive, send)
         finally:

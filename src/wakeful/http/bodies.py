@@ -17,7 +17,7 @@ from wakeful.http.deadline import Deadlines
 from wakeful.http.message import Request
 from wakeful.http.refusals import RequestTimeout
 
-LENGTH_DIGITS_MAX: Final = 15  # the server has seen to it that it is a number
+LENGTH_DIGITS_MAX: Final = 15  # the server has checked that it is a number
 SMALL_BODY_BYTES: Final = 16 * 1024
 
 
@@ -33,17 +33,17 @@ class BodyBudget:
         self._bytes = 0
 
     def take(self, size: int, *, has: int = 0) -> None:
-        """Take some of it, beside what one has; a body that is alone gets what it needs.
+        """Take memory for a body that has some already; a body that is alone gets what it needs.
 
         Raises:
-            RuntimeOverloaded: there is none.
+            RuntimeOverloaded: there is not enough memory left.
         """
         if self._bytes > has and self._bytes + size > self._bytes_max:
             raise RuntimeOverloaded("too many large bodies are under way (http.body_bytes)")
         self._bytes += size
 
     def give_back(self, size: int) -> None:
-        """So much of it is free again."""
+        """Give memory back to the budget."""
         self._bytes -= size
 
 
@@ -63,7 +63,7 @@ class StreamedBody:
         self._kept_bytes = 0
 
     def keep(self, size: int) -> None:
-        """So much more of it is kept in memory, until `release`.
+        """Count more bytes as kept in memory, until `release`.
 
         Raises:
             RuntimeOverloaded: there is no room for it beside the others.
@@ -72,7 +72,7 @@ class StreamedBody:
         self._kept_bytes += size
 
     def release(self) -> None:
-        """It is answered: nothing of it should be kept any more."""
+        """The request is answered: count nothing of its body as kept any more."""
         self._room.give_back(self._kept_bytes)
         self._kept_bytes = 0
 
@@ -102,7 +102,7 @@ class Bodies:
         """Whether there is a body.
 
         Raises:
-            PayloadTooLarge: it says that it is too large to be received whole.
+            PayloadTooLarge: its Content-Length is too large for receiving it whole.
         """
         length = request.header("content-length")
         if length is None:
@@ -112,7 +112,7 @@ class Bodies:
         return length != "0"
 
     async def whole(self, request: Request) -> tuple[bytes, int]:
-        """The body, and the room it has; a large one, or one of unknown length, only gets so.
+        """The whole body, and the memory counted for it: 0 unless it is large or of unknown length.
 
         Raises:
             PayloadTooLarge, RuntimeOverloaded, RequestTimeout, ClientGone: it is not received.
@@ -131,7 +131,7 @@ class Bodies:
         return body, len(body)
 
     async def incoming(self, request: Request) -> Incoming:
-        """The body for whoever can take it as it comes; a small one whole, None if there is none.
+        """The body for a reader that takes it as it comes; a small one whole, None without one.
 
         Raises:
             PayloadTooLarge: it says that it is larger than `limits.stream_bytes`.

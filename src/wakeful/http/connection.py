@@ -27,7 +27,7 @@ from wakeful.runtime.socket import Peer
 from wakeful.runtime.socket_memory import FULL, SMALL_BYTES
 
 CLOSE_SECONDS: Final = 5.0
-PONGS_BYTES_MAX: Final = 64 * 1024  # more than that waits for a client that pings and never reads
+PONGS_BYTES_MAX: Final = 64 * 1024  # at most this waits for a client that pings and never reads
 PROTOCOL_ERROR: Final = 1002
 NOT_UTF8: Final = 1007
 TEXT: Final = 0x81  # whole messages: the fin bit and the opcode
@@ -43,11 +43,11 @@ class Partial:
 
     def __init__(self, opcode: Opcode) -> None:
         self.opcode = opcode
-        self.data = bytearray()  # not a list: that would grow by empty fragments too
+        self.data = bytearray()  # a list would grow with empty fragments too
 
 
 class Connection(Protocol):
-    """One client's connection, and the wire of its socket.
+    """One client's connection; for its socket, the wire.
 
     Args:
         loop: the loop it is on.
@@ -71,7 +71,7 @@ class Connection(Protocol):
         self._parser: Parser | None = None
         self._partial: Partial | None = None
         self._timer: TimerHandle | None = None
-        self._kept_bytes = 0  # as the memory of all sockets knows it
+        self._kept_bytes = 0  # as counted in the memory of all sockets
         self._close_sent = False
         self._their_close = False
         self._held = False  # by its socket
@@ -85,7 +85,7 @@ class Connection(Protocol):
         self._socket.connect(self)
 
     def data_received(self, data: bytes) -> None:
-        """Some bytes have come; after the last frame they are not even kept."""
+        """Take in received bytes; those after the last frame are discarded."""
         if self._their_close:
             return
         if self._reader is None:
@@ -109,9 +109,9 @@ class Connection(Protocol):
     # --- the memory's side -----------------------------------------------------------------------
 
     def make_room(self) -> None:
-        """Keep nothing any more; the client is told to try again later."""
+        """Drop what is kept of a message, and tell the client to try again later."""
         self._their_close = True
-        self._kept_bytes = 0  # which the memory knows
+        self._kept_bytes = 0  # the memory has counted it off
         self._forget()
         self._loop.call_soon(self._fail, TRY_LATER, FULL, context=Context())
 
@@ -263,7 +263,7 @@ class Connection(Protocol):
         if len(data) > self._message_bytes_max:
             raise PayloadTooBig(len(data), self._message_bytes_max)
         if self._kept_bytes:
-            self._count()  # it is the socket's to count from here on
+            self._count()  # from here on the socket counts it
         raw = bytes(data)
         self._socket.received(raw.decode() if opcode is Opcode.TEXT else raw)
 
@@ -284,7 +284,7 @@ class Connection(Protocol):
 
 
 def lost(peer: object) -> None:
-    """Whoever was to talk over a connection is told that there is none."""
+    """Tell a peer that the connection it was to talk over is lost."""
     if isinstance(peer, Peer):
         peer.closed(LOST, CUT, clean=False)
         peer.disconnected()

@@ -39,7 +39,7 @@ class Deadlines:
         return len(self._waiting)
 
     def due(self) -> float:
-        """When work that begins now is late, as the loop's time."""
+        """The deadline of work that begins now, in the loop's time."""
         return self._loop.time() + self._seconds
 
     async def watch(

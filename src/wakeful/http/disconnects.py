@@ -1,9 +1,9 @@
 """Clients that leave before they are answered: what is done for them is cancelled.
 
-Nobody tells us that a client has gone; the server can be asked, which takes a task. So only those
-requests are looked after that have taken a while: at least LOOK_SECONDS, less than twice that.
+A server does not report that a client has gone; it must be asked, which takes a task. So only
+requests that have run for a while are watched: at least LOOK_SECONDS, less than twice that.
 
-Invariants: there is a timer only while requests are under way that nobody looks after yet.
+Invariants: there is a timer only while there are requests under way that are not watched yet.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LOOK_SECONDS: Final = 2.0
 
 
 class Leavable(Protocol):
-    """Who can be asked about a client: granian's protocol, or a request over ASGI."""
+    """What can be asked whether a client has left: granian's protocol, an ASGI request."""
 
     def client_disconnect(self) -> Awaitable[None]:
         """Return when the client has gone."""
@@ -39,7 +39,7 @@ class Disconnects:
         return Attended(self, client)
 
     def begin(self, one: Attended) -> None:
-        """A request is under way."""
+        """Begin to watch a request."""
         self._new[one] = None
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
@@ -89,7 +89,7 @@ class Attended:
             raise ClientGone from None
 
     def attend(self) -> None:
-        """Ask from now on whether the client has gone."""
+        """Start a task that waits for the client to leave."""
         self._asking = asyncio.get_running_loop().create_task(self._ask())
 
     async def _ask(self) -> None:

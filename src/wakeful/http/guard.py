@@ -27,7 +27,7 @@ from wakeful.http.settings import HttpSettings
 
 FOREIGN_SITES: Final = ("cross-site", "same-site")
 PROXIED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
-SAFE: Final = ("GET", "HEAD", "OPTIONS")  # methods that are to change nothing
+SAFE: Final = ("GET", "HEAD", "OPTIONS")  # methods that must change nothing
 CORS_MAX_AGE: Final = "600"
 KNOWN_MAX: Final = 64
 
@@ -38,7 +38,7 @@ SOMEBODY: Final = Caller("nothing")
 
 
 def _never() -> None:
-    """No call is given up."""
+    """The deadline of calls that have none."""
 
 
 class Guard:
@@ -67,7 +67,7 @@ class Guard:
         self._known: dict[str, str] = {}  # Host headers found good, and the names in them
 
     def admit(self, request: Request) -> RequestHeader:
-        """Let a request in; the header of the call that it makes.
+        """Let a request in; returns the header of the call that it makes.
 
         Raises:
             HostNotAllowed, CrossOrigin, MalformedRequest: it may not come in.
@@ -85,8 +85,8 @@ class Guard:
     def admit_to_worker(self, request: Request) -> RequestHeader:
         """Let a request in to a Worker, which says itself which origins may call it.
 
-        A developer's machine is another matter: what is asked for by one of its own names does
-        not come from a page elsewhere, unless it is to change nothing.
+        On a developer's machine the guard is stricter: a request to one of that machine's own names
+        must not come from a page of another site, unless its method is safe.
 
         Raises:
             HostNotAllowed, CrossOrigin, MalformedRequest: it may not come in.
@@ -118,7 +118,7 @@ class Guard:
         """Let a request use the admin paths.
 
         Raises:
-            AdminRefused: it may not; says what would open them.
+            AdminRefused: it may not; the message says how to open them.
         """
         if self._token is not None:
             if not self._has_token(request):
@@ -129,7 +129,7 @@ class Guard:
             raise AdminRefused("set an admin_token to use this behind a proxy")
 
     def admit_page(self, request: Request) -> None:
-        """Let a request use a page that does something: as the admin paths, and no link elsewhere.
+        """Let a request use a page with effects: like an admin path, but never by a foreign link.
 
         Raises:
             AdminRefused, CrossOrigin: it may not.
@@ -139,7 +139,7 @@ class Guard:
             raise CrossOrigin("a page of another site may not lead here")
 
     def preflight(self, request: Request) -> Headers:
-        """What a browser's question about a foreign page's call is answered with."""
+        """The answer to a browser's preflight request for a call of a foreign page."""
         origin = self.admit(request).origin
         if origin is None:
             return []
@@ -156,7 +156,7 @@ class Guard:
         return scheme.lower() == "bearer" and _same(token.strip(), self._token or "")
 
     def _checked_name(self, hosts: list[str]) -> str | None:
-        """The name that a request gives us, if it may; None if there is none: no browser's then."""
+        """The allowed name in the Host header; None without one (browsers send it)."""
         if not hosts:
             return None
         if len(hosts) > 1:
@@ -209,12 +209,12 @@ def _origin(request: Request) -> str | None:
 
 
 def _is_of(origin: str, host: str | None = None) -> bool:
-    """Whether it is the origin of what this host serves."""
+    """Whether the origin is that of the pages which this host serves."""
     return host is not None and origin.partition("://")[2].lower() == host.lower()
 
 
 def _is_near(origin: str) -> bool:
-    """Whether it is that of a page which a server on the browser's machine has served."""
+    """Whether the origin is that of a page served from the browser's own machine."""
     name = name_of(origin.partition("://")[2])
     return name is not None and is_here(name)
 
@@ -227,7 +227,7 @@ def _cross_origin(who: str) -> CrossOrigin:
 
 
 def _is_proxied(request: Request) -> bool:
-    """Whether somebody has passed it on, who may not be on this machine."""
+    """Whether a proxy has passed the request on, so that its client may be on another machine."""
     return any(request.header(name) is not None for name in PROXIED)
 
 
@@ -237,7 +237,7 @@ def cors(origin: str) -> Headers:
 
 
 def _is_navigation(request: Request) -> bool:
-    """A person followed a link: the page that had it cannot see the answer."""
+    """Whether a person followed a link: the page with the link cannot see the answer."""
     return request.method == "GET" and request.header("sec-fetch-mode") == "navigate"
 
 

@@ -9,24 +9,24 @@ import re
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
-# Of what else could stand there, a part would be taken for user, path or query.
+# Other characters would make a URL parser see a user, a path or a query.
 HOST: Final = re.compile(r"([\w.~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?", re.ASCII)
 LOCALHOST: Final = "localhost"
 
 
 def name_of(host: str) -> str | None:
-    """The name in a Host header, in lower case and without the port; None if it is none."""
+    """The name in a Host header, in lower case, without the port; None if it is malformed."""
     found = HOST.fullmatch(host)
     return found[1].lower() if found else None
 
 
 def is_address(name: str) -> bool:
-    """Whether it is an IP address, IPv6 in brackets: which no other name can be pointed at."""
+    """Whether a name is an IP address (IPv6 in brackets); DNS rebinding cannot use an address."""
     return _address(name) is not None
 
 
 def is_here(name: str) -> bool:
-    """Whether it names the machine that it is said on, wherever that is."""
+    """Whether a name means the machine of whoever uses it (localhost, loopback addresses)."""
     if name == LOCALHOST or name.endswith("." + LOCALHOST):
         return True
     address = _address(name)

@@ -50,7 +50,7 @@ READ: Final = ("GET", "HEAD")
 PATHS_MAX: Final = 4096  # of the length below, each with a gone activation: a few megabytes
 PATH_CHARS_MAX: Final = 255
 QUERY_FIELDS_MAX: Final = 100
-# What a body may call itself. curl -d says the second, and what it sends is JSON all the same.
+# The accepted Content-Types. `curl -d` sends the second, also for JSON.
 MEDIA_TYPES: Final = ("application/json", "application/x-www-form-urlencoded", "")
 
 _decode: Final = msgspec.json.Decoder().decode
@@ -143,7 +143,7 @@ class Calls:
         header: RequestHeader,
     ) -> Answer:
         if endpoint.needs_arguments and not args and not kwargs:
-            endpoint.plan.from_json([], {})  # raises, and says which
+            endpoint.plan.from_json([], {})  # raises: an argument is missing
         work = endpoint.ask(address, *args, **kwargs)
         try:
             try:
@@ -186,10 +186,10 @@ class Calls:
 
 
 def from_json(plan: MethodPlan, body: bytes) -> Arguments:
-    """Arguments out of a JSON body.
+    """The arguments in a JSON body.
 
     Raises:
-        MalformedRequest: it is no JSON.
+        MalformedRequest: the body is not JSON.
         InvalidArguments: it does not fit the signature; names the parameter.
     """
     try:
@@ -211,7 +211,7 @@ def from_json(plan: MethodPlan, body: bytes) -> Arguments:
 
 
 def from_query(plan: MethodPlan, query: str) -> Arguments:
-    """Arguments out of a query string.
+    """The arguments in a query string.
 
     Raises:
         MalformedRequest: it cannot be read.
@@ -242,7 +242,7 @@ def _literal(parameter: Parameter | None, text: str) -> object:
         try:
             return _decode(text)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
-            pass  # then it is text, and conversion says what is wrong with that
+            pass  # not JSON: conversion checks the text
     return text
 
 
@@ -255,7 +255,7 @@ def _not_allowed(endpoint: Endpoint, verb: str) -> NotAllowedHere:
 
 
 def late(seconds: float) -> DeadlineExceeded:
-    """The error for an answer that does not come in time."""
+    """The error for an answer that is late."""
     allowed = f"{seconds} s (limits.request_seconds)"
     return DeadlineExceeded(
         f"no answer within {allowed}; the outcome is unknown: the call may have run, or may still",
@@ -264,7 +264,7 @@ def late(seconds: float) -> DeadlineExceeded:
 
 
 def of_the_actor(error: BaseException) -> WakefulError:
-    """What the actor raised; what only came by on its way to somebody else is raised again."""
+    """The actor's error for its caller; raises again what is not the actor's (our cancellation)."""
     if isinstance(error, CancelledError):
         task = asyncio.current_task()
         if task is not None and task.cancelling():

@@ -53,7 +53,7 @@ class Request(Protocol):
 
     @property
     def client(self) -> str | None:
-        """The address of who has connected, without the port; None where nobody knows."""
+        """The address of the other end, without the port; None where it is unknown."""
 
     def header(self, name: str, /) -> str | None:
         """The value of a header, by its lower-case name; None if it is no ASCII."""
@@ -71,7 +71,7 @@ class Request(Protocol):
         """
 
     async def body(self, limit: int) -> bytes:
-        """The whole body; to be called once, and not at all without need.
+        """The whole body; call this at most once, and only if the body is needed.
 
         Raises:
             PayloadTooLarge: it is longer; the rest is not read.
@@ -79,7 +79,7 @@ class Request(Protocol):
         """
 
     def chunks(self) -> AsyncGenerator[bytes, None]:
-        """The body as it comes, in place of `body`: chunks that are not empty.
+        """The body as it arrives, instead of `body`: chunks that are not empty.
 
         Raises:
             MalformedRequest: it breaks off.
@@ -88,7 +88,7 @@ class Request(Protocol):
 
 
 class Answering(Protocol):
-    """What a server asks for answers: the gateway, or what stands before it."""
+    """What a server calls for answers: the gateway, or a wrapper around it."""
 
     async def handle(self, request: Request) -> Answer:
         """The answer to a request.

@@ -89,7 +89,7 @@ def document(types: Iterable[ActorType], root: str = "") -> bytes:
 
 
 def _tell_apart(paths: Iterable[Schema]) -> None:
-    """An operationId is there once: A.b_c and A_b.c make the same, as do GET of b and b_get."""
+    """Make operationIds unique: A.b_c and A_b.c would share one, as would GET of b and b_get."""
     seen: set[object] = set()
     found = [each for operations in paths for each in operations.values()]
     for operation in found:
@@ -134,7 +134,7 @@ def _have_schemas(annotations: list[object]) -> bool:
 
 
 def _together(annotations: list[object]) -> list[object]:
-    """Those that can be described beside the ones before."""
+    """The annotations that can be described together with those before them."""
     kept: list[object] = []
     for annotation in annotations:
         if _have_schemas([*kept, annotation]):
@@ -222,7 +222,7 @@ def _described(parameter: Parameter, schemas: Schemas) -> Schema:
 
 
 def _problems(own: Iterable[type[WakefulError]] = ()) -> Schema:
-    """What may be answered in place of a result; `own` are the actor's own errors."""
+    """The error answers of a method; `own` are the actor's own errors."""
     content = {PROBLEM: {"schema": {"$ref": REFS.format(name=PROBLEM_NAME)}}}
     texts = {status: [text] for status, text in REFUSALS.items()}
     for error in own:
@@ -235,7 +235,7 @@ def _problems(own: Iterable[type[WakefulError]] = ()) -> Schema:
 
 
 def _fixed_paths() -> Schema:
-    """The paths that are there whatever the actors are."""
+    """The paths that do not depend on the actors."""
 
     def read(summary: str, media: str = JSON, parameters: tuple[Schema, ...] = ()) -> Schema:
         answer = {"description": summary, "content": {media: {}}}

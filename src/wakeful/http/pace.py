@@ -26,7 +26,7 @@ class Pace:
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self._loop = loop
-        self._left = TURN_FRAMES  # at most; a turn need not begin with all of them
+        self._left = TURN_FRAMES  # at most; a turn may begin with fewer
         self._waiting: deque[tuple[Context, Callable[[int], None]]] = deque()
         self._turning = False
         self._nobody = Context()
@@ -40,11 +40,11 @@ class Pace:
         return granted
 
     def give_back(self, frames: int) -> None:
-        """So many were not there."""
+        """Return what is left of a `take`: there were fewer frames."""
         self._left += frames
 
     def wait(self, go_on: Callable[[int], None]) -> None:
-        """Call this in a later turn, with how many frames it may handle then."""
+        """Call a function in a later turn, with the number of frames that it may handle then."""
         self._waiting.append((copy_context(), go_on))
         if not self._turning:
             self._begin_turn()

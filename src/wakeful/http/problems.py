@@ -52,7 +52,7 @@ def problem(error: WakefulError, root: str = "") -> Answer:
 def title(cls: type[WakefulError]) -> str:
     """What an error's code means, in one line: the first of its class's docstring."""
     owner = next(base for base in cls.__mro__ if "code" in vars(base))
-    text = vars(owner).get("__doc__") or cls.code.replace("_", " ")  # not that of a base
+    text = vars(owner).get("__doc__") or cls.code.replace("_", " ")  # never a base class's
     return inspect.cleandoc(text).partition("\n")[0]
 
 
@@ -90,7 +90,7 @@ def _headers(error: WakefulError) -> Headers:
 
 
 def _text(value: str) -> str:
-    """What may stand in JSON: no lone surrogates, not without end."""
+    """Text that JSON can hold: without lone surrogates, and cut at DETAIL_CHARS_MAX."""
     if len(value) > DETAIL_CHARS_MAX:
         value = value[:DETAIL_CHARS_MAX] + " ..."
     return value if value.isascii() else value.encode("utf-8", "replace").decode()

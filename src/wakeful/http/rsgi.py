@@ -29,7 +29,7 @@ DRAIN_SECONDS: Final = 1.0
 
 
 class RsgiHeaders(Protocol):
-    """What is used of granian's headers."""
+    """The part of granian's headers that we use."""
 
     def get(self, key: str) -> str | None:
         """The first value, if it is ASCII."""
@@ -42,7 +42,7 @@ class RsgiHeaders(Protocol):
 
 
 class RsgiScope(Protocol):
-    """What is used of granian's scope."""
+    """The part of granian's scope that we use."""
 
     proto: str
     client: str
@@ -53,14 +53,14 @@ class RsgiScope(Protocol):
 
 
 class RsgiTransport(Protocol):
-    """What is used of granian's stream."""
+    """The part of granian's stream that we use."""
 
     async def send_bytes(self, data: bytes) -> None:
         """Send a chunk."""
 
 
 class RsgiProtocol(Protocol):
-    """What is used of granian's HTTP protocol."""
+    """The part of granian's HTTP protocol that we use."""
 
     async def __call__(self) -> bytes:
         """The whole body."""
@@ -94,7 +94,7 @@ class RsgiRequest:
         self._proto = proto
         self._leaving = leaving
         self._read = False
-        self.handed_on = False  # its body, as it comes
+        self.handed_on = False  # the body is read as it comes
         self.method = scope.method
         self.path = scope.path
         headers = scope.headers
@@ -103,11 +103,11 @@ class RsgiRequest:
 
     @property
     def raw_path(self) -> None:
-        """RSGI does not tell."""
+        """None: RSGI does not tell the path as it was sent."""
 
     @property
     def root(self) -> str:
-        """It is never mounted."""
+        """Empty: our own server is never mounted."""
         return ""
 
     @property
@@ -148,8 +148,9 @@ class RsgiRequest:
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes.
 
-        A good one ends with one empty chunk. One that broke off has another before it, which is all
-        that granian tells; trailers do the same, and so are refused with it.
+        A complete body ends with one empty chunk. A body that broke off has another empty chunk
+        before that; granian gives no other sign. A body with trailers looks the same, so it is
+        refused too.
         """
         self.handed_on = True
         empty = 0
@@ -166,14 +167,14 @@ class RsgiRequest:
         self._read = True
 
     def unread(self) -> bool:
-        """Whether there is a body of which some has not been read."""
+        """Whether part of the body has not been read."""
         if self._read:
             return False
         length = self.header("content-length") or "0"
         return length != "0" or self.header("transfer-encoding") is not None
 
     async def drain(self) -> bool:
-        """Read a small body that nobody wants; whether it is read now.
+        """Read a small body that is not needed; returns whether it has been read to its end.
 
         A client that is still sending when the connection is closed may never see the answer.
         """
@@ -183,7 +184,7 @@ class RsgiRequest:
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 await self._proto()
-        except (TimeoutError, RuntimeError):  # too slow; broken off, or begun already
+        except (TimeoutError, RuntimeError):  # too slow; broken off, or partly read already
             return False
         return True
 
@@ -292,7 +293,7 @@ class RsgiApplication:
             self._takeover.cut(scope.client)
             raise
         finally:
-            held.clear()  # which ends the answer, also if somebody keeps an error and its frames
+            held.clear()  # ends the answer even if an error keeps these frames alive
 
     def _take(self, request: RsgiRequest, scope: RsgiScope) -> tuple[Headers, Taken]:
         """The headers of the answer, and the connection.
@@ -320,7 +321,7 @@ async def _become(
     except BaseException as error:
         taken.socket.close()
         lost(body)
-        if not isinstance(error, OSError):  # it has gone already
+        if not isinstance(error, OSError):  # the client has gone already
             raise
 
 
@@ -332,7 +333,7 @@ async def _send(held: list[RsgiTransport], body: AsyncGenerator[bytes, None]) ->
 
 
 async def _sent(held: list[RsgiTransport], chunk: bytes) -> bool:
-    """Send a chunk; whether the client is still there."""
+    """Send a chunk; returns whether the client is still there."""
     try:
         await held[0].send_bytes(chunk)
     except RuntimeError:  # granian's

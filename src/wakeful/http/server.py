@@ -41,8 +41,8 @@ class _Embedded(Server):
     _shd: Any
 
     def take(self, listening: socket.socket) -> None:
-        """Serve what connects to this socket; it is the server's to close from now on."""
-        holder: Any = SocketHolder  # the stub says nothing of its arguments: fd, is_uds, backlog
+        """Serve connections to this socket; from now on the server closes it."""
+        holder: Any = SocketHolder  # the stub lacks its arguments: fd, is_uds, backlog
         self._shd = holder(listening.detach(), False, BACKLOG)
 
     def _init_shared_socket(self) -> None:
@@ -121,11 +121,11 @@ class HttpServer:
         self._task.add_done_callback(lambda _: self._ended.set())
 
     def _descriptors(self) -> Iterator[int]:
-        """Of all sockets with our port, also of connections: clients are to hear of our end."""
+        """All sockets with our port, connections too, so that clients notice our end."""
         return iter(()) if self._ended.is_set() else sockets_of(self.port)
 
     async def closed(self) -> None:
-        """Return when the server has ended, whoever ended it."""
+        """Return when the server has ended, for whatever reason."""
         await self._ended.wait()
 
     async def close(self, seconds: float = math.inf) -> None:
@@ -140,7 +140,7 @@ class HttpServer:
             return
         self._server.interrupt()
         try:
-            # What is not over by then ends by itself: a half-sent head after header_seconds.
+            # Connections still open then end by themselves: a half-sent head after header_seconds.
             await asyncio.wait([self._task], timeout=min(seconds, self._settings.close_seconds))
         finally:
             self._ended.set()

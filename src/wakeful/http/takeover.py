@@ -25,7 +25,7 @@ KEEPALIVE_SECONDS: Final = 60
 
 
 class Taken:
-    """A connection of which granian still holds the other half."""
+    """Our duplicate of a connection whose other descriptor granian still holds."""
 
     __slots__ = ("_fd", "_inode", "socket")
 
@@ -38,7 +38,7 @@ class Taken:
         """Return when granian has closed its descriptor.
 
         Raises:
-            TimeoutError: it does not.
+            TimeoutError: granian has not closed it in time.
         """
         async with asyncio.timeout(LET_GO_SECONDS):
             while self._held():  # noqa: ASYNC110 - nobody tells
@@ -72,7 +72,7 @@ class Takeover:
         return None
 
     def cut(self, client: str) -> None:
-        """End a connection in the middle of what is being sent."""
+        """End a connection while an answer is being sent."""
         taken = self.take(client)
         if taken is not None:
             with suppress(OSError):  # it has gone already

@@ -47,10 +47,10 @@ class Doors:
         }
 
     async def open(self, request: Request, path: str, header: RequestHeader) -> Socket:
-        """A socket that the actor which a path names has accepted.
+        """Open a socket to the actor that a path names; returns it once the actor has accepted it.
 
         Raises:
-            WakefulError: it was refused, or the turn failed: then nobody has accepted it.
+            WakefulError: the socket was refused, or the turn that should accept it failed.
         """
         actor_type, plan, ask, actor = self._find(path)
         host = self._host
@@ -62,7 +62,7 @@ class Doors:
         query = request.query
         args, kwargs = from_query(plan, query) if query else ((), {})
         if any(p.default is EMPTY for p in plan.parameters) and not kwargs:
-            plan.from_json([], {})  # raises, and says which
+            plan.from_json([], {})  # raises: an argument is missing
         socket = Socket(host.sockets)
         address = Address(actor_type, actor)
         try:

@@ -172,9 +172,7 @@ class SqlDatabase:
     # --- the turn --------------------------------------------------------------------------------
 
     def prepare(self) -> bool:
-        """Commit in SQLite what the turn has done; returns whether any page changed.
-
-        `undo` can still undo it.
+        """Commit the turn in SQLite; `undo` can still undo it. Returns whether a page changed.
 
         Raises:
             SqlError: a deferred constraint is violated.
@@ -359,9 +357,8 @@ class SqlDatabase:
     def _run_alone(self, sql: str, bindings: Sequence[SqlValue]) -> Cursor | None:
         """Run the first statement of a turn, which SQLite commits; None: run it in a transaction.
 
-        A statement that failed must be run again in a transaction, where its effect is another: it
-        may pass for now (a deferred constraint), or end the turn (OR ROLLBACK). The failed run has
-        left nothing behind.
+        A statement that failed must be run again in a transaction, where its effect is another:
+        it may pass for now (a deferred constraint), or end the turn. A failed run changes nothing.
         """
         handle = self._handle
         if handle is None or self._failure is not None:

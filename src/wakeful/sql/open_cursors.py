@@ -1,4 +1,4 @@
-"""The cursors of a turn that have rows left: they end with it, if somebody still holds them."""
+"""The cursors of a turn that have rows left: the end of the turn ends those still referenced."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from weakref import ref
 from wakeful.errors import WakefulError
 from wakeful.sql.cursor import Cursor
 
-KNOWN: Final = 64  # before a look at who is still there
+KNOWN: Final = 64  # then cursors no longer referenced are removed
 
 
 class OpenCursors:
@@ -21,17 +21,17 @@ class OpenCursors:
         self._known: dict[int, ref[Cursor]] = {}
 
     def add(self, cursor: Cursor) -> None:
-        """A cursor has rows left."""
+        """Note a cursor that has rows left."""
         if len(self._known) >= KNOWN:
             self._known = {key: one for key, one in self._known.items() if one() is not None}
         self._known[id(cursor)] = ref(cursor)
 
     def forget(self, cursor: Cursor) -> None:
-        """A cursor will not be read any more."""
+        """Forget a cursor that will not be read any more."""
         self._known.pop(id(cursor), None)
 
     def end(self, why: Callable[[], WakefulError]) -> None:
-        """End them all; who reads on gets an error."""
+        """End all cursors; reading on raises an error."""
         if self._known:
             for known in self._known.values():
                 cursor = known()

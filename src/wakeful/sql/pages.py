@@ -98,10 +98,10 @@ class Pages:
         self.error = None
 
     def take(self) -> Changes:
-        """What the record has to carry; the one before is durable by now."""
+        """The pages for the next record; the record before it must be durable by now."""
         self._sent, self._saved = self._saved, {}
         return self._sent
 
     def settled(self) -> None:
-        """The store shows all that was taken."""
+        """Forget what was sent: the store has all of it now."""
         self._sent = {}

@@ -1,4 +1,4 @@
-"""How many entries of tables and indexes a statement has written, from the program it is.
+"""Counts the entries of tables and indexes that a statement has written, using its program.
 
 SQLite counts rows, and not the entries of indexes that go with them; but the program of a
 statement shows which entries are written with a row. Exact for INSERT, UPDATE and DELETE, also
@@ -85,7 +85,7 @@ class _Program:
 
 
 def watch_updates(handle: apsw.Connection) -> list[int]:
-    """Rows that are changed from here on, and not new, until the handle's hook is taken off."""
+    """Collect the rows updated (not inserted) from here on, until the handle's hook is removed."""
     found: list[int] = []
 
     def look(operation: int, database: str, table: str, row: int) -> None:
@@ -103,7 +103,7 @@ def counted(total: int, own: int, updates: list[int] | None) -> Written:
 
 
 def program(handle: apsw.Connection, sql: str, bindings: Sequence[SqlValue]) -> list[Step]:
-    """The program of a statement; empty, if what it was about is gone."""
+    """The program of a statement; empty if the table it writes to is gone."""
     try:
         steps = handle.execute(f"EXPLAIN {sql}", bindings, can_cache=False).fetchall()
     except REFUSED:

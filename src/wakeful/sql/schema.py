@@ -1,4 +1,4 @@
-"""What of a database's schema is looked at, and how it is taken down."""
+"""Statements that read a database's schema, and statements that remove or rename its parts."""
 
 from __future__ import annotations
 

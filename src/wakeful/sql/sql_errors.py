@@ -48,7 +48,7 @@ def sql_error(error: Exception, reason: str | None = None) -> SqlError:
 def placed(
     error: Exception, handle: apsw.Connection, sql: str, bindings: Sequence[SqlValue]
 ) -> Exception:
-    """The error with its place in the text, which a statement that was kept has not."""
+    """The error with its place in the text; a cached statement's own error lacks the place."""
     if not isinstance(error, apsw.SQLError) or getattr(error, "error_offset", -1) >= 0:
         return error
     cursor = handle.cursor()
@@ -67,7 +67,7 @@ def _only_prepared(cursor: apsw.Cursor, statement: str, bindings: object) -> boo
 
 
 def advice(sql: str, error: Exception) -> str | None:
-    """What to do instead, where SQLite only says that it does not understand."""
+    """A hint what to write instead, where SQLite only reports a syntax error."""
     if _LIMITED.match(sql) and str(error).startswith(('near "LIMIT"', 'near "ORDER"')):
         return NO_LIMIT
     return None
@@ -75,7 +75,7 @@ def advice(sql: str, error: Exception) -> str | None:
 
 @contextmanager
 def without_parameters() -> Iterator[None]:
-    """Run a statement that others follow, which get the bindings."""
+    """Explain the error of a statement with parameters that is not the last, so has no bindings."""
     try:
         yield
     except SqlError as error:

@@ -11,15 +11,15 @@ from typing import Final
 
 import apsw
 
-# What a semicolon inside is not the end of a statement, and the semicolon itself. A literal or a
-# comment that is not closed reaches to the end of the text.
+# Literals and comments, in which a semicolon ends nothing, and the semicolon itself. A literal or
+# a comment that is not closed reaches to the end of the text.
 _PARTS: Final = re.compile(
     r"""'[^']*(?:'|\Z)|"[^"]*(?:"|\Z)|`[^`]*(?:`|\Z)|\[[^\]]*(?:\]|\Z)"""
     r"""|--[^\n]*|/\*.*?(?:\*/|\Z)|;|\btrigger\b""",
     re.DOTALL | re.IGNORECASE,
 )
 WHITE: Final = " \t\n\r\v\f"
-WRITES_KNOWN: Final = 1024  # texts of which it is remembered whether they only write
+WRITES_KNOWN: Final = 1024  # answers of `only_writes` kept
 _WRITE: Final = re.compile(r"\s*(?:INSERT|REPLACE|UPDATE|DELETE)\b", re.IGNORECASE | re.ASCII)
 _RETURNING: Final = re.compile(r"\bRETURNING\b", re.IGNORECASE)
 _BLANK: Final = re.compile(
@@ -35,17 +35,17 @@ def is_blank(text: str) -> bool:
 def split(text: str) -> list[str]:
     """The statements of a text, in order; comments stay with the statement that follows them.
 
-    What is blank at the end is left out.
+    A blank rest at the end is left out.
     """
     found = pieces(text)
     return found[:-1] if is_blank(found[-1]) else found
 
 
 def pieces(text: str) -> list[str]:
-    """What SQLite is given one after the other: each begins where the statement before ended.
+    """The pieces that SQLite runs one by one: each begins where the statement before ended.
 
-    White space after each belongs to none, other blanks to the statement that follows. Only the
-    last may be blank, and so no statement.
+    White space after a statement belongs to no piece; comments and semicolons belong to the
+    statement that follows. Only the last piece may be blank, and then it is no statement.
     """
     found: list[str] = []
     start = 0
@@ -68,7 +68,7 @@ def pieces(text: str) -> list[str]:
 
 @lru_cache(maxsize=WRITES_KNOWN)
 def only_writes(sql: str) -> bool:
-    """Whether a text is one statement that writes rows and gives none back.
+    """Whether a text is a single statement that writes rows and returns none.
 
     False where that takes more than a look: a WITH, a comment, a semicolon inside a string.
     """

@@ -37,7 +37,7 @@ class Steps:
         self._number += 1
 
     def overtime(self) -> bool:
-        """SQLite asks now and then: has the present step taken too long?"""
+        """Whether the present step has taken too long; SQLite calls this now and then."""
         now_ns = self._now_ns()
         if self._timed != self._number:
             self._timed = self._number
@@ -54,7 +54,7 @@ class Steps:
             self._fence.ours = False
 
     def rows(self, handle: apsw.Connection, sql: str) -> list[SqlRow]:
-        """Run one that has rows."""
+        """Run a statement of our own that has rows."""
         self._number += 1
         self._fence.ours = True
         try:

@@ -1,4 +1,4 @@
-"""SQLite's idea of a disk: files that are the pages of databases, and nothing else.
+"""A virtual disk for SQLite: its files are the pages of databases, and nothing else.
 
 Invariants: a file is opened by the key it was added under; SQLite's journals and temporary files
             are in memory (pragmas of `wakeful.sql.database`), so no other file is ever asked for.
@@ -25,7 +25,7 @@ class PageDisk(apsw.VFS):
         super().__init__(self.name, base="", maxpathname=64)
 
     def add(self, pages: Pages) -> str:
-        """Make pages a file; returns what to open it by."""
+        """Offer pages as a file; returns the key to open it by."""
         self._numbers += 1
         key = f"/{self._numbers}"
         self._files[key] = pages
@@ -45,7 +45,7 @@ class PageDisk(apsw.VFS):
         return cast("apsw.VFSFile", PageFile(pages))
 
     def xAccess(self, pathname: str, flags: int) -> bool:
-        """No journal is ever left behind."""
+        """False: no journal is ever left behind."""
         return False
 
     def xDelete(self, filename: str, syncdir: bool) -> None:
@@ -96,16 +96,16 @@ class PageFile:
         return self._pages.count * PAGE_BYTES
 
     def xSync(self, flags: int) -> None:
-        """Durability is the store's."""
+        """Do nothing: the store makes pages durable."""
 
     def xLock(self, level: int) -> None:
-        """There is one user."""
+        """Locks do nothing: the file has one user."""
 
     def xUnlock(self, level: int) -> None:
-        """There is one user."""
+        """Locks do nothing: the file has one user."""
 
     def xCheckReservedLock(self) -> bool:
-        """There is one user."""
+        """Locks do nothing: the file has one user."""
         return False
 
     def xFileControl(self, op: int, ptr: int) -> bool:
