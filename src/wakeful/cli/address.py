@@ -1,8 +1,8 @@
 """Where a data directory's server answers: written when it listens, removed when it stops.
 
 Shapes:     <data>/server.json: {"url", "pid", "token", "certificate"}, for its owner's eyes only.
-Invariants: the file is believed only if its pid is the one in the directory's lock, so that what a
-            killed server left behind misleads nobody.
+Invariants: the file is believed only if its pid is the one in the directory's lock, so a file
+            that a killed server left behind is ignored.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Mistakes that raise nothing, as `wakeful dev` notices them: calls nobody awaits, a loop held up.
+"""Finds mistakes that raise nothing, for `wakeful dev`: calls without await, a blocked loop.
 
-Shapes:  what is found is told as one line, with file, line and function, and what to do.
+Shapes:  each finding is one line, with file, line and function, and what to do.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What the command line serves, actors or a Worker: made into a runtime once, and after changes.
+"""The code that the command line serves, actors or a Worker: builds and rebuilds its runtime.
 
-Invariants: when new code cannot be used, the runtime that runs still finds its own modules; for
-            actors nothing of `wakeful.workers` is imported, whose packages may not be installed.
-Errors:     Failure and ConfigError, in words for whoever typed the command.
+Invariants: when new code cannot be used, the present runtime still finds its own modules; to serve
+            actors, `wakeful.workers` is not imported, since its packages may not be installed.
+Errors:     Failure and ConfigError, in words for the user of the command.
 """
 
 from __future__ import annotations

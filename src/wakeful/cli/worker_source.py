@@ -1,6 +1,6 @@
-"""Workers, as the command line serves them: by their wrangler files.
+"""Workers that the command line serves, named by their wrangler files.
 
-Errors: Failure and ConfigError, in words for whoever typed the command.
+Errors: Failure and ConfigError, in words for the user of the command.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The actors of the simulated world. They keep in several places what must always agree.
+"""The actors of the simulated world. Each keeps the same facts in several places.
 
 Shapes:  `tokens` lists what was added; `length` and `total` count and sum it. What went through
          `add_kept` is also listed in the cell "kept", and `kept` is that cell's sum.

@@ -1,7 +1,7 @@
 """An object of a Worker in the simulated world: its events interleave, its steps are committed.
 
-What it keeps in one step must be found together: the cells `tokens`, `rang`, `armed`, `by`, the
-rows of `kept` and `rings`, its alarm. Nothing of an event that raised is undone.
+Everything written in one step must be found together: the cells `tokens`, `rang`, `armed`, `by`,
+the rows of `kept` and `rings`, the alarm. If an event raises, its writes are kept.
 
 Units: times are milliseconds since 1970, as Cloudflare has them.
 """

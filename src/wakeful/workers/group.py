@@ -108,7 +108,7 @@ class WorkerGroup:
 
     def aside(self) -> AbstractContextManager[None]:
         """Make room for other Workers' code; put this code back if an exception ends the block."""
-        return self.first.aside()  # the names of the others are theirs alone
+        return self.first.aside()  # other Workers' modules have names of their own
 
     def unload(self) -> None:
         """Take their code away. Idempotent."""

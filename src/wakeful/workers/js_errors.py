@@ -1,11 +1,11 @@
-"""Errors on their way from an object to who called it: name and text, and marks of what to do.
+"""Errors on their way from an object to its caller: name, text, and marks of what to do.
 
     remote               code of the other object raised it; the object goes on
     durableObjectReset   the object was thrown away: a new stub reaches a new one
-    overloaded           do not send it again now
-    retryable            it did not arrive: it may be sent again, with a new stub
+    overloaded           do not send the call again now
+    retryable            the call did not arrive: send it again, with a new stub
 
-Invariants: an error arrives as a new one, with the original as its cause for whoever debugs.
+Invariants: an error arrives as a new one; its cause is the original, for debugging.
 Source:     Cloudflare docs on error handling of Durable Objects; workerd's texts.
 """
 
@@ -85,8 +85,8 @@ def is_cancelled(error: BaseException) -> bool:
 def thrown(error: BaseException) -> JsException:
     """What code of an object raised, as the caller hears of it.
 
-    Of its marks one arrives, `overloaded` before `retryable`; of a name that only this code knows,
-    the text tells.
+    Of the marks only one arrives, `overloaded` before `retryable`. A name of an error that only the
+    object's code knows becomes a part of the text.
     """
     told = twin(error)
     told.remote = True

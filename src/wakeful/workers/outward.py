@@ -1,10 +1,10 @@
 """WebSockets that code opens to the outside: `WebSocket.new(url)`, `fetch` of an upgrade.
 
-The code has one end of a pair, as with every other socket of it. The connection talks to that end
-as a client's does, so what it sends waits for durability, and what comes is an event.
+The code has one end of a pair, as for all its sockets. The connection uses that end as a client's
+connection does: messages of the code wait for durability, and incoming messages are events.
 
-Errors:  where no connection comes about, `fetch` raises OSError or has the server's answer; of
-         `WebSocket.new`, the listeners hear "error" and "close".
+Errors:  if connecting fails, `fetch` raises OSError or returns the server's answer; the listeners
+         of `WebSocket.new` get "error" and "close".
 Source:  WHATWG WebSockets; Cloudflare docs on WebSockets; websockets, asyncio client.
 """
 

@@ -1,7 +1,7 @@
-"""Tasks, timers and callbacks that a Worker's own code asks for, or that are made in its place.
+"""Tasks, timers and callbacks that a Worker's own code starts, or that are started for it.
 
-They are part of the code that runs: they have its context variables, and inside an object the
-task factory keeps them to its gates. What belongs to the host goes by `runtime.host_loop`.
+These tasks belong to the running code: they have its context variables, and inside an object the
+task factory keeps them to its gates. Tasks of the host are started by `runtime.host_loop`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What stands for JavaScript's objects, errors and containers where a Worker meets them.
+"""Python's form of JavaScript's objects, errors and containers, as a Worker's code sees them.
 
 On Cloudflare a Python Worker sees JavaScript values through proxies. Here the values are Python's
 own, with those few JavaScript names on top that such code uses: `X.new(...)`, `.to_py()`,
@@ -318,7 +318,7 @@ class JsArrayBuffer(JsBytes):
     bytes with the names of both, and `isinstance` takes it for a memoryview.
     """
 
-    @property  # type: ignore[misc]  # it is set by nobody
+    @property  # type: ignore[misc]  # no code sets it
     def __class__(self) -> type:
         return memoryview
 

@@ -1,9 +1,9 @@
 """The two ends of a WebSocketPair, and what joins them: a client's connection, or each other.
 
-An end is what remains of it while nobody looks: how it is used, its attachment, the socket of who
-has accepted it. What the other side sends before that waits here.
+An end keeps its state while no code holds it: how it is used, its attachment, and the socket that
+has accepted it. Messages that the other side sends before that wait here.
 
-Invariants: an end is used once; what it is sent comes in the order it was sent, the close last.
+Invariants: an end is used once; messages arrive in the order they were sent, the close last.
 """
 
 from __future__ import annotations

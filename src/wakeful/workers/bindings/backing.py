@@ -1,7 +1,8 @@
-"""Actors of ours that keep what bindings offer, and how a Worker's code reaches them.
+"""The actors behind bindings (KV, D1, R2), and how a Worker's code calls them.
 
-A call begins when it is made, awaited or not. One from inside an object leaves once what it may
-reveal is durable, after what the object has sent before. Its answer comes once what it did is.
+A call begins when it is made, awaited or not. A call from inside an object is sent once the writes
+that it may reveal are durable, after the object's earlier messages. Its answer comes once the
+call's own writes are durable.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What stands in `env` for a binding that wakeful does not provide: using it raises, in words.
+"""The placeholder in `env` for a binding that wakeful does not provide: using it raises.
 
-A Worker that has such a binding starts, and the paths of it that do without work.
+A Worker with such a binding starts, and its code works as long as it does not use the binding.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from wakeful.workers.proxies import JsException, JsProxy
 class MissingBinding(JsProxy):
     """`env.AI`, for example: reading a member of it, or calling it, raises.
 
-    It is true, and its own members (`constructor`, `repr`) are there: code may look at it.
+    Its truth value is True, and `constructor` and `repr` work: code may inspect it.
 
     Args:
         missing: what is not provided.

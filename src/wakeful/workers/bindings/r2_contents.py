@@ -1,12 +1,12 @@
-"""The contents of a bucket's objects: chunks, and until when those are kept that nobody has.
+"""The contents of a bucket's objects, in chunks, and how long unused contents are kept.
 
 A content is written once, chunk by chunk, each in a commit of its own, and never changed. It is
-*held* by an object or by a part of an upload, or *loose*: being written, or let go and perhaps
-still read. What is loose is kept for some time after it was last written or read, then removed,
-a bounded piece in a turn. So a crash leaves nothing behind for long.
+*held* by an object or by a part of an upload, or *loose*: it is still being written, or was
+released and may still be read. A loose content is kept for some time after its last write or read,
+then removed, a bounded number of chunks in a turn. So a crash leaves nothing behind for long.
 
-Shapes:  `contents.until` is in seconds since 1970, NULL for what is held; `chunks` says which blob
-         is at which place of a content, so that contents are joined without copying.
+Shapes:  `contents.until` is in seconds since 1970, NULL for a held content; `chunks` says which
+         blob is at which place of a content, so that contents are joined without copying.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ class R2Object(JsMembers):
         httpEtag: the same in quotes, as headers have it.
         uploaded: when.
         checksums: those that are known.
-        httpMetadata: what `writeHttpMetadata` writes; None where nobody has asked for it.
+        httpMetadata: what `writeHttpMetadata` writes; None if it was not asked for.
         customMetadata: names and texts; likewise.
         range: which bytes were asked for.
         storageClass: as it was given; there is one kind of storage.

@@ -1,7 +1,7 @@
-"""Cron triggers, run: one timer for the next time that is due.
+"""Runs cron triggers: one timer waits for the next time that is due.
 
-A time that passes while nobody runs is missed; so are all but one of those that pass while the
-machine sleeps. Runs may overlap, as on Cloudflare. One that fails is logged, and not repeated.
+A time that passes while no server runs is missed. Of several times that pass while the machine
+sleeps, one is run. Runs may overlap, as on Cloudflare. A failed run is logged, and not repeated.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class ScheduledController(JsProxy):
     Attributes:
         cron: the expression whose time has come.
         scheduledTime: that time, in milliseconds since 1970.
-        repeats: whether it may be run again if it fails; nobody does, so it is only told.
+        repeats: whether a failed run may be repeated; wakeful never repeats one.
     """
 
     js_name = "ScheduledController"

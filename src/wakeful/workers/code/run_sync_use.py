@@ -1,4 +1,4 @@
-"""Whether code may ask for `run_sync` later than at its import: inside a function, say.
+"""Detects code that may import `run_sync` later than at its start: in a function, for example.
 
 Only a Worker that asks for `run_sync` gets stacks (see stacks), and an event that has begun without
 one cannot get it. So the text of the Worker's files is searched when it is loaded.

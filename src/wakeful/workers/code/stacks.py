@@ -1,13 +1,13 @@
-"""Stacks of their own for code that is not async and yet waits: `run_sync`, and what needs it.
+"""Separate stacks for code that waits without being async: `run_sync`, and code that needs it.
 
-A coroutine is driven in a greenlet. `run_sync` leaves it in the middle of whatever functions called
-it, what it waits for goes to the event loop as if the coroutine had awaited it, and later the
+A coroutine is driven in a greenlet. `run_sync` leaves the greenlet, however many functions deep it
+was called. The awaitable goes to the event loop as if the coroutine had awaited it, and later the
 greenlet goes on where it was. Other events run meanwhile, as at an await.
 
-A switch costs some microseconds, so only a Worker gets stacks that has asked for `run_sync`, or
-whose files mention it.
+A switch costs some microseconds, so a Worker gets stacks only if it has asked for `run_sync`, or
+its files mention it.
 
-Invariants: whoever drives a coroutine is the parent of its greenlet while it runs; both see one
+Invariants: the driver of a coroutine is the parent of its greenlet while it runs; both see one
             context, that of the driver.
 Source:     Pyodide's run_sync (JavaScript Promise Integration on Cloudflare).
 """

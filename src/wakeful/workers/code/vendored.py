@@ -1,7 +1,8 @@
 """Packages in `python_modules`, where `pywrangler sync` puts them: built for Cloudflare's Python.
 
-Those in pure Python run here as they are. The others are WebAssembly, and what depends on them fits
-to their version; so where there are some, installed packages come before vendored ones.
+Packages in pure Python run here as they are. Others are WebAssembly, which does not run here, and
+packages that depend on them need their version. So if there is WebAssembly, installed packages come
+before vendored ones.
 """
 
 from __future__ import annotations

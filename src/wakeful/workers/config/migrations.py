@@ -1,8 +1,8 @@
-"""The history of a Worker's Durable Object classes, and what it leaves: class to storage.
+"""The history of a Worker's Durable Object classes, and the storage that each class has now.
 
-Two forms: `migrations`, a list of tagged steps, or `exports`, the classes as they are to be and
-what became of those that were. They cannot be mixed in one Worker. What either does to stored
-objects is in `reconcile`.
+It has two forms: `migrations` is a list of tagged steps; `exports` lists the present classes, and
+what became of earlier ones. One Worker cannot mix them. What either form does to stored objects is
+in `reconcile`.
 
 Source:  Cloudflare docs on Durable Object class exports, and on class migrations (legacy).
 """

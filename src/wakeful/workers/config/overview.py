@@ -1,4 +1,4 @@
-"""The names that a Worker has in `env`, and its triggers, with what each is here: for people."""
+"""A table for people: the names that a Worker has in `env`, its triggers, and what each is."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class D1Binding(msgspec.Struct, frozen=True):
         id: which database; bindings with the same id share it.
         database_name: what people call it.
         migrations_dir: where its migrations are.
-        migrations_table: its table of those that were applied.
+        migrations_table: its table of applied migrations.
     """
 
     name: str

@@ -1,8 +1,7 @@
-"""What a Worker's configuration asks for that wakeful does not provide: never passed over silently.
+"""Features of a Worker's configuration that wakeful does not provide: each one is reported.
 
-A key of the top level is one of: read (see wrangler), about deploying only, so that it means
-nothing here, or not provided. One that is none of these is a warning: it may be new, or a slip of
-the pen.
+A key of the top level is read (see wrangler), or concerns only deploying and has no meaning here,
+or names a feature that is not provided. Any other key is a warning: it may be new, or mistyped.
 """
 
 from __future__ import annotations

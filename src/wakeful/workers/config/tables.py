@@ -1,4 +1,4 @@
-"""A table of a configuration file, read key by key: what is wrong is said with file and key.
+"""A table of a configuration file, read key by key; each fault names the file and the key.
 
 Reading goes on after a fault, with an empty value in place of the wrong one, so that all faults of
 a file are told at once. An unknown key is a warning, as under wrangler.

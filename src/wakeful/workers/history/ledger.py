@@ -1,11 +1,11 @@
 """Which namespace each class of each Worker has: a record in the data directory.
 
-A namespace is where the objects of a class are: the actor type they are stored under, and what
-their ids are made from. A class keeps its namespace when it is renamed or goes to another Worker,
-so its objects need not be moved, and every id stays what it was.
+A namespace holds the objects of a class: it is the actor type of the stored objects, and their ids
+are made from it. A class keeps its namespace when it is renamed or goes to another Worker, so its
+objects need not be moved, and every id stays the same.
 
 Shapes:     one actor, LEDGER; under the name of each Worker an Owned as a plain value.
-Invariants: a namespace is of one class at most; one that was retired is never used again.
+Invariants: a namespace belongs to one class at most; a retired namespace is never used again.
 Source:     Cloudflare, where a class's namespace has an id of its own.
 """
 

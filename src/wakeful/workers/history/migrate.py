@@ -1,8 +1,8 @@
-"""Carrying out what the classes of Workers have come to, before anything is served.
+"""Migrates stored objects to the classes that Workers declare, before anything is served.
 
-What is recorded changes in one commit, which also says whose objects are to be deleted. They are
-deleted after it, page by page, and a second commit says that they are gone: a start that was cut
-short is completed by the next one.
+One commit changes the record, which also names the classes whose objects must be deleted. These
+objects are deleted after it, page by page, and a second commit records that they are gone. If a
+start is interrupted, the next start completes it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ async def migrate(
     """Bring a data directory to what these Workers declare; return the namespace of each class.
 
     Args:
-        store: opened, and used by nobody else yet.
+        store: opened, and not used by any other code yet.
         info: what opening it has yielded.
         claims: what the Workers say.
         agree: told what is to be recorded, before anything is written; may raise ConfigError.

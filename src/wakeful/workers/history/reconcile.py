@@ -1,12 +1,12 @@
-"""What the classes that Workers declare do to the namespaces a data directory has: a plan.
+"""Plans how the classes that Workers declare change the namespaces of a data directory.
 
 Nothing is done here; the same input gives the same plan. Migrations that were not applied yet are
-taken in order; one that transfers a class waits until the other Worker has come to where the class
-exists. `exports` has no order and is compared each time.
+taken in order. A migration that transfers a class waits until the other Worker's migrations have
+made the class. `exports` has no order and is compared each time.
 
-A data directory that has nothing recorded of a Worker may have objects of it all the same, which an
-older wakeful or `wakeful import` has put there under "<worker>-<class>". They go to the class of
-that name, or, if that one has none, to the class that theirs was renamed to.
+A data directory without a record of a Worker may still have objects of it, which an older wakeful
+or `wakeful import` has put there under "<worker>-<class>". These objects go to the class of that
+name, or, if there is no such class any more, to the class that it was renamed to.
 
 Errors:  ConfigError names the file, the migration, the class and what to do.
 """

@@ -37,7 +37,7 @@ class ObjectClass:
         exports: what they have as `ctx.exports`.
         storage: what its storage can do.
         stacks: let code of its objects that is not async wait.
-        container: what they have as `ctx.container`: nothing, or what says that there is none.
+        container: their `ctx.container`: None, or a placeholder that raises when it is used.
     """
 
     __slots__ = (

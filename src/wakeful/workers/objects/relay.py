@@ -1,8 +1,8 @@
 """The body of a response on its way out of an object, chunk by chunk.
 
-The chunks are made by the object's own code, in a task of the object: what it writes meanwhile is
-committed, and each chunk leaves only when that is durable. A reader that falls behind makes the
-object wait; one that goes away ends it, also where it waits for something else.
+The object's own code makes the chunks, in a task of the object. What the code writes meanwhile is
+committed, and each chunk leaves only when those writes are durable. A slow reader makes the task
+wait. A reader that leaves cancels the task, wherever it waits.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 In:      numbers are REAL, True and False the texts 'true' and 'false', None and NaN are NULL,
          bytes a BLOB; whatever else there is becomes the text that JavaScript's String() makes.
 Out:     numbers, text, bytes and None; an integer too large for JavaScript is the nearest double.
-Cursors: read one row ahead. One that has rows left when the object waits for something has the
-         rest of them in memory from then on: what is written later does not show in it.
+Cursors: read one row ahead. When the object waits for something, a cursor reads its remaining
+         rows into memory: later writes do not show in it.
 Errors:  JsException with SQLite's text and code; some texts are workerd's.
 Source:  Cloudflare docs on SqlStorage; workerd sql.c++, sqlite.c++.
 """

@@ -1,11 +1,11 @@
 """`ctx.storage`: key-value storage of an object, in memory and committed step by step.
 
-Every call acts when it is made, awaited or not, and what it gives can be awaited without letting
-anything else run: an object's read, then write, is never interleaved.
+Every call acts when it is made, awaited or not. Awaiting its result lets no other code run: no
+other event comes between an object's read and its write.
 
-Options: `allowConcurrency` and `noCache` have nothing to do here, where no read waits.
-         With `allowUnconfirmed` nothing that leaves the object waits for a write, unless one
-         beside it in the same step, or in the same commit, is to be confirmed.
+Options: `allowConcurrency` and `noCache` have no effect here, where no read waits.
+         With `allowUnconfirmed` no message of the object waits for the write, unless another
+         write in the same step, or in the same commit, has to be confirmed.
 Errors:  workerd's texts.
 Source:  Cloudflare docs on the storage API; workerd actor-state.c++.
 """

@@ -1,8 +1,8 @@
 """`storage.transaction(callback)`: a critical section whose writes are kept or undone as a whole.
 
-Invariants: what was written before a transaction is committed before it begins, and so is never
-            undone with it; nothing is committed while one is open; one that is opened inside
-            another ends before it.
+Invariants: writes before a transaction are committed before it begins, and so are never undone
+            with it; nothing is committed while a transaction is open; an inner transaction ends
+            before its outer one.
 Errors:     workerd's texts.
 Source:     workerd actor-sqlite.c++, ExplicitTxn.
 """

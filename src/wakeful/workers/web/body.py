@@ -1,7 +1,7 @@
 """What a request and a response have in common: headers, and a body that is read once.
 
-Invariants: a body is text and bytes that are there, or a stream; asking for `.body` makes it a
-            stream, and whoever reads that has used the body.
+Invariants: a body is complete text or bytes, or a stream; reading `.body` makes it a stream, and
+            reading that stream uses the body.
 Errors:     JsTypeError on a second read; Python's face says OSError "Body already used".
 Source:     Fetch standard, section Body; the texts are workerd's.
 """

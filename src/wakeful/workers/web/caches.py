@@ -1,7 +1,7 @@
-"""`caches`: responses kept in memory, for as long as they say that they may be.
+"""`caches`: responses kept in memory, for as long as their headers allow.
 
-One cache belongs to one process, as one belongs to one data center on Cloudflare. What has not been
-asked for the longest goes first when there is no room.
+One cache belongs to one process, as one belongs to one data center on Cloudflare. When there is no
+room, the response that was used least recently is dropped.
 
 Errors:  JsTypeError for what cannot be kept.
 Source:  Cloudflare docs on the Cache API; RFC 9111 on freshness.

@@ -1,7 +1,7 @@
 """CompressionStream and DecompressionStream: gzip, deflate and deflate-raw, a piece at a time.
 
-A stream that becomes much larger than it was takes no more memory than its reader keeps: nothing
-is unpacked before it is asked for, and others run between two pieces.
+A stream that becomes much larger takes no more memory than its reader keeps: nothing is unpacked
+before the reader asks for it, and other tasks run between two pieces.
 
 Source:  Compression Streams standard; the texts of errors are workerd's, with `strict_compression`.
 """

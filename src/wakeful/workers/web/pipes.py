@@ -1,9 +1,9 @@
-"""Pipes: what code writes on one side is read on the other, unchanged or changed on the way.
+"""Pipes: chunks written on one side are read on the other, unchanged or changed on the way.
 
-A writer waits while the reader is behind. Nothing runs by itself: who reads does the work.
+A writer waits while the reader is behind. Nothing runs by itself: the reader's calls do the work.
 
-Invariants: a reader that leaves, and a change that fails, are told to whoever writes, or to the
-            stream that is piped through.
+Invariants: when the reader leaves, or a change fails, the writer is told, or the stream that is
+            piped through.
 Source:     Streams standard; workerd's IdentityTransformStream and FixedLengthStream.
 """
 
@@ -34,7 +34,7 @@ class Writer(JsProxy):
         """Hand over a chunk; returns when there is room for another one.
 
         Raises:
-            JsTypeError: it is no bytes, or the stream is closed, or nobody reads.
+            JsTypeError: the chunk is not bytes, the stream is closed, or the reader has left.
         """
         channel = self._channel()
         if channel.over:

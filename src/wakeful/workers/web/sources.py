@@ -65,7 +65,7 @@ class Channel:
         if self.over:
             raise JsTypeError("This stream has been closed.")
         taken = self.take(chunk)
-        empty = isinstance(taken, bytes | str) and not taken  # nobody waits for that
+        empty = isinstance(taken, bytes | str) and not taken  # no reader waits for that
         if not empty and not self.left:
             self.chunks.append(taken)
         self.wake()

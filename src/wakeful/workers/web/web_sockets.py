@@ -1,8 +1,8 @@
 """WebSockets as a Worker's code sees them.
 
 Life:    an end of a pair is used once: accepted here (`accept`), accepted by an object that may
-         sleep (`ctx.acceptWebSocket`), or returned in a response. An end that nobody holds any
-         more is cut.
+         sleep (`ctx.acceptWebSocket`), or returned in a response. An end that no code holds
+         any more is cut.
 Errors:  the texts of workerd.
 Source:  Cloudflare docs on WebSockets; WHATWG WebSockets; workerd, web-socket.c++.
 """
