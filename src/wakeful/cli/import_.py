@@ -104,7 +104,7 @@ class Target:
         """Refuse objects that no class would have here: an id is of one namespace for ever.
 
         Raises:
-            Failure: there are some; says why.
+            Failure: such objects exist; the message says why they are refused.
         """
         from wakeful.workers.history import ledger
 

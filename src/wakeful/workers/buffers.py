@@ -25,7 +25,7 @@ class ArrayBuffer(Buffer, bytearray):
         """Make a buffer of so many zeros, or a copy of bytes.
 
         Raises:
-            JsRangeError: there cannot be as many.
+            JsRangeError: a buffer cannot have so many bytes.
             JsTypeError: it is to be resizable.
         """
         if options is not None or named:

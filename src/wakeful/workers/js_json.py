@@ -35,7 +35,7 @@ def read(text: str) -> Any:
     """Parse a JSON text.
 
     Raises:
-        JsSyntaxError: it is none.
+        JsSyntaxError: the text is not JSON.
     """
 
     def constant(name: str) -> NoReturn:

@@ -124,7 +124,7 @@ def parse_cron(text: str) -> CronExpression:
     """Parse an expression.
 
     Raises:
-        ValueError: it is none, or uses what is not provided; the message says which part.
+        ValueError: the text is not valid or not supported; the message names the part.
     """
     parts = text.upper().split()
     if len(parts) != 5:

@@ -76,7 +76,7 @@ class _Room:
         """Return the row, if there is room for it.
 
         Raises:
-            SqlError: there is none.
+            SqlError: there is no room.
         """
         self._bytes -= VALUE_BYTES * len(row)
         for value in row:

@@ -94,7 +94,7 @@ def read_range(given: object) -> Range:
     """Read the range of a get: an object, or headers that may have one.
 
     Raises:
-        JsException: it is none.
+        JsException: the value is not a range.
     """
     headers = _headers(given)
     if headers is not None:
@@ -281,7 +281,7 @@ def read_limit(given: object) -> int:
     """Read how many entries a listing may have.
 
     Raises:
-        JsException: it is no such number.
+        JsException: the value is not a number in the allowed range.
     """
     if given is None:
         return LISTED_MAX

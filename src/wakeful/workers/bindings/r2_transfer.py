@@ -119,7 +119,7 @@ def value_of(method: str, value: object) -> bytes | ReadableStream:
     """Convert what a Worker wants to store.
 
     Raises:
-        JsTypeError: it cannot be.
+        JsTypeError: the value cannot be stored.
     """
     match value:
         case str():

@@ -52,7 +52,7 @@ class Service:
         """Send it a request; its response.
 
         Raises:
-            JsTypeError: there is no such request.
+            JsTypeError: the arguments make no valid request.
         """
         request = make_request(resource, options_of(options, named.items()))
         return Fetching(request, lambda sent: self._call(lambda target: target.fetch(sent)))

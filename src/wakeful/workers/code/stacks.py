@@ -35,7 +35,7 @@ class Stacks:
     """Gives stacks to the coroutines of one Worker, once it wants them.
 
     Attributes:
-        wanted: it does.
+        wanted: whether the Worker wants stacks.
     """
 
     __slots__ = ("wanted",)

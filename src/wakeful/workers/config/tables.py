@@ -51,7 +51,7 @@ class Findings:
         """Raise all faults that were found.
 
         Raises:
-            ConfigError: there are some.
+            ConfigError: a fault was found.
         """
         if self.faults:
             raise ConfigError("\n".join(dict.fromkeys(self.faults)))

@@ -176,7 +176,7 @@ def read_config(
             without, all the same: what is in `env` for them raises when it is used.
 
     Raises:
-        ConfigError: there is none, or something in it is wrong: a line for each fault.
+        ConfigError: no file was found, or it has faults: a line for each.
     """
     file = find_config(path)
     if file is None:

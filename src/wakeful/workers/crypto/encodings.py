@@ -29,7 +29,7 @@ def private_of(data: bytes) -> Any:
     """Read a private key from pkcs8 bytes.
 
     Raises:
-        JsDomException: they are none.
+        JsDomException: the bytes are not pkcs8.
     """
     inner = _inside(data, "PKCS8")
     if not inner.startswith(VERSION + bytes([SEQUENCE])):  # PKCS#1 and SEC 1 are no pkcs8
@@ -44,7 +44,7 @@ def public_of(data: bytes) -> Any:
     """Read a public key from spki bytes.
 
     Raises:
-        JsDomException: they are none.
+        JsDomException: the bytes are not spki.
     """
     inner = _inside(data, "SPKI")
     if inner[:1] != bytes([SEQUENCE]):

@@ -28,8 +28,8 @@ def jwk_given(data: Any, name: str, *, extractable: bool) -> Jwk:
     """Read a JSON Web Key that code has given.
 
     Raises:
-        JsTypeError: it is none.
-        JsDomException: it says that it may not be exported, and the key is to be.
+        JsTypeError: the value is not a JSON Web Key.
+        JsDomException: the key is to be extractable, but says that it may not be exported.
     """
     if not isinstance(data, dict):
         raise JsTypeError('Import data provided for "jwk" import format must be a JsonWebKey.')
@@ -42,7 +42,7 @@ def check_use(jwk: Jwk, usages: list[str], use: str) -> None:
     """Check that the key may be used as asked, if it names its uses.
 
     Raises:
-        JsDomException: it is not.
+        JsDomException: the key may not be used as asked.
     """
     said = jwk.get("use")
     if usages and said is not None and said != use:

@@ -104,7 +104,7 @@ def key_given(key: Any, method: str, position: int) -> CryptoKey:
     """Check that a value is a key.
 
     Raises:
-        JsTypeError: it is none.
+        JsTypeError: the value is not a key.
     """
     if not isinstance(key, CryptoKey):
         raise wrong_argument(method, position, "CryptoKey")
@@ -115,7 +115,7 @@ def key_name(asked: Algorithm, doing: str) -> str:
     """Return the name of an algorithm that has keys.
 
     Raises:
-        JsDomException: there are none.
+        JsDomException: the algorithm has no keys.
     """
     name = NAMES.get(asked.key)
     if name is None:
@@ -127,7 +127,7 @@ def usages_given(usages: Any, method: str, position: int) -> list[str]:
     """Read usages that code has given.
 
     Raises:
-        JsTypeError: they are no list.
+        JsTypeError: the value is not a list.
     """
     if isinstance(usages, str) or not hasattr(usages, "__iter__"):
         raise wrong_argument(method, position, "Array")
@@ -157,7 +157,7 @@ def check_some(usages: Iterable[str], kind: str) -> None:
     """Refuse a secret or private key without usages.
 
     Raises:
-        JsDomException: it is one.
+        JsDomException: the key has no usages.
     """
     if kind != "public" and not list(usages):
         raise bad_usage("Secret/private CryptoKeys must have at least one usage.")

@@ -172,7 +172,7 @@ def raw_data(data: Any) -> bytes:
     """Check the bytes that a key is read from.
 
     Raises:
-        JsTypeError: they are none.
+        JsTypeError: the value is not bytes.
     """
     if not isinstance(data, BINARY):
         raise JsTypeError(

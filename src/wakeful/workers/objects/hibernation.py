@@ -52,7 +52,7 @@ class Hibernation(JsProxy):
 
         Raises:
             JsException: it is accepted already, or has too many tags, or too long ones.
-            JsTypeError: it is no socket, or returned already.
+            JsTypeError: the value is not a socket, or was returned already.
         """
         end = _socket(socket, "acceptWebSocket")._end
         if end.use in (Use.STANDARD, Use.HIBERNATABLE):
@@ -92,7 +92,7 @@ class Hibernation(JsProxy):
 
         Raises:
             JsRangeError: a text is too long.
-            JsTypeError: it is no pair.
+            JsTypeError: the value is not a WebSocketRequestResponsePair.
         """
         gated = self._gated
         if pair is None:

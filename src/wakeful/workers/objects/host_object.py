@@ -242,7 +242,7 @@ def response_of(result: object, request: JsRequest) -> JsResponse:
     """Check what a fetch handler has returned, before it leaves the object.
 
     Raises:
-        JsTypeError: it is no response, or has a socket although the request was no upgrade.
+        JsTypeError: it is not a response, or has a socket although the request was no upgrade.
     """
     return _checked(result, request).moved()
 

@@ -64,7 +64,7 @@ def options(on: str, call: str, given: object, named: Mapping[str, Any]) -> dict
         named: members given by name.
 
     Raises:
-        JsTypeError: they are no object.
+        JsTypeError: the options are not an object.
     """
     if given is not None and isinstance(given, bool | int | float | str | bytes):
         of_stub = on == NAMESPACE and call == "get"
@@ -77,7 +77,7 @@ def alarm_time(on: str, when: object) -> int:
     """The time of an alarm, in milliseconds since 1970.
 
     Raises:
-        JsTypeError: it is no time, or too late a one.
+        JsTypeError: the value is not a time, or the time is too late.
     """
     if isinstance(when, bool) or not isinstance(when, int | float | datetime):
         raise wrong(on, "setAlarm", "date")

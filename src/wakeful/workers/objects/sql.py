@@ -76,7 +76,7 @@ class SqlStorage(JsProxy):
 
         Raises:
             JsException: SQLite refuses.
-            JsTypeError: there is no text, or a binding has no value in SQL.
+            JsTypeError: the text is missing, or a binding has no value in SQL.
         """
         if query is MISSING:
             raise wrong(self.js_name, "exec", "String")
@@ -138,7 +138,7 @@ class Cursor(JsMembers):
         """The one row.
 
         Raises:
-            JsException: there is none, or there are more.
+            JsException: the number of rows is not one.
         """
         row = self._next()
         if row is None:

@@ -168,7 +168,7 @@ class KeyValues(JsProxy):
         alarm fails when its time comes.
 
         Raises:
-            JsTypeError: it is no time.
+            JsTypeError: the value is not a time.
         """
         confirmed = self._confirmed("setAlarm", options, named)
         gated, ms = self._cells.gated, alarm_time(self.js_name, when)

@@ -46,7 +46,7 @@ class Stub:
         """Send a request to the object; its response.
 
         Raises:
-            JsTypeError: there is no such request.
+            JsTypeError: the arguments make no valid request.
         """
         request = make_request(resource, options_of(options, named.items()))
         if not request.url.startswith(("http://", "https://")):

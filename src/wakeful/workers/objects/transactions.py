@@ -61,7 +61,7 @@ class Transaction:
         """Refuse an operation on a transaction that is over.
 
         Raises:
-            JsException: it is.
+            JsException: the transaction is over.
         """
         if self._outcome == "rolled back":
             raise JsException(f"Cannot {operation}() on rolled back transaction")

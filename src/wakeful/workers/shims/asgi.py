@@ -271,7 +271,7 @@ class Lifespan:
         """Let the application prepare.
 
         Raises:
-            RuntimeError: it says that it cannot.
+            RuntimeError: the application says that its start has failed.
         """
         answer = await self._ask("startup")
         if answer is not None and answer["type"] == "lifespan.startup.failed":
@@ -282,7 +282,7 @@ class Lifespan:
         """Let the application clean up.
 
         Raises:
-            RuntimeError: it says that it could not.
+            RuntimeError: the application says that its shutdown has failed.
         """
         answer = await self._ask("shutdown") if self._started else None
         self._task.cancel()

@@ -55,7 +55,7 @@ class TextEncoder(JsProxy):
             `read`, the UTF-16 units that went in, and `written`, the bytes.
 
         Raises:
-            JsTypeError: it is no Uint8Array.
+            JsTypeError: the target is not a Uint8Array.
         """
         if not isinstance(target, Uint8Array):
             raise JsTypeError("TextEncoder.encodeInto() needs a Uint8Array")
@@ -91,7 +91,7 @@ class TextDecoder(JsProxy):
         """The text of bytes; with `stream`, what is cut off at their end waits for the next ones.
 
         Raises:
-            JsTypeError: they are no text, and the decoder is fatal.
+            JsTypeError: the bytes are not valid text, and the decoder is fatal.
         """
         goes_on = bool(options_of(options, named.items()).get("stream"))
         try:
@@ -116,7 +116,7 @@ def atob(text: object) -> str:
     """What base64 stands for, a character for each byte.
 
     Raises:
-        JsException: it is no base64.
+        JsException: the text is not base64.
     """
     packed = "".join(js_string(text).split())
     try:
@@ -130,7 +130,7 @@ def btoa(text: object) -> str:
     """The base64 of a text whose characters are bytes.
 
     Raises:
-        JsException: one of them is none.
+        JsException: a character is not a byte.
     """
     try:
         return base64.b64encode(js_string(text).encode("latin-1")).decode()
@@ -164,7 +164,7 @@ def decode_uri_component(value: object) -> str:
     """`decodeURIComponent`: the text that a part of a URL stands for.
 
     Raises:
-        JsURIError: it stands for none.
+        JsURIError: the escapes are malformed.
     """
     text = js_string(value)
     try:
@@ -179,7 +179,7 @@ def decode_uri(value: object) -> str:
     """`decodeURI`: the same, but for escapes of what separates parts of a URL.
 
     Raises:
-        JsURIError: it stands for none.
+        JsURIError: the escapes are malformed.
     """
     parts = RESERVED.split(js_string(value))
     parts[::2] = map(decode_uri_component, parts[::2])

@@ -171,7 +171,7 @@ class Array(JsProxy):
         """An array of items; of one number, that many places without a value.
 
         Raises:
-            JsRangeError: there cannot be as many.
+            JsRangeError: an array cannot have so many items.
         """
         if len(items) != 1 or isinstance(items[0], bool) or not isinstance(items[0], int | float):
             return JsArray(items)
@@ -211,7 +211,7 @@ class JsDate(datetime):
         """The date that a number of milliseconds, a date or an ISO text says.
 
         Raises:
-            JsRangeError: it says none.
+            JsRangeError: the value is not a date.
         """
         try:
             moment = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -267,7 +267,7 @@ class JSON(JsProxy):
         """The value of a JSON text.
 
         Raises:
-            JsSyntaxError: it is none.
+            JsSyntaxError: the text is not JSON.
         """
         return js_json.read(js_string(text))
 

@@ -68,7 +68,7 @@ class String(JsProxy):
         """The text of code points.
 
         Raises:
-            JsRangeError: one of them is none.
+            JsRangeError: a number is not a code point.
         """
         text = ""
         for code in codes:

@@ -25,7 +25,7 @@ class URLPattern(JsProxy):
         hasRegExpGroups: there is a regular expression among them.
 
     Raises:
-        JsTypeError: it is no pattern.
+        JsTypeError: the pattern is not valid.
     """
 
     js_name = "URLPattern"

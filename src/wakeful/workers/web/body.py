@@ -146,7 +146,7 @@ class Body(JsProxy):
         """The value that the body is JSON of.
 
         Raises:
-            JsSyntaxError: it is no JSON.
+            JsSyntaxError: the body is not JSON.
         """
         return js_json.read(await self.text())
 
@@ -160,7 +160,7 @@ class Body(JsProxy):
         """The form that the body is.
 
         Raises:
-            JsTypeError: it is none.
+            JsTypeError: the body is not a form.
         """
         content_type = self.headers.get("content-type")
         if content_type is None:

@@ -206,7 +206,7 @@ def given_headers(init: object) -> Headers:
     """Headers from what Python code may give: a dict, a list of pairs, or Headers.
 
     Raises:
-        TypeError: it is none of these.
+        TypeError: the value has another type.
     """
     if init is None or isinstance(init, list | Mapping | Headers):
         return Headers(init)

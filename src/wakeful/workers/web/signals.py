@@ -21,7 +21,7 @@ class AbortSignal(EventTarget):
     """Says whether something is aborted, and why.
 
     Attributes:
-        aborted: it is.
+        aborted: whether the signal is aborted.
         reason: why.
         onabort: called when it is.
     """
@@ -65,7 +65,7 @@ class AbortSignal(EventTarget):
         """Raise the reason, if it is aborted.
 
         Raises:
-            JsException: it is.
+            JsException: the signal is aborted.
         """
         if self.aborted:
             raise _error(self.reason)

@@ -29,7 +29,7 @@ def as_bytes(chunk: object) -> bytes:
     """Convert a chunk that code has made to bytes.
 
     Raises:
-        JsTypeError: it is no bytes.
+        JsTypeError: the chunk is not bytes.
     """
     if isinstance(chunk, bytes):
         return chunk
@@ -60,7 +60,7 @@ class Channel:
         """Put a chunk.
 
         Raises:
-            JsTypeError: it is no bytes, or nothing more may come.
+            JsTypeError: the chunk is not bytes, or the stream is closed.
         """
         if self.over:
             raise JsTypeError("This stream has been closed.")

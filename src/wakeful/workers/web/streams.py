@@ -165,7 +165,7 @@ class ValueStream(ReadableStream):
         """The next chunk as bytes; None at the end.
 
         Raises:
-            JsTypeError: it is no text and no bytes.
+            JsTypeError: the chunk is neither text nor bytes.
         """
         while (value := await self.next_value()) is not END:
             if chunk := as_bytes(value):

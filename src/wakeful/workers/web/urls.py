@@ -224,7 +224,7 @@ class URL(JsProxy):
         """The whole URL.
 
         Raises:
-            JsTypeError: it is set to what is no URL.
+            JsTypeError: the new value is not a URL.
         """
         return self._url.href
 

@@ -138,7 +138,7 @@ def find(path: Path, worker: str | None = None, classes: Sequence[str] = ()) -> 
             directory of a class, or a file, under any name.
 
     Raises:
-        CannotImport: there are none, or their ids are not of that Worker and class.
+        CannotImport: no object was found, or the ids belong to another Worker or class.
     """
     directories, only = _directories(path)
     by_key = {directory.name: directory for directory in directories}
