@@ -47,7 +47,7 @@ class Envelope:
     """One call that waits in a mailbox, with the context variables of its caller.
 
     Attributes:
-        asker: the actor that makes it, if one does.
+        asker: the actor that makes the call, if one does.
         turn: the turn that runs it, once it has been started.
     """
 
@@ -153,7 +153,7 @@ class Activation:
         self.instance = instance
 
     def check_here(self) -> None:
-        """Refuse what code of an activation that has gone still asks for.
+        """Refuse a request from code whose activation has gone.
 
         Raises:
             WakefulError: why it has gone.
@@ -167,7 +167,7 @@ class Activation:
             )
 
     def working_set(self) -> WorkingSet[CommitRecord]:
-        """All parts of what the actor keeps. A small declared state alone is no set until now."""
+        """All parts of what the actor keeps; made when first needed (a small state needs none)."""
         if self.working is self.declared:
             self.working = WorkingSet((self.declared,), self._check_size)
         return cast("WorkingSet[CommitRecord]", self.working)
@@ -177,7 +177,7 @@ class Activation:
         return self.buffer if self.buffer is not None else self._keep_cells({})
 
     def open_sql(self, database: Database) -> Database:
-        """It has a SQL database from now on."""
+        """Give the activation a SQL database."""
         self.sql = database
         self.working_set().add(database)
         return database
@@ -210,7 +210,7 @@ class Activation:
             raise Overloaded(f"{self.id} has {limit} tasks in the background (limits.background)")
 
     def shared(self) -> bool:
-        """Whether other turns, or work in the background, change the same state meanwhile."""
+        """Whether other turns or background work may change the same state while this turn runs."""
         return bool(self.turns or self.background)
 
     def admits(self, plan: MethodPlan) -> bool:
@@ -241,7 +241,7 @@ class Activation:
         return self.working.save()
 
     def stand(self) -> None:
-        """What the turns under way have done so far is committed, whatever becomes of them."""
+        """Note that what the running turns have done so far is committed, even if they fail."""
         for turn in self.turns:
             turn.stands = True
 
@@ -250,12 +250,12 @@ class Activation:
         return self.effects is not None or self.working.touched
 
     def undo(self) -> None:
-        """Back to the last commit point."""
+        """Undo all changes since the last commit point."""
         self.working.undo()
         self.take_back(0)
 
     def take_back(self, kept: int) -> None:
-        """Undo what was to be sent, but the first so many effects."""
+        """Undo effects that wait to be sent, except the first `kept` ones."""
         effects = self.effects
         if effects is None:
             return
@@ -267,7 +267,7 @@ class Activation:
             self.refresh()
 
     def release(self) -> None:
-        """Let go of what a sleeping actor needs no more, whoever may still hold a ref to it."""
+        """Release what a sleeping actor does not need; the activation may still be referenced."""
         del self.instance, self.declared, self.working
         if self.sql is not None:
             self.sql.close()
@@ -297,7 +297,7 @@ class Activation:
         persistence, buffer = self.type.persistence, self.buffer
         written = buffer is not None and buffer.touched
         if persistence is None or not (written or self.declared.changes):
-            return  # SQLite has a limit of its own
+            return  # SQLite has its own limit
         kept_bytes = buffer.size_bytes if buffer is not None else 0
         limit_bytes = persistence.state_bytes_max
         if kept_bytes + self.declared.bytes_max <= limit_bytes:
@@ -311,7 +311,7 @@ class Activation:
 
 
 class Home(Protocol):
-    """Where the turns of one runtime are committed: its Committer."""
+    """The committer of one runtime, as its turns use it."""
 
     def wrote(self, activation: Activation) -> None:
         """An activation has saved something."""
@@ -320,7 +320,7 @@ class Home(Protocol):
         """Let out what an activation wants to send."""
 
     async def commit_point(self, activation: Activation) -> None:
-        """What a turn has done so far is committed; return when it may be seen."""
+        """Commit what a turn has done so far; return when others may see it."""
 
 
 class Driver(Protocol):
@@ -337,11 +337,11 @@ class Turn:
         home: of the runtime it belongs to; there may be others in the process.
         what: what it does, for messages: a method's name, or "background work".
         asker: the actor that asks for it, if one does.
-        holds: the actor is held up until it has ended (by background work it is not).
+        holds: other turns wait until it has ended (not so for background work).
         cause: why it was interrupted, if it was.
         waited: turns beside it may have changed something since it began.
-        stands: something that it did stands, whatever becomes of it: it is committed, or was asked
-            of others.
+        stands: something that it did cannot be undone any more: it is committed, or another actor
+            was asked for it.
     """
 
     __slots__ = (
@@ -385,10 +385,10 @@ class Turn:
         return self.plan.for_callers if self.plan is not None else not self.holds
 
     def join(self) -> None:
-        """It begins later than it was started: what turns beside it have done is committed now.
+        """Begin a turn that had to wait: commit what the turns beside it have done until now.
 
         Raises:
-            StateInvalid, LimitExceeded: it cannot be.
+            StateInvalid, LimitExceeded: their changes cannot be kept.
         """
         activation = self.activation
         if activation.transaction is not None:

@@ -1,4 +1,4 @@
-"""Wakes actors, puts them to sleep, throws broken ones away, and loses no message on the way.
+"""Wakes actors, puts them to sleep, and discards broken activations, without losing a message.
 
 Invariants: concurrent first messages share one activation; a message that waits when its
             activation goes is delivered to the next one; the next one loads only after the
@@ -158,15 +158,16 @@ class Activator:
     def discard(self, activation: Activation, cause: WakefulError) -> None:
         """Throw an activation away: turns under way get the cause, waiting messages do not.
 
-        If it was waking they do, for it is why they wait; but a deletion is no reason not to wake.
+        If the activation was still waking, waiting messages get the cause too, except when the
+        cause is a deletion.
         """
         if self._throw_away(activation, cause):
             self._forget_when_settled(activation)
 
     def discard_lost(self, activations: Sequence[Activation], cause: StorageError) -> None:
-        """Throw away all whose writes are lost, before any message goes to a next activation.
+        """Throw away all activations whose writes are lost, before a successor gets a message.
 
-        What such a message does at once must not meet one that does not know yet that it is lost.
+        Otherwise such a message could reach another lost activation that is not marked as lost yet.
         """
         gone = [activation for activation in activations if self._throw_away(activation, cause)]
         for activation in gone:
@@ -192,7 +193,7 @@ class Activator:
                 await self.committer.durable(activation)
             await asyncio.sleep(0)  # until it is forgotten
         if activation is None:
-            # One that is never filled, to write the deletion with.
+            # An activation that is never filled; it only carries the deletion.
             activation = self._new(actor_type, actor)
             self.catalog.add(activation)
         activation.wiped = True
@@ -218,7 +219,7 @@ class Activator:
         try:
             await self._put_to_sleep(activation)
         finally:
-            activation.stopping = False  # given up perhaps, while it was still waking
+            activation.stopping = False  # the caller may have given up while it was still waking
             if activation.life.state is ActivationState.ACTIVE:
                 self._deliver(activation)
 
@@ -239,7 +240,7 @@ class Activator:
         await changed
 
     def tell_watchers(self) -> None:
-        """Something has ended."""
+        """Wake the watchers: something has ended."""
         watchers, self.watchers = self.watchers, []
         for changed in watchers:
             if not changed.done():
@@ -269,7 +270,7 @@ class Activator:
 
     def _wake_at_once(self, activation: Activation, cells: Cells, args: tuple[object, ...]) -> None:
         self._fill(activation, cells, args)
-        if activation.type.has_constructor:  # what it did is not the first turn's to undo
+        if activation.type.has_constructor:  # the first turn must not undo what the constructor did
             self._save(activation)
         self._ready(activation)
 
@@ -305,7 +306,7 @@ class Activator:
             self._deliver(activation)
 
     def sleep(self, activation: Activation) -> None:
-        """Begin to put an activation to sleep, which is quiet and owes nothing."""
+        """Begin to put an activation to sleep that is quiet and owes nothing."""
         self.catalog.unwatch(activation)
         activation.life.retire()
         activation.refresh()
@@ -350,12 +351,12 @@ class Activator:
         for hook in activation.type.chain.on_deactivated:
             try:
                 self._loop.run(hook, activation.id)
-            except Exception as error:  # the actor goes all the same, and so do the others
+            except Exception as error:  # this actor and the others go to sleep all the same
                 log = logger()
                 log.exception("a facet failed", actor=str(activation.id), error=str(error))
 
     def _throw_away(self, activation: Activation, cause: WakefulError) -> bool:
-        """Put an end to it; whether it is still to be forgotten."""
+        """End an activation; returns whether the catalog still has to forget it."""
         if activation.life.state is ActivationState.ACTIVATING and not activation.wiped:
             self._lose(activation, cause)
             return False
@@ -380,7 +381,7 @@ class Activator:
         return True
 
     def _lose(self, activation: Activation, failure: WakefulError) -> None:
-        """It never woke: everyone who waits for it gets the reason."""
+        """Fail an activation that never woke: everything that waits for it gets the reason."""
         if not activation.life.fail(failure):
             return
         self.discards += 1
@@ -406,7 +407,7 @@ class Activator:
         settled: Future[object] = self._loop.future()
 
         def gone(done: Future[object]) -> None:
-            done.exception()  # seen: those who waited have been told
+            done.exception()  # mark as retrieved: the waiting callers have been told
             self._forget(activation)
 
         self._loop.when_done(settled, gone)
@@ -415,7 +416,7 @@ class Activator:
     def _forget(self, activation: Activation) -> None:
         self.catalog.remove(activation)
         self._pages.forget(activation.id)
-        if activation.life.cause is not None:  # its code may be what runs right now
+        if activation.life.cause is not None:  # its own code may be running right now
             self._loop.soon(self._release_lost, activation)
         waiting = _drain(activation)
         if waiting:
@@ -423,7 +424,7 @@ class Activator:
         self.tell_watchers()
 
     def _release_lost(self, activation: Activation) -> None:
-        """Let go of what a lost activation holds, if it woke and none of its code runs any more."""
+        """Release what a lost activation holds, if it had woken and none of its code still runs."""
         if hasattr(activation, "instance") and not activation.shared():
             activation.release()
 

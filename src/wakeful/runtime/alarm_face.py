@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 EVER_NS: Final = 2**63 - 2
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-ERROR_LETTERS_MAX: Final = 2_000  # of an error that is kept with its alarm
+ERROR_LETTERS_MAX: Final = 2_000  # of the error text kept with a failed alarm
 
 unpack_failure: Final = msgspec.msgpack.Decoder(AlarmFailure).decode
 
@@ -64,7 +64,7 @@ class AlarmFace:
         return run is not None and run.leaves(alarm_cell(self._activation))
 
     def delete(self) -> None:
-        """Take the alarm back; a handler that runs goes on, and is not retried."""
+        """Delete the alarm; a handler that is running goes on, but is not retried."""
         self._activation.check_here()
         if self._activation.buffer is not None:
             self._activation.buffer.delete(ALARM_KEY)
@@ -99,7 +99,7 @@ def failed_alarm(activation: Activation) -> AlarmFailure | None:
 
 
 def give_up(activation: Activation, alarm: AlarmCell, now_ns: int, error: str) -> AlarmFailure:
-    """Put the record of a failure in the place of an alarm."""
+    """Replace an alarm by the record of its failure."""
     text = error if len(error) <= ERROR_LETTERS_MAX else error[:ERROR_LETTERS_MAX] + "..."
     failure = AlarmFailure(alarm.scheduled_ns, now_ns, alarm.retries, text)
     cells = activation.writes()

@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from wakeful.runtime.activation import Activation
 
 RUNNING_MAX: Final = 256
-WAITING_MAX: Final = 1024  # found due and kept: looking costs the store more than a few ids
+WAITING_MAX: Final = 1024  # due ids kept: a query of the store costs more than memory
 LOOK_AGAIN_SECONDS: Final = 2.0  # after the store, or an actor, could not be reached
-TOGETHER_NS: Final = 100_000_000  # for others that could not be put off at about the same time
-SLEEP_SECONDS_MIN: Final = 0.001  # timers and clocks need not agree on less
-SLEEP_SECONDS_MAX: Final = 3600.0  # a timer need not be right for longer
+TOGETHER_NS: Final = 100_000_000  # to retry alarms together that failed at about the same time
+SLEEP_SECONDS_MIN: Final = 0.001  # timers and clocks may differ by less
+SLEEP_SECONDS_MAX: Final = 3600.0  # longer timers are split, as the clock may be set
 CROWDED_SECONDS: Final = 0.1  # until an alarm whose actor found no room is tried again
 HOOK: Final = "on_alarm_failed"
 
@@ -91,7 +91,7 @@ class InternalPlan(MethodPlan):
 
 
 class InterleavedPlan(InternalPlan):
-    """One for gated actors: it takes its turn among their events, and interleaves like them."""
+    """An InternalPlan for gated actors: it queues and interleaves like their events."""
 
     __slots__ = ()
     gated = True
@@ -141,10 +141,10 @@ class Alarms:
         self._running: dict[ActorId, Task[None]] = {}
         self._fired: dict[ActorId, Fired] = {}  # of those in `running` that have begun
         self._waiting: dict[ActorId, ActorType] = {}  # due, and not yet run
-        self._more = False  # there may be others due
+        self._more = False  # the store may have further due alarms
         self._passed_over: set[ActorId] = set()
         self._looking: Task[None] | None = None
-        self._stale = False  # what a look will find may be old
+        self._stale = False  # the running query may return outdated alarms
         self._timer: TimerHandle | None = None
         self._due_ns = EVER_NS
         self._closed = False
@@ -184,9 +184,9 @@ class Alarms:
             self._stale = True
 
     async def run_early(self, actor_type: ActorType, actor: ActorId) -> bool:
-        """Run an actor's alarm now, due or not: was there one that did not run already?
+        """Run an actor's alarm now, due or not; returns whether there was one that was not running.
 
-        One that fails stays set for its time; it is not retried before.
+        An alarm that fails stays set for its time, and is not retried before.
 
         Raises:
             Exception: whatever the handler raised.
@@ -219,7 +219,7 @@ class Alarms:
         self._timer = self._loop.later(delay_s, self._tick)
 
     def _tick(self) -> None:
-        """It is time, or time to read the wall clock again: it may have been set meanwhile."""
+        """An alarm may be due: read the wall clock again, which may have been set meanwhile."""
         self._timer = None
         if self._clock.now_ns() < self._due_ns:
             self._arm(self._due_ns)
@@ -248,9 +248,9 @@ class Alarms:
         self._start()
 
     def _take(self, found: Sequence[Alarm], limit: int) -> None:
-        """Keep what is due, and set the timer for what is next, if that is in sight.
+        """Keep the due alarms, and set the timer for the next one if it is known.
 
-        It may be old: one that runs or has run meanwhile finds that it is not due.
+        The answer may be outdated: an alarm that has run meanwhile turns out not to be due.
         """
         now_ns = self._clock.now_ns()
         self._more = len(found) == limit
@@ -279,7 +279,7 @@ class Alarms:
             self._log("looking for alarms failed", error)
 
     def _start(self) -> None:
-        """Run as many as may run at once, the earliest first."""
+        """Start as many alarms as may run at once, the earliest first."""
         while self._waiting and len(self._running) < self._running_max and not self._closed:
             actor = next(iter(self._waiting))
             actor_type = self._waiting.pop(actor)
@@ -304,10 +304,10 @@ class Alarms:
             self._ended(due_ns)
 
     def _ended(self, due_ns: object) -> None:
-        """A handler has ended: run others in its place, and mind the alarm it has set."""
+        """A handler has ended: start other alarms in its place; note an alarm that it has set."""
         if self._closed:
             return
-        if isinstance(due_ns, int):  # as long as it ran, that was passed over
+        if isinstance(due_ns, int):  # it was skipped while the handler ran
             self.note(due_ns)
         if self._waiting:
             self._start()
@@ -319,7 +319,7 @@ class Alarms:
     async def _retry(
         self, actor_type: ActorType, actor: ActorId, error: Exception | SystemExit
     ) -> object:
-        """Put the alarm off; if even that fails it stays due, and is looked at again.
+        """Postpone the alarm; if that fails too, the alarm stays due and is tried again later.
 
         Returns:
             When the actor's next alarm is due, if it has one.
@@ -330,7 +330,7 @@ class Alarms:
         self._log("an alarm handler failed", error, actor)
         try:
             if isinstance(error, ActorAborted) and not await self._is_stored(actor):
-                return None  # it was deleted: to ask it would wake it anew
+                return None  # it was deleted: a call would wake it again
             plan = self._plans[actor_type.gated][1]
             told = Failure(counted, f"{type(error).__name__}: {error}", self._fired.get(actor))
             return await self._ask(actor_type, actor, plan, (told,))
@@ -344,7 +344,7 @@ class Alarms:
         return ALARM_KEY in (loaded if isinstance(loaded, dict) else await loaded)
 
     def _pass_over(self, actor: ActorId, seconds: float) -> None:
-        """Leave an alarm alone for a while, though it is due."""
+        """Do not start a due alarm for a while."""
         self._passed_over.add(actor)
         self._loop.later(seconds, self._look_again, actor)
 
@@ -388,7 +388,7 @@ class Alarms:
             activation.alarm = None
 
     async def _rescheduled(self, instance: Actor, failure: Failure) -> int | None:
-        """The turn after a handler that failed: put the alarm off, or give it up.
+        """The turn after a handler that failed: postpone the alarm, or give it up.
 
         Returns:
             When the actor's next alarm is due, if it has one.
@@ -469,7 +469,7 @@ def _activation(instance: Actor) -> Activation:
 
 
 def _passing(error: WakefulError) -> bool:
-    """Whether a failure is not the handler's own doing."""
+    """Whether a failure has a cause outside the handler."""
     if isinstance(error, LimitExceeded):
         return False
     return isinstance(error, StorageError) or error.http == 503

@@ -63,7 +63,7 @@ class Catalog:
     def full(self) -> bool:
         """Whether there is no room, even after putting the least recently used to sleep.
 
-        One that is on its way to sleep has made room; of those there may be as many again.
+        Activations on their way to sleep do not count, up to the same number again.
         """
         count = len(self.actors)
         if count < self.active_max:

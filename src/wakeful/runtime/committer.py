@@ -72,14 +72,14 @@ class Committer:
         activation.lane.wrote_unconfirmed(activation.gate)
 
     def pending(self, activation: Activation) -> bool:
-        """Whether something it saved is not durable yet."""
+        """Whether something that the activation saved is not durable yet."""
         return activation.lane.commit.pending(activation.gate)
 
     async def durable(self, activation: Activation) -> None:
         """Return when all that the activation has saved is durable.
 
         Raises:
-            StorageError: it will not be.
+            StorageError: that will never be durable.
         """
         await activation.lane.durable(activation.gate)
 
@@ -87,12 +87,12 @@ class Committer:
         """Return when all that the activation has saved and wants confirmed is durable.
 
         Raises:
-            StorageError: it will not be.
+            StorageError: that will never be durable.
         """
         await activation.lane.confirmed(activation.gate)
 
     async def commit_point(self, activation: Activation) -> None:
-        """What a turn has done so far is committed; return when it may be seen.
+        """Commit what a turn has done so far; return when others may see it.
 
         Raises:
             CallError: the code that asks is a transaction's.
@@ -125,19 +125,19 @@ class Committer:
         value: object,
         error: BaseException | None,
     ) -> None:
-        """Give a future its outcome, once that reveals nothing undurable."""
+        """Give a future its outcome, once it reveals nothing that is not durable yet."""
         activation.lane.deliver(activation.gate, reply, value, error, confirm=activation.confirm)
 
     async def settled(self) -> None:
-        """Return when nothing collects and nothing is on its way."""
+        """Return when no batch is being collected or in flight."""
         while any(lane.busy for lane in self.lanes):
             for lane in self.lanes:
                 await lane.settled()
 
     def abandon(self) -> None:
-        """Wait for the store no longer: who waits is told, and what it answers later is not heard.
+        """Stop waiting for the store: fail what still waits, and ignore a later answer.
 
-        What was acknowledged is durable; of the batches on their way nobody knows.
+        Acknowledged writes are durable; the outcome of the batches in flight is unknown.
         """
         for lane in self.lanes:
             lane.abandon()

@@ -64,7 +64,7 @@ class StorageFace:
         self._activation.writes().put(_cell(key), packed)
 
     async def delete(self, key: str) -> bool:
-        """Remove a value; whether there was one."""
+        """Remove a value; returns whether there was one."""
         self._activation.check_here()
         buffer = self._activation.buffer
         return buffer.delete(_cell(key)) if buffer is not None else False
@@ -149,7 +149,7 @@ class Context:
         if self._activation.life.state is ActivationState.ACTIVATING:
             return None
         turn = current.get()
-        if turn is None:  # the turn is a straight one, in its caller's task
+        if turn is None:  # a straight turn, which runs in its caller's task
             return call_header.get() or NO_HEADER
         if not turn.for_caller:
             return None
@@ -196,7 +196,7 @@ class Context:
         return self._host.sockets.find(self._activation, tag)
 
     def set_auto_response(self, request: str | None = None, response: str = "") -> None:
-        """Answer a message that is exactly `request` without waking the actor; None: no more."""
+        """Answer a message that is exactly `request` without waking the actor; None ends that."""
         self._host.sockets.set_auto(self._activation, request, response)
 
     @property
@@ -245,7 +245,7 @@ def _cell(key: str) -> str:
 
 
 def _value(key: str, stored: bytes, type: object) -> object:
-    """A stored value, as the type that is asked for, or made of plain parts."""
+    """A stored value, as the requested type or made of plain parts."""
     if type is None:
         return codec.decode(stored)
     try:

@@ -199,7 +199,7 @@ class Delivery:
             turn.reply = event.reply
 
     async def end_turns(self, seconds: float, of: Callable[[Turn], bool]) -> None:
-        """End turns whose activations are gone; wait so long for them, and give them up then."""
+        """End turns whose activations are gone; wait for them up to a time, then abandon them."""
         for turn in await self.pool.end(seconds, of):
             self._time.give_up(turn)
 
@@ -221,7 +221,7 @@ class Delivery:
         return activation
 
     async def _straight_ended(self, activation: Activation, wrote: bool) -> None:
-        """The rarer ends: what was written need not be waited for, or what was read must be."""
+        """The rarer ends of a straight turn: unconfirmed writes, or reads that must be durable."""
         if wrote:
             self.committer.wrote(activation)
         elif activation.confirm:
@@ -259,7 +259,7 @@ class Delivery:
             if inside and turn.holds:
                 result = await self._ask_and_wait(turn, activation, plan, args, kwargs)
             else:
-                asker = turn.activation.id if inside else None  # of another runtime it says nothing
+                asker = turn.activation.id if inside else None  # None: of another runtime
                 result = await self._deliver(activation, plan, args, kwargs, asker=asker)
         except BaseException as error:
             turn.stands = turn.stands or not (plan.readonly or says_nothing_happened(error))
@@ -274,7 +274,7 @@ class Delivery:
     async def _ask_and_wait(
         self, turn: Turn, activation: Activation, plan: MethodPlan, args: Args, kwargs: Kwargs
     ) -> object:
-        """A turn asks another actor: it will wait, and must not wait for itself."""
+        """Ask another actor from a turn; refuse a wait that would close a cycle."""
         asker, target = turn.activation.id, activation.id
         if not activation.admits(plan):
             self._check_cycle(turn, target, plan)
@@ -367,7 +367,7 @@ class Delivery:
         wait: Wait[ActorId, Turn] | None = None,
         asker: ActorId | None = None,
     ) -> Turn:
-        """Start a turn; when it has ended already, its outcome is in it."""
+        """Start a turn; if it ends at once, the turn holds its outcome."""
         activation.used_ns = self._now_ns()
         turn = Turn(self.committer, activation, plan.name, plan)
         turn.asker = asker
@@ -402,7 +402,7 @@ class Delivery:
         """A suspended turn has ended, in its runner."""
         activation = turn.activation
         self._time.ended(turn)
-        if activation.transaction is not None:  # another turn's: not to be committed by half
+        if activation.transaction is not None:  # another turn's: not to be split
             activation.transaction.when_over(partial(self._finish, turn, result, error))
             return
         self._conclude(turn, result, error)
@@ -417,7 +417,7 @@ class Delivery:
             activation.refresh()
 
     def _conclude(self, turn: Turn, result: object, error: BaseException | None) -> None:
-        """End a turn: save what it did, or undo it; its outcome is in it then."""
+        """End a turn: save what it did, or undo it; the turn then holds its outcome."""
         activation, plan = turn.activation, turn.plan
         assert plan is not None
         turn.ended = True
@@ -455,7 +455,7 @@ class Delivery:
         if not activation.durable or activation.life.cause is not None:
             return
         if turn.waited and activation.shared() and activation.unsaved():
-            # Whose changes they are cannot be told apart, and no turn may go on half undone.
+            # The turns' changes cannot be told apart, and no turn may go on half undone.
             self._activator.discard(
                 activation,
                 ActorAborted(
@@ -468,5 +468,5 @@ class Delivery:
 
 
 def _begins(activation: Activation) -> bool:
-    """Whether the last turn may not have had its first step yet: nothing overtakes it."""
+    """Whether the last turn may not have had its first step yet; nothing may overtake it."""
     return bool(activation.turns) and not activation.turns[-1].waited

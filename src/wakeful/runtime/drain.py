@@ -94,10 +94,10 @@ class Drain:
         self._all = shards is None
         self._shards = frozenset(range(intake.shards) if shards is None else shards)
         self._cut_short: list[ActorId] = []
-        self._left_behind: dict[Future[object], None] = {}  # work of those who were cut short
+        self._left_behind: dict[Future[object], None] = {}  # work that was cut short
 
     async def run(self) -> bool:
-        """Put them to rest. Cancelled, it goes on to the last stage at once.
+        """Put the actors to rest. A cancellation skips to the last stage.
 
         Returns:
             Whether all that they have written is durable.
@@ -128,7 +128,7 @@ class Drain:
 
     async def _quiet(self) -> None:
         found = True
-        while found:  # in one pass after another: turns give work to actors that had none
+        while found:  # repeat: turns may give work to actors that had none
             found = False
             for activation in self._mine():
                 while _works(activation):
@@ -170,7 +170,7 @@ class Drain:
             await within(SHARE_SECONDS, self._alarms.finished)
             self._activator.catalog.close()
             self._delivery.close()
-        await asyncio.sleep(0)  # until those who were told have forgotten what is gone
+        await asyncio.sleep(0)  # lets the waiting code forget the activations
         if self._cut_short:
             self._log()
 
@@ -183,15 +183,15 @@ class Drain:
         return activation.shard in self._shards
 
     def _mine(self) -> Iterator[Activation]:
-        """Those that are in memory now, also those that only wait for their last writes."""
+        """The drained activations in memory, also those that only wait for their last writes."""
         return filter(self._has, self._activator.catalog)
 
     def _busy(self) -> Iterator[Activation]:
-        """Those that have something to do, though they are to have nothing any more."""
+        """The drained activations that still have work to do."""
         return (a for a in self._mine() if a.life.state is ActivationState.ACTIVE and _works(a))
 
     def _cut(self, activations: Iterable[Activation]) -> None:
-        """Throw activations away, whatever they do."""
+        """Throw activations away, even if they are busy."""
         for activation in activations:
             if activation.life.state is ActivationState.GONE:
                 continue
@@ -216,7 +216,7 @@ def _works(activation: Activation) -> bool:
 
 
 async def within(seconds: float, work: Callable[[], Awaitable[object]]) -> bool:
-    """Wait so long for work; whether it has ended."""
+    """Wait for work up to a time; returns whether it has ended."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await work()

@@ -193,7 +193,7 @@ class Gated:
         return made
 
     def used(self) -> None:
-        """An event has ended: the object has been idle since now."""
+        """Note that an event has ended: the object's idle time starts now."""
         self._activation.used_ns = self._host.clock.monotonic_ns()
 
     @types.coroutine
@@ -255,19 +255,19 @@ class Gated:
     # --- committing --------------------------------------------------------------------------
 
     def touch(self, *, confirmed: bool = True) -> None:
-        """Something was written: it is committed when the step ends.
+        """Note a write, to be committed when the step ends.
 
         Args:
             confirmed: what leaves the object waits until it is durable.
         """
         self.writes |= CONFIRMED if confirmed else UNCONFIRMED
         if not self._stepping and not self._scheduled:
-            # By a callback, which is no step: with this iteration of the loop.
+            # By a callback, which is not a step: committed in this iteration of the loop.
             self._scheduled = True
             self.loop.soon(self._commit_scheduled)
 
     def commit(self) -> None:
-        """What was written since the last commit is one record from here on."""
+        """Commit what was written since the last commit, as one record."""
         activation = self._activation
         if (
             activation.transaction is not None
@@ -298,7 +298,7 @@ class Gated:
         self._joined = buffer is not None and buffer.get(key) is not None
 
     def wiped(self) -> None:
-        """All that the object had stored is gone, and so is the cell that accompanied it."""
+        """Note that all stored cells are deleted, the accompanying one too."""
         if self._companion is not None and self._activation.buffer is not None:
             self._activation.buffer.delete(self._companion[0])
             self._joined = False
@@ -319,7 +319,7 @@ class Gated:
     # --- leaving -----------------------------------------------------------------------------
 
     async def depart(self) -> None:
-        """Return when what was written up to here is durable: now something may leave.
+        """Return when what was written up to here is durable, so that something may leave.
 
         Raises:
             StorageError: it will not be.
@@ -336,7 +336,7 @@ class Gated:
 
     async def _after(self, durable: Callable[[Activation], Awaitable[None]]) -> None:
         self.commit()
-        # Not by this code itself, which may have to wait for a section while others leave.
+        # Not in this code: it may have to wait for a section while other events leave.
         await self.loop.task(self._departed(durable))
 
     async def _departed(self, durable: Callable[[Activation], Awaitable[None]]) -> None:
@@ -351,7 +351,7 @@ class Gated:
         async with self._leaving:
             await self._committer.confirmed(self._activation)
             if self._activation.life.cause is not None:
-                raise CancelledError  # what the step had not committed has never happened
+                raise CancelledError  # uncommitted changes of the step are dropped
             reply = post()
         return await reply
 
@@ -362,7 +362,7 @@ class Gated:
     ) -> Task[V]:
         """Run work in a critical section, a task of it.
 
-        It is open from now on; or, where code beside this one has one open, right after that.
+        The section opens at once, or right after the section that other code has open now.
 
         Args:
             work: makes what is awaited there.
@@ -378,7 +378,7 @@ class Gated:
         return task
 
     def _open_next(self) -> None:
-        """Open what waits to be opened, if nothing is open but what it is part of."""
+        """Open the next waiting section, if no section is open except its parents."""
         for opening in self._openings:
             if opening.parent() is self._activation.input.innermost:
                 self._openings.remove(opening)
@@ -412,7 +412,7 @@ class Gated:
         """The object stays awake until work has ended; how it ends is only logged.
 
         Raises:
-            Overloaded: too much does already.
+            Overloaded: the object has too much such work already.
         """
         try:
             self._activation.check_background(self._host.config.limits.background)
@@ -434,7 +434,7 @@ class Gated:
     # --- tasks of user code ------------------------------------------------------------------
 
     def adopt(self, work: Work) -> Work:
-        """Work of a task made by user code, so that it keeps to the gate."""
+        """Wrap the work of a task made by user code, so that its steps pass the gate."""
         if self._activation.life.state is ActivationState.GONE:
             work.close()
             cause = self._activation.life.cause or ActorAborted(f"{self._activation.id} is gone")

@@ -193,7 +193,7 @@ class Host:
         self.activator.discard(activation, cause)
 
     async def sync(self, activation: Activation) -> None:
-        """Commit what the turn has done so far; return when it is durable, whatever answers do."""
+        """Commit what the turn has done; return when it is durable, also without `confirm`."""
         await self.committer.commit_point(activation)
         await self.committer.durable(activation)
 
@@ -218,7 +218,7 @@ class Host:
     async def transaction(self, activation: Activation, work: Callable[[], Awaitable[V]]) -> V:
         """Run work in a critical section; undo what it did if it raises.
 
-        The section closes last: a turn that it held up would commit what is still to be undone.
+        The section closes last; otherwise a waiting turn would commit changes that must be undone.
         """
         return await self.in_section(activation, lambda: transact(self.loop, activation, work))
 
@@ -343,7 +343,7 @@ class Host:
         self.delivery.pump(activation)
         self.sockets.drain(activation)
 
-    # --- what the parts tell each other through the host, which makes one after the other ---------
+    # --- callbacks between the parts, which the host creates one after the other ------------------
 
     def _alarm_set(self, due_ns: int) -> None:
         self.alarms.note(due_ns)

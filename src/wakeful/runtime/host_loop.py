@@ -77,7 +77,7 @@ class HostLoop:
             work: the coroutine.
             context: whose work it is; by default the host's.
         """
-        own = self._context.copy() if context is None else context  # an empty one is false
+        own = self._context.copy() if context is None else context  # an empty context is false
         return self.raw.create_task(work, context=own)
 
     def when_done(self, future: Future[T], do: Callable[[Future[T]], object]) -> None:

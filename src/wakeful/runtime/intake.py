@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Intake:
-    """Lets calls in, or not.
+    """Admits or refuses calls.
 
     Args:
         home: whose turns they are that may call actors which take no new calls.
@@ -50,7 +50,7 @@ class Intake:
         return bool(self._refused) and self.shard_of(actor) in self._refused
 
     def refusal(self, actor: ActorId) -> CallError:
-        """What a caller of an actor that takes no new calls is told."""
+        """The error for a caller of an actor that takes no new calls."""
         if self.closing:
             return ShuttingDown(f"{actor}: the runtime is shutting down")
         return ActorMoved(f"{actor} goes to another owner: call it again")

@@ -1,6 +1,7 @@
 """Group commit of one lane: collects what a loop iteration wrote, hands batches to the store.
 
-A ticket is a future, or one with what it will be given: nothing that an actor says leaves before.
+A ticket is a future, or a future with its outcome; nothing leaves an actor before its ticket is
+released.
 
 Invariants: at most one batch of a lane is on its way; one that fails concerns no other lane.
 """
@@ -26,7 +27,7 @@ AlarmSet = Callable[[int], None]
 
 
 class Writer(Protocol):
-    """Who owns a gate: an activation."""
+    """The owner of a gate: an activation."""
 
     def record(self, epoch: int) -> CommitRecord:
         """Everything it has saved since the last record, as one."""
@@ -106,7 +107,7 @@ class Lane:
         """Return when all that an activation has saved is durable.
 
         Raises:
-            StorageError: it will not be.
+            StorageError: that will never be durable.
         """
         if gate.batch > self.commit.settled:
             done: Future[object] = self._loop.future()
@@ -119,7 +120,7 @@ class Lane:
         """Return when all that an activation has saved and wants confirmed is durable.
 
         Raises:
-            StorageError: it will not be.
+            StorageError: that will never be durable.
         """
         if self.commit.holds(gate):
             done: Future[object] = self._loop.future()
@@ -137,7 +138,7 @@ class Lane:
         *,
         confirm: bool,
     ) -> None:
-        """Give a future its outcome; if it must be confirmed, once it reveals nothing undurable."""
+        """Give a future its outcome; a confirmed one only once all that it reveals is durable."""
         if confirm and gate.batch > self.commit.settled and self.commit.holds(gate):
             self.commit.wait_confirmed(gate, (reply, value, error))
         elif gate.broken is not None:
@@ -147,11 +148,11 @@ class Lane:
 
     @property
     def busy(self) -> bool:
-        """Whether something collects or is on its way."""
+        """Whether a batch is being collected or in flight."""
         return self.commit.in_flight is not None or bool(self.commit.collecting.writers)
 
     async def settled(self) -> None:
-        """Return when nothing collects and nothing is on its way."""
+        """Return when no batch is being collected or in flight."""
         if self.busy:
             idle: Future[None] = self._loop.future()
             self._idle.append(idle)
@@ -181,15 +182,15 @@ class Lane:
             self._store.commit(self.number, records, partial(self._heard, batch.number))
         except StorageError as error:
             self._loop.soon(self._done, error)
-        except Exception as error:  # a fault of ours or of the store: nobody may wait for ever
+        except Exception as error:  # a bug of ours or of the store must not leave callers waiting
             lost = UnknownOutcome(f"the batch could not be handed to the store: {error!r}")
             lost.__cause__ = error
             self._loop.soon(self._done, lost)
 
     def abandon(self) -> None:
-        """Wait for the store no longer: who waits is told, and what it answers later is not heard.
+        """Stop waiting for the store: fail what still waits, and ignore a later answer.
 
-        What was acknowledged is durable; of the batch in flight nobody knows.
+        Acknowledged writes are durable; the outcome of the batch in flight is unknown.
         """
         if self.commit.in_flight is not None:
             self._failed(UnknownOutcome("the runtime was closed before the store had answered"))
@@ -198,7 +199,7 @@ class Lane:
         self._tell_idle()
 
     def _heard(self, batch: int, error: StorageError | None) -> None:
-        """The store has answered, in whichever context that does."""
+        """Handle the store's answer, which may come in any context."""
         if batch > self.commit.settled:
             self._loop.run(self._done, error)
 

@@ -7,10 +7,10 @@ from wakeful.ports import FarPages, Store
 
 
 class NearPages:
-    """Whose pages have been fetched.
+    """Keeps account of the actors whose pages have been fetched.
 
     Attributes:
-        far: they must be: the store has `FarPages`.
+        far: pages must be fetched, because the store has `FarPages`.
     """
 
     def __init__(self, store: Store) -> None:
@@ -19,17 +19,17 @@ class NearPages:
         self.far = self._store is not None
 
     async def fetch(self, actor: ActorId) -> None:
-        """Bring them near, if they are not: an actor wakes.
+        """Fetch the pages of an actor that wakes, if the store needs that.
 
         Raises:
-            StorageError: they cannot be read.
+            StorageError: the pages cannot be read.
         """
         if self._store is not None:
             await self._store.fetch(actor)
             self._fetched.add(actor)
 
     def forget(self, actor: ActorId) -> None:
-        """Let go of them, if they were fetched: its activation has gone."""
+        """Release the pages of an actor whose activation has gone, if they were fetched."""
         if self._store is not None and actor in self._fetched:
             self._fetched.discard(actor)
             self._store.forget(actor)

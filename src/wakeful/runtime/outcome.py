@@ -1,8 +1,8 @@
 """What a caller is told of a turn that failed.
 
 A refusal says that nothing ran; an error of retry class "safe" says that nothing happened. Either
-may reach a turn from an actor that it asks, or from the store. Passed on as the turn's own, it
-would say so of the turn, which is true only while nothing of the turn stands.
+may reach a turn from an actor that it asks, or from the store. If the turn passed it on as
+its own, it would say so of the turn: true only while nothing that the turn did stands.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def told(turn_of: ActorType, plan: MethodPlan, error: BaseException) -> BaseException:
     """An error as the caller sees it.
 
-    A method that was cancelled, or that wants to end the program, does neither to its caller.
+    A CancelledError or SystemExit of the method becomes an ordinary error for its caller.
     """
     if isinstance(error, ActivationAborted):
         return again(error.cause)
@@ -50,12 +50,12 @@ def says_nothing_happened(error: BaseException) -> bool:
         return False
     if error.retry is Retry.SAFE:
         return True
-    ours = type(error).__module__ == WakefulError.__module__  # of others we do not know
+    ours = type(error).__module__ == WakefulError.__module__  # other classes cannot be judged
     return ours and isinstance(error, CallError) and error.retry is Retry.NEVER
 
 
 def of_turn(turn: Turn, error: WakefulError) -> WakefulError:
-    """The error of a turn that has failed; another one if this says that nothing happened."""
+    """The error of a failed turn: its own, or PartialOutcome where its own would be wrong."""
     if not turn.stands or not says_nothing_happened(error):
         return error
     outcome = PartialOutcome(

@@ -24,7 +24,7 @@ from wakeful.runtime.host_loop import HostLoop
 
 PARKED_MAX: Final = 256
 INLINE_DEPTH_MAX: Final = 16  # turns started inside each other's first step: a stack has an end
-CANCELS_MAX: Final = 3  # a turn that does not end then is left behind
+CANCELS_MAX: Final = 3  # a turn that does not end after these is abandoned
 SUSPENDED: Final = object()
 
 Work = Coroutine[object, object, object]
@@ -96,7 +96,7 @@ class Runner:
             self._wake.set_result(None)
 
     def _settle(self, turn: Turn) -> None:
-        """The turn ended in its first step: the runner was only lent."""
+        """Take the runner back from a turn that ended in its first step."""
         turn.runner = None
         if self._wake.done() or self._cancelled():  # by the code it was lent to
             self._pool.discard(self)
@@ -181,7 +181,7 @@ class RunnerPool:
         runner.task.cancel()
 
     async def end(self, seconds: float, of: Callable[[Turn], bool]) -> list[Turn]:
-        """Cancel turns that were interrupted, some of which have to be told more than once.
+        """Cancel interrupted turns, repeatedly where one cancellation is not enough.
 
         Returns:
             Those that do not end within the time.

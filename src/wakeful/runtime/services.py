@@ -1,4 +1,4 @@
-"""What code of actors needs of the host it lives in: the host as its contexts and gates see it."""
+"""The host as the contexts and gates of its actors use it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ V = TypeVar("V")
 
 
 class Services(Protocol):
-    """The host, for what it has made itself: so neither imports the other."""
+    """The host's interface for objects that it makes itself, so that there is no import cycle."""
 
     clock: Clock
     committer: Committer

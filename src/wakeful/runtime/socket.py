@@ -94,7 +94,7 @@ class Home(Protocol):
     def later(
         self, room: SocketGroup, do: Callable[[], object], undo: Callable[[], object]
     ) -> None:
-        """Do something when the turn that runs may be seen; undo what was done if it never may."""
+        """Do something once the running turn's changes may be seen; undo it if they never may."""
 
     def soon(self, do: Callable[[], object]) -> None:
         """Do something outside all turns."""
@@ -127,7 +127,7 @@ class Event:
         self.size = 0
 
     def settle(self) -> None:
-        """Nobody will handle it any more: it has been, or it is dropped. Idempotent."""
+        """Settle an event that is handled or dropped. Idempotent."""
         size, self.size = self.size, 0
         if size:
             self.socket.taken_bytes -= size
@@ -281,7 +281,7 @@ class Socket(WebSocket):
         self.say_goodbye(code, reason)
 
     def say_goodbye(self, code: int, reason: str) -> None:
-        """Close it when the turn may be seen; what is said has been checked."""
+        """Close it when the turn may be seen; code and reason have been checked."""
         room = self._room()
         self.closed_by_actor = True
         undo = partial(setattr, self, "closed_by_actor", False)
@@ -384,7 +384,7 @@ class Socket(WebSocket):
         return True
 
     def end(self, code: int, reason: str) -> None:
-        """Close it, whatever its actor thinks; it has no more events."""
+        """Close the socket without asking its actor; no more events are delivered."""
         if not self.over:
             self.over = True
             self._drop_waiting()
@@ -397,7 +397,7 @@ class Socket(WebSocket):
             self.closed(LOST, CUT, clean=False)
 
     def drop(self) -> None:
-        """Cut it; it has no more events."""
+        """Cut the connection; no more events are delivered."""
         self.over = True
         self._drop_waiting()
         if self._wire is not None:
@@ -409,7 +409,7 @@ class Socket(WebSocket):
             event.settle()
 
     def _answer_close(self, code: int) -> None:
-        """Its last event has been handled: answer the client's close frame, if nobody has."""
+        """After the last event, answer the client's close frame unless the actor has done so."""
         if not self.closed_by_actor:
             self._put(partial(_close, code, ""))
 

@@ -22,7 +22,7 @@ class Receiving(Protocol):
     """A connection that keeps part of a message."""
 
     def make_room(self) -> None:
-        """Keep nothing any more, and end."""
+        """Drop the kept part of a message, and end the connection."""
 
 
 class SocketMemory:
@@ -41,7 +41,7 @@ class SocketMemory:
         self._incomplete: dict[Receiving, int] = {}
 
     def keep(self, connection: Receiving, size: int) -> None:
-        """A connection keeps so much that is not complete; it may be the one that has to go."""
+        """Note how much of an incomplete message a connection keeps; may end the connection."""
         self.bytes -= self._incomplete.pop(connection, 0)
         if size <= SMALL_BYTES:
             return
@@ -51,7 +51,7 @@ class SocketMemory:
             self._drop_largest()
 
     def take(self, size: int) -> bool:
-        """Whether there is room for a message that is complete; it has it then."""
+        """Take memory for a complete message; False if there is not enough."""
         self.bytes += size
         while self._is_over(size) and self._incomplete:
             self._drop_largest()
@@ -61,11 +61,11 @@ class SocketMemory:
         return True
 
     def give_back(self, size: int) -> None:
-        """So much has been handled."""
+        """Give back the memory of a handled message."""
         self.bytes -= size
 
     def _is_over(self, size: int) -> bool:
-        """Whether it is too much with one of this size, which gets what it needs if it is alone."""
+        """Whether a message of this size exceeds the limit; one that is alone never does."""
         return self.bytes > max(self._bytes_max, size)
 
     def _drop_largest(self) -> None:

@@ -91,7 +91,7 @@ class SocketRegistry:
             self.tidy(room)
 
     def tidy(self, room: ActorSockets | None) -> None:
-        """Forget a room in which nobody is and for which nobody is awake."""
+        """Forget a room that has no sockets and whose actor is not awake."""
         if room is not None and not len(room) and self._rooms.get(room.actor) is room:
             del self._rooms[room.actor]
 

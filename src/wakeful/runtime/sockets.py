@@ -123,7 +123,7 @@ class Sockets:
         return self._rooms.count
 
     def full(self) -> bool:
-        """Whether there may be no more."""
+        """Whether no further socket may be accepted."""
         return max(self._rooms.count, len(self.connected)) >= self.limits.sockets
 
     # --- what actors do --------------------------------------------------------------------------
@@ -179,7 +179,7 @@ class Sockets:
     def later(
         self, room: SocketGroup, do: Callable[[], object], undo: Callable[[], object]
     ) -> None:
-        """Do something when the turn that runs may be seen; undo what was done if it never may."""
+        """Do something once the running turn's changes may be seen; undo it if they never may."""
         assert isinstance(room, ActorSockets)
         activation = self._active.get(room.actor)
         if activation is None:
@@ -190,18 +190,18 @@ class Sockets:
         activation.check_here()
         if activation.effects is None:
             activation.effects = []
-            activation.free = False  # until then turns take the way that ends one before the next
+            activation.free = False  # until then each turn ends before the next one starts
             self._loop.soon(self.drain, activation)
         activation.effects.append(Effect(do, undo))
 
     # --- when it may be seen ---------------------------------------------------------------------
 
     def drain(self, activation: Activation) -> None:
-        """Let out what no running turn will; what was done outside turns is committed with it."""
+        """Release effects that no running turn will; commits what was done outside turns too."""
         if activation.effects is None or activation.turns:
             return
         if activation.life.state is not ActivationState.ACTIVE:
-            return  # a hook of waking or going to sleep: at its end
+            return  # a hook is running: its end releases them
         if activation.transaction is not None:
             activation.transaction.when_over(partial(self.drain, activation))
             return
@@ -215,7 +215,7 @@ class Sockets:
         activation.refresh()
 
     def release(self, activation: Activation) -> None:
-        """Let out what an activation has committed, once it is durable."""
+        """Release the effects that an activation has committed, once they are durable."""
         effects, activation.effects = activation.effects, None
         if not effects or activation.life.cause is not None:
             return
@@ -236,7 +236,7 @@ class Sockets:
 
     def _settled(self, room: ActorSockets, ticket: Future[object]) -> None:
         if ticket.cancelled() or ticket.exception() is not None:
-            room.held = None  # never to be sent
+            room.held = None  # these are never sent
             return
         self._let_go(room)
 
@@ -248,7 +248,7 @@ class Sockets:
             room.held = None
 
     def gone(self, activation: Activation) -> None:
-        """An activation has gone: to sleep, and its sockets stay, or lost, and they go with it."""
+        """An activation has gone: its sockets stay if it sleeps, and are dropped if it is lost."""
         room = self._rooms.get(activation.id)
         if activation.life.cause is None:
             if room is not None:
@@ -260,7 +260,7 @@ class Sockets:
         activation.effects = None
 
     def unborn(self, activation: Activation) -> None:
-        """An activation failed to wake: what it wanted is undone, its actor's sockets stay."""
+        """An activation failed to wake: undo its effects; its actor's sockets stay."""
         activation.take_back(0)
         self._rooms.tidy(self._rooms.get(activation.id))
 
@@ -296,7 +296,7 @@ class Sockets:
             self._finish(event)
 
     def abandon(self, socket: Socket) -> None:
-        """It is over: the turn that accepted it was undone, say, or it could not be connected."""
+        """Forget a socket whose turn was undone or whose connection could not be made."""
         self._rooms.forget(socket)
         socket.over = True
 
@@ -374,7 +374,7 @@ class Sockets:
         self._rooms.forget(socket)
 
     def _finish(self, event: Event) -> None:
-        """A socket's event is done with; after the last it is forgotten."""
+        """Finish a socket's event; after the last event the socket is forgotten."""
         if event.hook != "on_close":
             return
         code, _, clean = cast("tuple[int, str, bool]", event.args)
@@ -435,7 +435,7 @@ class Sockets:
             self._goodbyes.remove(goodbye)
 
     def _hold(self, socket: Socket) -> deque[Event]:
-        """Read no more of a socket; where its events wait."""
+        """Stop reading a socket; returns the queue in which its further events wait."""
         if socket.waiting is None:
             socket.waiting = deque()
             socket.hold(held=True)
@@ -447,13 +447,13 @@ class Sockets:
 
 
 def _is_full(socket: Socket) -> bool:
-    """Whether as many of its events are outstanding as may be."""
+    """Whether the socket has as many outstanding events as allowed."""
     outstanding = socket.outstanding
     return outstanding >= WINDOW or (outstanding > 0 and socket.taken_bytes > WINDOW_BYTES)
 
 
 def _has_room(socket: Socket) -> bool:
-    """Whether so few are that it may be read again."""
+    """Whether few enough events are outstanding to read the socket again."""
     return socket.outstanding <= WINDOW // 2 and not _is_full(socket)
 
 

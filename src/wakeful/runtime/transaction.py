@@ -22,7 +22,7 @@ class Transaction:
     """An open transaction.
 
     Attributes:
-        parent: the one it runs inside of.
+        parent: the transaction that this one runs inside, if any.
     """
 
     __slots__ = ("_waiting", "parent")
@@ -42,7 +42,7 @@ class Transaction:
         await done
 
     def close(self) -> None:
-        """It is over: those that waited go on."""
+        """End the transaction: what waited for that goes on."""
         for do in self._waiting:
             do()
 
