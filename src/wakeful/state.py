@@ -197,7 +197,7 @@ def _watch(owner: str, fields: tuple[Field, ...]) -> tuple[Watch, Watch]:
     if not fields:
         return _never, _never
     if len(fields) == 1 and not fields[0].mutable:
-        return _capture_one(owner, fields[0]), _changed(fields)
+        return _capture_one(owner, fields[0]), _changed_one(fields[0].name)
     if any(field.mutable for field in fields):
         return _capture_mixed(owner, fields), _changed(fields)
     return _capture_immutables(owner, fields), _changed(fields)
@@ -293,6 +293,13 @@ def _changed(fields: tuple[Field, ...]) -> Watch:
             elif not field.typed.fits_outside(value) or _try_pack(field, value) != snapshot[index]:
                 return True
         return False
+
+    return changed
+
+
+def _changed_one(name: str) -> Watch:
+    def changed(instance: Instance, snapshot: Snapshot) -> bool:
+        return instance.get(name, snapshot) is not snapshot[0]  # no value is the snapshot itself
 
     return changed
 

@@ -116,8 +116,12 @@ class Delivery:
                     result = plan.copy_result(result)
                 if not activation.durable:
                     return result
+                working = activation.working
                 wrote = (
-                    activation.working.save() if writes else check_unchanged(activation, plan.name)
+                    working.save()
+                    if writes
+                    else (working.touched or activation.sql is not None)
+                    and check_unchanged(activation, plan.name)
                 )
             except BaseException as error:
                 return await self._straight_failed(activation, plan, error)
