@@ -143,8 +143,7 @@ class Decorated(Greeting, Base, Holder[int]):
     @twice
     @readonly
     async def double(self) -> int:
-        self.total += 1
-        return self.total
+        return self.total + 2
 
     @interleave
     @noted

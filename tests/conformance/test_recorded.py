@@ -1,7 +1,6 @@
 """`wakeful serve` against what workerd answered when `make conformance` ran last."""
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from conformance.servers import Wakeful, version
 
 ROWS = rows()
 QUICK = [row for row in ROWS if not row.slow]
-SECONDS = 30
+SECONDS = 150  # a hang is an error; how fast the machine is, is not
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +23,11 @@ def recorded() -> Any:
 def answered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The answers of wakeful, all rows at once."""
     server = Wakeful(tmp_path_factory.mktemp("conformance"))
-    began = time.monotonic()
     try:
         server.start()
         found = run(server, QUICK)
     finally:
         server.end()
-    assert time.monotonic() - began < SECONDS
     return found
 
 
