@@ -32,7 +32,7 @@ def run(settings: Settings) -> Section:
                 section, servers, settings, workload=workload, action="write", objects=objects
             )
     take_waking_turns(section, FACTORIES, settings, workload=WAKING)
-    for workload, least in ((MANY, 25), (HOT, 10), (WAKING, None)):
+    for workload, least in ((MANY, 20), (HOT, 15), (WAKING, None)):
         times = ratio(section.median("wakeful", workload), section.median("workerd", workload))
         section.expect(f"wakeful / workerd, {workload}", times, "x", at_least=least)
     return section

@@ -30,5 +30,5 @@ def run(settings: Settings) -> Section:
         servers = start(stack, section, FACTORIES, (MANY,), settings)
         take_turns(section, servers, settings, workload=MANY, action="get", objects=1_000)
     share = ratio(section.median("wakeful", MANY), section.median("bare granian", MANY))
-    section.expect("wakeful / bare granian", share, "x", at_least=0.80)
+    section.expect("wakeful / bare granian", share, "x", at_least=0.90)
     return section

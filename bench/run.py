@@ -28,10 +28,11 @@ MODULES = {
     "P6": "bench.p6_memory",
     "P7": "bench.p7_sql_insert",
     "P8": "bench.p8_growth",
+    "P9": "bench.p9_worker_counter",
+    "U": "bench.cpu_per_call",
     "W": "bench.ws_sockets",
     "A": "bench.alarms",
     "C": "bench.comparison",
-    "WC": "bench.worker_counter",
 }
 
 
@@ -102,9 +103,12 @@ def _told(series: Series) -> str:
     if series.missing is not None:
         return f"missing: {series.missing}"
     text = f"{series.median or 0:>12,.1f} {series.unit}"
-    for key in ("p50_us", "p99_us"):
-        value = series.detail_median(key)
-        text += f"  {key.removesuffix('_us')} {value:,.0f} us" if value is not None else ""
+    for key in series.detail:
+        if key.endswith("_us"):
+            name = key.removesuffix("_us").replace("_", " ")
+            text += f"  {name} {series.detail_median(key):,.0f} us"
+    if (per_second := series.detail_median("per_second")) is not None:
+        text += f"  at {per_second:,.0f} requests/s"
     return f"{text}  {series.note}"
 
 

@@ -38,6 +38,19 @@ class HttpSubject:
 
 
 @dataclass(frozen=True, slots=True)
+class CpuTimes:
+    """CPU time of a process, user and system, in microseconds.
+
+    Args:
+        process: all of it, ended threads included, in steps of 10 ms.
+        threads: of each thread that lives, by its number; the main thread has the process's.
+    """
+
+    process: float
+    threads: dict[int, float]
+
+
+@dataclass(frozen=True, slots=True)
 class RunningServer:
     """A server that answers on a loopback port."""
 
@@ -53,6 +66,17 @@ class RunningServer:
         """The resident set size of its process."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def cpu_us(self) -> CpuTimes:
+        """The CPU time it has used so far."""
+        process = Path(f"/proc/{self.pid}")
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
+        ticks = int(fields[11]) + int(fields[12])
+        threads = {
+            int(task.name): int((task / "schedstat").read_text().split()[0]) / 1_000
+            for task in (process / "task").iterdir()
+        }
+        return CpuTimes(ticks * 1_000_000 / os.sysconf("SC_CLK_TCK"), threads)
 
 
 def free_port() -> int:

@@ -22,11 +22,12 @@ SCRIPT = Path(__file__).with_name("requests.lua")
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run of wrk saw."""
+    """What one run of a load saw."""
 
     per_second: float
     p50_us: float
     p99_us: float
+    requests: int = 0
 
 
 def wrk(
@@ -68,7 +69,8 @@ def wrk(
     seen = json.loads(done.stdout.splitlines()[-1])
     if seen["status_errors"] or seen["socket_errors"] or not seen["requests"]:
         raise RuntimeError(f"{server.subject.name} answered {method} {template} wrongly: {seen}")
-    return Load(seen["requests"] / seen["duration_us"] * 1e6, seen["p50_us"], seen["p99_us"])
+    per_second = seen["requests"] / seen["duration_us"] * 1e6
+    return Load(per_second, seen["p50_us"], seen["p99_us"], seen["requests"])
 
 
 def first_requests(server: RunningServer, action: str, count: int) -> list[float]:

@@ -90,7 +90,7 @@ def each_once(
     ]
     with on_core(load_core()):
         seen, seconds = uvloop.run(_callers(server.port, requests))
-    return Load(len(seen) / seconds, percentile(seen, 50), percentile(seen, 99))
+    return Load(len(seen) / seconds, percentile(seen, 50), percentile(seen, 99), len(seen))
 
 
 async def _callers(port: int, requests: list[bytes]) -> tuple[list[float], float]:

@@ -20,7 +20,7 @@ def subject() -> HttpSubject:
     def command(port: int, directory: Path) -> list[str]:
         return [sys.executable, "-m", "bench.peers.granian_constant", str(port)]
 
-    return HttpSubject("bare granian", command, ready="/", get="/")
+    return HttpSubject("bare granian", command, ready="/", get="/", write="/")
 
 
 HEADERS = [("content-type", "application/json")]
@@ -34,13 +34,13 @@ class Constant:
         proto.response_bytes(200, HEADERS, b"1")
 
 
-async def serve(port: int) -> None:
-    """Serve until SIGTERM or SIGINT."""
+async def serve(port: int, app: Any) -> None:
+    """Serve an RSGI application until SIGTERM or SIGINT."""
     from granian.constants import HTTPModes, Interfaces
     from granian.server.embed import Server
 
     server = Server(
-        Constant(),
+        app,
         address="127.0.0.1",
         port=port,
         interface=Interfaces.RSGI,
@@ -56,4 +56,4 @@ async def serve(port: int) -> None:
 if __name__ == "__main__":
     import uvloop
 
-    uvloop.run(serve(int(sys.argv[1])))
+    uvloop.run(serve(int(sys.argv[1]), Constant()))

@@ -1,9 +1,10 @@
-"""WC: the counter as a Worker: `examples/worker_counter` on wakeful, its JavaScript on workerd.
+"""P9: the counter as a Worker: `examples/worker_counter` on wakeful, its JavaScript on workerd.
 
 Workload: GET /increment?name=o-N and /get?name=o-N, the same paths on both, by the same wrk command
 over 64 kept-open connections, spread at random over 1,000 objects that are awake, and all on one;
 the server on one core, wrk on the other; both servers up, loaded in turns.
 Unit: requests/s, with p50 and p99 of the latency at that load.
+SQL inserts of the same pair are in P7.
 Durability: both answer an increment after it is synced to disk.
 """
 
@@ -30,7 +31,7 @@ FACTORIES: Factories = {
 
 def run(settings: Settings) -> Section:
     """Measure the three workloads."""
-    section = Section("WC", "The counter as a Worker", "increments synced before the answer")
+    section = Section("P9", "The counter as a Worker", "increments synced before the answer")
     workloads = {INCREMENT: ("write", 1_000), HOT: ("write", 1), GET: ("get", 1_000)}
     with ExitStack() as stack:
         servers = start(stack, section, FACTORIES, workloads, settings)
@@ -44,7 +45,7 @@ def run(settings: Settings) -> Section:
                 objects=objects,
                 method="GET",
             )
-    for workload in workloads:
+    for workload, least in ((GET, 2.5), (INCREMENT, 4), (HOT, None)):
         times = ratio(section.median(WORKER, workload), section.median(WORKERD, workload))
-        section.expect(f"{WORKER} / {WORKERD}, {workload}", times, "x")
+        section.expect(f"{WORKER} / {WORKERD}, {workload}", times, "x", at_least=least)
     return section
