@@ -321,8 +321,7 @@ class MessageContext:
 
 def readonly(method: Callable[P, R]) -> Callable[P, R]:
     """Mark a method that changes nothing: it may be called with GET."""
-    method.__wakeful_readonly__ = True  # type: ignore[attr-defined]
-    return method
+    return _marked(method, "__wakeful_readonly__")
 
 
 def interleave(method: Callable[P, R]) -> Callable[P, R]:
@@ -330,8 +329,7 @@ def interleave(method: Callable[P, R]) -> Callable[P, R]:
 
     Its start and its end are commit points of the turn it interleaves with.
     """
-    method.__wakeful_interleave__ = True  # type: ignore[attr-defined]
-    return method
+    return _marked(method, "__wakeful_interleave__")
 
 
 def websocket(method: Callable[P, R]) -> Callable[P, R]:
@@ -340,7 +338,11 @@ def websocket(method: Callable[P, R]) -> Callable[P, R]:
     Its first argument is the socket, the others come from the query string. It accepts with
     `self.ctx.accept(socket)`; a socket it does not accept is refused (403).
     """
-    method.__wakeful_websocket__ = True  # type: ignore[attr-defined]
+    return _marked(method, "__wakeful_websocket__")
+
+
+def _marked(method: Callable[P, R], mark: str) -> Callable[P, R]:
+    setattr(method, mark, True)
     return method
 
 

@@ -93,7 +93,7 @@ class Typed(Generic[T]):
         self._decode: Callable[[Packed], T] = msgspec.msgpack.Decoder(
             self.annotation, dec_hook=self._hook, ext_hook=unwrap
         ).decode
-        self._loads: Callable[[Packed], T] = msgspec.json.Decoder(
+        self._loads: Callable[[Packed | bytearray], T] = msgspec.json.Decoder(
             self.annotation, dec_hook=self._hook
         ).decode
 
@@ -243,7 +243,7 @@ class Typed(Generic[T]):
         """
         try:
             if isinstance(data, bytes | bytearray | memoryview):
-                return self._loads(data)  # type: ignore[arg-type]
+                return self._loads(data)
             result: T = msgspec.convert(data, self.annotation, str_keys=True, dec_hook=self._hook)
             return result
         except msgspec.ValidationError as error:
@@ -312,7 +312,7 @@ def typed(annotation: object) -> Typed[Any]:
 
 # `to_json` without its words for what fails
 json_bytes: Final = msgspec.json.Encoder(enc_hook=models.dump).encode
-JSON_ERRORS: Final = (TypeError, ValueError, OverflowError, RecursionError, NotImplementedError)
+JSON_ERRORS: Final = (TypeError, ValueError, OverflowError, RecursionError)
 
 
 def to_json(value: object) -> bytes:

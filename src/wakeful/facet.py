@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import ClassVar, Final, Protocol, cast
+from typing import ClassVar, Final, Protocol
 
 import msgspec
 
@@ -162,6 +162,14 @@ class Served(Protocol):
         """The header of the call being served."""
 
 
+class Serving(Protocol):
+    """An actor whose turn runs."""
+
+    @property
+    def ctx(self) -> Served:
+        """Its context, which carries the call."""
+
+
 class Chain:
     """The facets of one type, outermost first, compiled for calls.
 
@@ -198,8 +206,8 @@ class Chain:
             return method
         links = self._links
 
-        async def chained(instance: object, /, *args: object, **kwargs: object) -> object:
-            ctx = cast("Served", instance.ctx)  # type: ignore[attr-defined]
+        async def chained(instance: Serving, /, *args: object, **kwargs: object) -> object:
+            ctx = instance.ctx
             call = Call(ctx.id, name, args, kwargs, ctx.header)
             result = await _run(links, method, instance, call)
             if call.has_failed:

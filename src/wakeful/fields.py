@@ -298,7 +298,7 @@ def _is_mutable_record(value: object) -> bool:
 def _migrate(actor: type, version: int) -> Migrate | None:
     raw = inspect.getattr_static(actor, "migrate", None)
     if isinstance(raw, classmethod):
-        migrate: Migrate = getattr(actor, "migrate")  # noqa: B009
+        migrate: Migrate = raw.__get__(None, actor)
         return migrate
     if raw is not None and version > 1:
         raise ConfigError(

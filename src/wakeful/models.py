@@ -30,11 +30,11 @@ def dump(value: object) -> object:
     """A model as plain values; the hook of encoders for what they do not know.
 
     Raises:
-        NotImplementedError: the value is not a model.
+        TypeError: the value is not a model.
         ValueError: it holds what its fields do not allow.
     """
     if not is_model(type(value)):
-        raise NotImplementedError(f"objects of type {type(value).__name__} have no such form")
+        raise TypeError(f"objects of type {type(value).__name__} have no such form")
     model: Any = value
     return model.model_dump(mode="json", by_alias=True, round_trip=True, warnings="error")
 
@@ -44,12 +44,12 @@ def load(cls: type, value: object) -> object:
 
     Raises:
         ValueError: pydantic refuses it.
-        NotImplementedError: the class is no model.
+        TypeError: the class is not a model.
     """
     if cls is object:
         return value
     if not is_model(cls):
-        raise NotImplementedError(f"{cls.__name__} is no model")
+        raise TypeError(f"{cls.__name__} is not a class that values can be read into")
     if type(value) is cls:
         return value
     model: Any = cls

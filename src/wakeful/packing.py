@@ -247,12 +247,12 @@ def fault(value: object, depth: int = 0) -> Fault | None:
         return Fault("", f"{type_name(kind)} cannot be stored or sent; {_advice(value)}")
     if depth > DEPTH_MAX:
         return Fault("", f"nested more than {DEPTH_MAX} deep (does it contain itself?)")
-    if kind is dict:
-        return _fault_in_dict(value, depth)  # type: ignore[arg-type]
-    if kind in (datetime, time):
-        return _fault_of_moment(value)  # type: ignore[arg-type]
-    if kind in _CONTAINERS:
-        return _fault_in_items(value, depth)  # type: ignore[arg-type]
+    if isinstance(value, dict):
+        return _fault_in_dict(value, depth)
+    if isinstance(value, datetime | time):
+        return _fault_of_moment(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return _fault_in_items(value, depth)
     return None
 
 

@@ -148,8 +148,8 @@ class _Compiler:
 
     def shape(self, node: inspect.Type) -> Shape:
         kind = type(node)
-        if kind is inspect.Metadata:
-            return self.shape(node.type)  # type: ignore[attr-defined]
+        if isinstance(node, inspect.Metadata):
+            return self.shape(node.type)
         if kind in _LEAVES:
             shape = self._leaf(_LEAVES[kind])
         elif kind in _COMPOUND:

@@ -66,7 +66,7 @@ def test_second_signal_ends_at_once(launch: Launch, app: Path, client: httpx2.Cl
         "import asyncio\nfrom wakeful import DurableObject\nclass Slow(DurableObject):\n"
         "    async def wait(self) -> None:\n"
         "        print('waiting', flush=True)\n"
-        "        await asyncio.sleep(60)\n"
+        "        await asyncio.Event().wait()\n"
     )
     server = launch("serve", "app.py", "--port", "0")
     url = server.url()
@@ -83,8 +83,8 @@ def test_dev_ends_on_a_signal_while_it_imports_the_code(
     launch: Launch, app: Path, number: int, code: int
 ) -> None:
     app.write_text(
-        "import time\nprint('importing', flush=True)\n"
-        "try:\n    time.sleep(60)\nexcept Exception:\n    pass\n"
+        "import signal\nprint('importing', flush=True)\n"
+        "try:\n    signal.pause()\nexcept Exception:\n    pass\n"
     )
     server = launch("dev", "app.py", "--port", "0")
     server.out.until("importing")
@@ -278,7 +278,7 @@ def test_process_ends_though_a_task_ignores_that_it_is_cancelled() -> None:
         async def deaf():
             while True:
                 try:
-                    await asyncio.sleep(3600)
+                    await asyncio.Event().wait()
                 except asyncio.CancelledError:
                     print("not me")
 
@@ -331,7 +331,7 @@ def test_settings_that_cannot_be_used_are_wrong_usage(
 
 
 def test_interrupted_while_starting_is_no_failure(launch: Launch, app: Path) -> None:
-    app.write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    app.write_text("import signal\nprint('importing', flush=True)\nsignal.pause()\n")
     server = launch("serve", "app.py", "--port", "0")
     server.out.until("importing")
     assert server.interrupt() == 130

@@ -89,7 +89,7 @@ async def act(how, kind):
         asyncio.get_running_loop().call_soon(drop, kind)
     elif how == "awaited":
         await asyncio.create_task(leave(kind))
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
 
 class Counter(DurableObject):
     async def act(self, how, kind):

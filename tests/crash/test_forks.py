@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
@@ -35,6 +36,18 @@ def orphans() -> Iterator[list[int]]:
         os.kill(pid, signal.SIGKILL)
 
 
+@contextmanager
+def ended(pid: int) -> Iterator[asyncio.Event]:
+    """An event that the end of a process sets; `Process.wait` waits for its pipes too."""
+    loop, end, descriptor = asyncio.get_running_loop(), asyncio.Event(), os.pidfd_open(pid)
+    loop.add_reader(descriptor, end.set)
+    try:
+        yield end
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
 async def test_a_killed_server_whose_children_live_starts_again(
     tmp_path: Path, orphans: list[int]
 ) -> None:
@@ -44,11 +57,11 @@ async def test_a_killed_server_whose_children_live_starts_again(
     reader, writer = await asyncio.open_connection("127.0.0.1", first.port)
     _, said = await request(reader, writer, "POST /actors/Worker/a/fork")
     orphans.append(int(said))
-    first.kill(signal.SIGKILL)
-    async with asyncio.timeout(10):
-        assert await reader.read() == b""
-        while first.process.returncode is None:  # noqa: ASYNC110 - `wait` waits for its pipes too
-            await asyncio.sleep(0.01)
+    with ended(first.process.pid) as end:
+        first.kill(signal.SIGKILL)
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+            await end.wait()
     writer.close()
     second = Forking(tmp_path / "data", Tally(), Random(0), counters=1)
     await second.listen(first.port)

@@ -200,6 +200,17 @@ def test_a_row_of_several_columns_is_no_single_value(rig: Rig) -> None:
         rig.sql.exec("SELECT 1 AS a, 2 AS b").one(into=int)
 
 
+class Plain:
+    def __init__(self, x: int) -> None:
+        self.x = x
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1", "SELECT 1 AS x"])
+def test_a_row_does_not_become_an_object_of_a_plain_class(rig: Rig, sql: str) -> None:
+    with pytest.raises(SqlError, match="a row does not fit Plain: Plain is not a class that"):
+        rig.sql.exec(sql).one(into=Plain)
+
+
 @pytest.mark.parametrize(
     ("sql", "text"),
     [

@@ -14,7 +14,7 @@ import sys
 from asyncio import Event
 from contextlib import AsyncExitStack
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 
 import click
 import msgspec
@@ -55,7 +55,7 @@ DEBOUNCE_MS: Final = 200  # the data directory below the target changes all the 
 @click.command(epilog=EXIT_CODES)
 @click.argument("targets", metavar="TARGET...", nargs=-1, required=True)
 @options
-def command(targets: tuple[str, ...], **chosen: object) -> None:
+def command(targets: tuple[str, ...], **chosen: Any) -> None:
     """Serve actors over HTTP, and reload them whenever their code changes.
 
     TARGET is a file, app.py, or a module, package.module; app.py:Counter,Other serves only these.
@@ -69,7 +69,7 @@ def command(targets: tuple[str, ...], **chosen: object) -> None:
     A reload imports anew what is below the target's directory. Durable state stays; what an actor
     keeps only in memory starts anew. Code that cannot be imported changes nothing.
     """
-    options = settings(**chosen)  # type: ignore[arg-type]
+    options = settings(**chosen)
     sys.dont_write_bytecode = True  # two edits within a second may have the same time stamp
     limits = msgspec.structs.replace(options.config.limits, shutdown_seconds=SHUTDOWN_SECONDS)
     config = msgspec.structs.replace(options.config, limits=limits)

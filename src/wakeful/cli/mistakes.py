@@ -15,7 +15,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self, TextIO
 
 from wakeful.cli.tracebacks import is_user_file, shown
 
@@ -32,16 +32,23 @@ def tell_of_unawaited(roots: Sequence[Path], tell: Tell) -> None:
     """From now on, tell of coroutines that were never awaited, by the line that made them."""
     others = warnings.showwarning
 
-    def show(message: Warning | str, *where: Any) -> None:
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
         said = _unawaited(str(message), roots)
         if said is None:
-            others(message, *where)
+            others(message, category, filename, lineno, file, line)
         else:
             tell(said)
 
     sys.set_coroutine_origin_tracking_depth(FRAMES)
     warnings.filterwarnings("always", NEVER, RuntimeWarning)
-    warnings.showwarning = show  # type: ignore[assignment]
+    warnings.showwarning = show
 
 
 def _unawaited(message: str, roots: Sequence[Path]) -> str | None:

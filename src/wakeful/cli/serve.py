@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -72,7 +73,7 @@ def command(
     admin_token: str | None,
     tls_cert: Path | None,
     tls_key: Path | None,
-    **chosen: object,
+    **chosen: Any,
 ) -> None:
     """Serve actors over HTTP.
 
@@ -86,7 +87,7 @@ def command(
 
     A signal (Ctrl-C, SIGTERM) lets calls under way end; a second one ends the process at once.
     """
-    options = settings(**chosen)  # type: ignore[arg-type]
+    options = settings(**chosen)
     names = tuple(name for part in missing for name in part.split(",") if name)
     options = msgspec.structs.replace(
         options,

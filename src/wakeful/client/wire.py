@@ -158,6 +158,7 @@ class Refused(CallError):
     def __init__(self, problem: Problem) -> None:
         super().__init__(f"{problem.code}: {problem.detail}")
         known = {retry.value: retry for retry in Retry}
+        # Other errors have these by their class; here the server chooses them.
         self.code = problem.code or CallError.code  # type: ignore[misc]
         self.retry = known.get(problem.retry, Retry.NEVER)  # type: ignore[misc]
 

@@ -24,7 +24,7 @@ class RequestHeader(CallHeader, msgspec.Struct):
         due: when, once that has been worked out, as the event loop's time.
     """
 
-    guard: Any  # a Guard, which makes these
+    guard: Any  # a Guard; msgspec looks annotations up, and guard.py imports this module
     request: Request
     origin: str | None = None
     timed: bool = True

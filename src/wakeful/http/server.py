@@ -50,7 +50,7 @@ class _Embedded(Server):
 
     def interrupt(self) -> None:
         """Make `serve` return, once the workers have ended."""
-        self.signal_handler_interrupt()  # type: ignore[no-untyped-call]
+        self.signal_handler_interrupt()  # type: ignore[no-untyped-call]  # granian's
 
 
 class HttpServer:

@@ -26,7 +26,7 @@ from wakeful.errors import (
     StorageError,
     WakefulError,
 )
-from wakeful.facet import Persistence
+from wakeful.facet import Method, Persistence
 from wakeful.ids import ActorId
 from wakeful.log import logger
 from wakeful.ports import ALARM_KEY, Alarm, Clock, Store
@@ -74,10 +74,10 @@ class InternalPlan(MethodPlan):
     __slots__ = ()
     for_callers = False
 
-    def __init__(self, name: str, function: Callable[..., object]) -> None:
+    def __init__(self, name: str, function: Method) -> None:
         self.name = name
         self.calls = 0
-        self.function = function  # type: ignore[assignment]
+        self.function = function
         self.straight = self.readonly = self.interleave = self.required = False
         self.urgent = True
         self.parameters = ()
@@ -96,7 +96,7 @@ class InterleavedPlan(InternalPlan):
     __slots__ = ()
     gated = True
 
-    def __init__(self, name: str, function: Callable[..., object]) -> None:
+    def __init__(self, name: str, function: Method) -> None:
         super().__init__(name, function)
         self.interleave = True
         self.urgent = False

@@ -326,7 +326,9 @@ class Delivery:
             if turn.error is not None:
                 raise turn.error
         except WakefulError as error:
-            raise of_turn(turn, error)  # noqa: B904 - the cause is in it, if it is another
+            if (outcome := of_turn(turn, error)) is error:
+                raise
+            raise outcome from error
         return turn.result
 
     async def _ask_in_turn(self, activation: Activation, event: Envelope) -> object:
@@ -334,9 +336,9 @@ class Delivery:
         try:
             return await self._queue(activation, event)
         except WakefulError as error:
-            if event.turn is not None:
-                raise of_turn(event.turn, error)  # noqa: B904 - the cause is in it
-            if not isinstance(error, DeadlineExceeded):
+            if event.turn is not None and (outcome := of_turn(event.turn, error)) is not error:
+                raise outcome from error
+            if event.turn is not None or not isinstance(error, DeadlineExceeded):
                 raise
             raise DeadlineInQueue(
                 f"{activation.id}.{event.plan.name} did not begin within {error.allowed}; "

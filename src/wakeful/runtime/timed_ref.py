@@ -32,17 +32,20 @@ def timed_class(actor_type: ActorType, plain: type[Ref], loop: HostLoop) -> type
 
 
 def check_timeout(seconds: object) -> float:
-    """A timeout that makes sense.
+    """A timeout as a float.
 
     Raises:
-        InvalidArguments: it is no number of seconds above 0.
+        InvalidArguments: it is not a number of seconds above 0.
     """
-    number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not number or not 0 < seconds < math.inf:  # type: ignore[operator]
+    if (
+        isinstance(seconds, bool)
+        or not isinstance(seconds, int | float)
+        or not 0 < seconds < math.inf
+    ):
         raise InvalidArguments(
             f"a timeout is a number of seconds above 0, not {seconds!r}", field="timeout"
         )
-    return float(seconds)  # type: ignore[arg-type]
+    return float(seconds)
 
 
 def _in_time(ask: Asking, method: str, loop: HostLoop) -> Asking:

@@ -36,7 +36,7 @@ class Overlap(Exception):
 class Ledger(DurableObject):
     """An actor that runs one turn at a time, and keeps all of a turn or nothing."""
 
-    tokens: list[int] = []  # noqa: RUF012
+    tokens: list[int] = []  # noqa: RUF012 - a default, copied for each actor
     length: int = 0
     total: int = 0
     kept: int = 0

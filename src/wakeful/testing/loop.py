@@ -70,7 +70,7 @@ class Process:
         self.kill()
         for task in self.tasks:
             if not task.done():
-                task._log_destroy_pending = False  # type: ignore[attr-defined]
+                task._log_destroy_pending = False  # type: ignore[attr-defined]  # of CPython's own tasks
                 _close(task)
         self.tasks.clear()
 
@@ -177,7 +177,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         timer = _ProcessTimer(when, callback, args, self, context)
         timer._process = context.get(_inside)
         heappush(self._scheduled, timer)
-        timer._scheduled = True  # type: ignore[attr-defined]
+        timer._scheduled = True  # type: ignore[attr-defined]  # as BaseEventLoop.call_at does
         return timer
 
     def create_task(self, coro: Coroutine[Any, Any, T], **options: Any) -> Task[T]:  # type: ignore[override]

@@ -157,7 +157,7 @@ class Owner:
         cursor: str | None = None
         while True:
             page = self.run(
-                lambda: self.store.actors(type, prefix=prefix, cursor=cursor, limit=limit)  # noqa: B023
+                lambda: self.store.actors(type, prefix=prefix, cursor=cursor, limit=limit)  # noqa: B023 - it runs before the loop goes on
             )
             assert len(page.actors) <= limit
             assert {actor.type for actor in page.actors} <= {type}

@@ -39,7 +39,7 @@ class Vault(Ledger):
     """An actor whose `add_kept` writes a row, sends to all sockets, and may set the alarm."""
 
     armed: int = 0
-    rang: list[int] = []  # noqa: RUF012
+    rang: list[int] = []  # noqa: RUF012 - a default, copied for each actor
     said: int = 0
 
     @readonly

@@ -15,6 +15,12 @@ from wakeful.workers.proxies import Buffer, Constructor, JsBytes, JsProxy, JsRan
 INDEX_MAX: Final = 2**53 - 1
 
 
+def seen_as(data: bytearray | memoryview, format: str) -> memoryview:
+    """Bytes as items of a format, as `memoryview` names it; they share their memory."""
+    items: memoryview = memoryview(data).cast("B").cast(format)  # type: ignore[call-overload]  # its stub: literals only
+    return items
+
+
 class ArrayBuffer(Buffer, bytearray):
     """A buffer of bytes whose length does not change."""
 
@@ -47,7 +53,7 @@ class ArrayBuffer(Buffer, bytearray):
         """What JavaScript says it is."""
         return Constructor(self.js_name)
 
-    def slice(self, start: int = 0, end: int | None = None) -> ArrayBuffer:  # type: ignore[override]
+    def slice(self, start: int = 0, end: int | None = None) -> ArrayBuffer:  # type: ignore[override]  # as in JavaScript
         """A copy of a part of the bytes; places below 0 count from the end."""
         return ArrayBuffer(self[start:end])
 
@@ -95,7 +101,7 @@ class View(JsProxy):
 
     def to_py(self, **_: object) -> memoryview:
         """Return a copy, with the items of this view, which is what Pyodide gives."""
-        return memoryview(bytearray(self._bytes)).cast("B").cast(self.format)  # type: ignore[call-overload,no-any-return]
+        return seen_as(bytearray(self._bytes), self.format)
 
     def to_memoryview(self) -> memoryview:
         """The same as `to_py`."""

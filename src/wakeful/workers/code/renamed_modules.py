@@ -150,5 +150,5 @@ def _renamed(found: ModuleSpec | None, name: str) -> ModuleSpec | None:
         spec = ModuleSpec(name, None, is_package=True)
         spec.submodule_search_locations = list(found.submodule_search_locations or ())
         return spec
-    loader = type(found.loader)(name, found.origin)  # type: ignore[call-arg,misc]
+    loader = type(found.loader)(name, found.origin)  # type: ignore[call-arg,misc]  # a file's
     return spec_from_file_location(name, found.origin, loader=loader)

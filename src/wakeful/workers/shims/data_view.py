@@ -9,7 +9,7 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from wakeful.workers.buffers import View, index, shared
+from wakeful.workers.buffers import View, index, seen_as, shared
 from wakeful.workers.proxies import JsRangeError, JsTypeError, unwrapped
 from wakeful.workers.shims.items import Item
 from wakeful.workers.shims.typed_arrays import ARRAYS
@@ -60,7 +60,7 @@ def _setter(format: str, size: int, convert: Callable[[Any], Item]) -> Any:
     def set(self: DataView, offset: Any = 0, value: Any = None, little: object = None) -> None:
         """Put a number at a place."""
         place = self._place(offset, size)
-        item = memoryview(bytearray(size)).cast(format)  # type: ignore[call-overload]
+        item: Any = seen_as(bytearray(size), format)
         item[0] = convert(value)
         data = item.tobytes()
         self._bytes[place : place + size] = data if bool(little) == NATIVE_LITTLE else data[::-1]

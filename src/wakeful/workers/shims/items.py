@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 
-from wakeful.workers.buffers import View, index, shared, zeros
+from wakeful.workers.buffers import View, index, seen_as, shared, zeros
 from wakeful.workers.code.entrypoints import arguments_taken
 from wakeful.workers.proxies import JsRangeError, JsTypeError, unwrapped
 from wakeful.workers.shims.numbers import to_number
@@ -87,7 +87,7 @@ class Items(View):
 
     def _look(self, buffer: Any, offset: int, length: int) -> None:
         super()._look(buffer, offset, length)
-        self._items: Any = self._bytes.cast(self.format)  # type: ignore[call-overload]
+        self._items: Any = seen_as(self._bytes, self.format)
 
     def _put(self, place: int, values: Any) -> None:
         items, convert = self._items, self.convert

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from wakeful.workers.proxies import JsProxy, JsTypeError
 from wakeful.workers.values import SAFE_INT_MAX, copied, js_string, milliseconds
@@ -114,7 +114,7 @@ def is_finite(value: object) -> bool:
     return math.isfinite(to_number(value))
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -142,19 +142,19 @@ class Number(JsProxy):
         return number(to_number(value))
 
     @staticmethod
-    def isInteger(value: object) -> bool:
+    def isInteger(value: object) -> TypeGuard[int | float]:
         """Whether a value is a whole number."""
-        return _is_number(value) and float(value).is_integer()  # type: ignore[arg-type]
+        return _is_number(value) and float(value).is_integer()
 
     @staticmethod
     def isSafeInteger(value: object) -> bool:
         """Whether a value is a whole number that a double represents exactly and alone."""
-        return Number.isInteger(value) and abs(value) <= SAFE_INT_MAX  # type: ignore[arg-type]
+        return Number.isInteger(value) and abs(value) <= SAFE_INT_MAX
 
     @staticmethod
     def isFinite(value: object) -> bool:
         """Whether a value is a finite number."""
-        return _is_number(value) and math.isfinite(value)  # type: ignore[arg-type]
+        return _is_number(value) and math.isfinite(value)
 
     @staticmethod
     def isNaN(value: object) -> bool:

@@ -247,7 +247,7 @@ def make_date(now_ms: Callable[[], int]) -> type[JsDate]:
             return cls.at(now_ms() if value is None else value)
 
         @staticmethod
-        def now() -> int:  # type: ignore[override]
+        def now() -> int:  # type: ignore[override]  # as in JavaScript
             """Milliseconds since 1970."""
             return now_ms()
 

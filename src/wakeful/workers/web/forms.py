@@ -142,11 +142,11 @@ class FormData(MutableMapping[str, Any]):
         """The names, in their order."""
         return iter(self.js_object.keys())
 
-    def values(self) -> Iterator[Any]:  # type: ignore[override]
+    def values(self) -> Iterator[Any]:  # type: ignore[override]  # as `keys`
         """The values, in their order."""
         return map(_face, self.js_object.values())
 
-    def items(self) -> Iterator[tuple[str, Any]]:  # type: ignore[override]
+    def items(self) -> Iterator[tuple[str, Any]]:  # type: ignore[override]  # as `keys`
         """Names and values, in their order."""
         return ((name, _face(value)) for name, value in self.js_object.pairs)
 
