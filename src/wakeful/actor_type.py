@@ -353,7 +353,7 @@ class ActorType:
 
     async def run_alarm(self, instance: Actor, info: AlarmInfo) -> None:
         """Call an instance's alarm handler, with the information if it takes it."""
-        handler: Callable[..., Awaitable[None]] = instance.alarm  # type: ignore[attr-defined]
+        handler: Callable[..., Awaitable[None]] = instance.alarm  # type: ignore[attr-defined]  # if it has one
         if self._alarm_is_told:
             await handler(info)
         else:

@@ -15,7 +15,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Final, Self, TextIO
+from typing import Any, Final, Self
 
 from wakeful.cli.tracebacks import is_user_file, shown
 
@@ -32,23 +32,16 @@ def tell_of_unawaited(roots: Sequence[Path], tell: Tell) -> None:
     """From now on, tell of coroutines that were never awaited, by the line that made them."""
     others = warnings.showwarning
 
-    def show(
-        message: Warning | str,
-        category: type[Warning],
-        filename: str,
-        lineno: int,
-        file: TextIO | None = None,
-        line: str | None = None,
-    ) -> None:
+    def show(message: Warning | str, *where: Any) -> None:
         said = _unawaited(str(message), roots)
         if said is None:
-            others(message, category, filename, lineno, file, line)
+            others(message, *where)
         else:
             tell(said)
 
     sys.set_coroutine_origin_tracking_depth(FRAMES)
     warnings.filterwarnings("always", NEVER, RuntimeWarning)
-    warnings.showwarning = show
+    warnings.showwarning = show  # type: ignore[assignment]  # it hands on what it does not read
 
 
 def _unawaited(message: str, roots: Sequence[Path]) -> str | None:

@@ -180,7 +180,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         timer._scheduled = True  # type: ignore[attr-defined]  # as BaseEventLoop.call_at does
         return timer
 
-    def create_task(self, coro: Coroutine[Any, Any, T], **options: Any) -> Task[T]:  # type: ignore[override]
+    def create_task(self, coro: Coroutine[Any, Any, T], **options: Any) -> Task[T]:  # type: ignore[override]  # options as asyncio has them
         """As asyncio's; the process remembers it."""
         task = super().create_task(coro, **options)
         context = options.get("context")

@@ -200,7 +200,7 @@ class Node:
             self._host.sql.close()
             delivery = self._host.delivery
             delivery.pool.finish = lambda turn, result, error: None
-            delivery.pump = lambda activation: None  # type: ignore[method-assign]
+            delivery.pump = lambda activation: None  # type: ignore[method-assign]  # of a host that is over
         for task in self.process.tasks:
             frame = getattr(task.get_coro(), "cr_frame", None)
             runner = frame.f_locals.get("self") if frame is not None else None

@@ -4,9 +4,9 @@ What only Workers need is in the extra `workers`; code for actors imports nothin
 """
 
 try:
-    import ada_url  # noqa: F401
-    import greenlet  # noqa: F401
-    import multipart  # noqa: F401
+    import ada_url  # noqa: F401 - is it there?
+    import greenlet  # noqa: F401 - is it there?
+    import multipart  # noqa: F401 - is it there?
 except ModuleNotFoundError as error:
     raise ImportError(
         "Cloudflare Workers need packages that are not installed. Install them: "

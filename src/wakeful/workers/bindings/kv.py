@@ -56,7 +56,7 @@ class Listing(JsDict):
     """What `list` answers. Code from before the SDK has `listing.keys`, which a dict has too."""
 
     @property
-    def keys(self) -> ListedKeys:  # type: ignore[override]
+    def keys(self) -> ListedKeys:  # type: ignore[override]  # a list, and what a dict has
         """The keys that were found; called, those of the dict."""
         return ListedKeys(self)
 

@@ -190,7 +190,7 @@ class FixedHeaders(Headers):
         raise JsTypeError(FIXED)
 
 
-class HeadersView(HTTPMessage, Mapping[str, str]):  # type: ignore[misc, unused-ignore]
+class HeadersView(HTTPMessage, Mapping[str, str]):  # type: ignore[misc, unused-ignore]  # both have `get`
     """A snapshot: changes of it have no effect, as on Cloudflare."""
 
 
