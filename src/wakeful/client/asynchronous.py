@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Final, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 import httpx2
 
@@ -16,12 +16,11 @@ from wakeful.client.connection import (
     settings,
     too_large,
 )
-from wakeful.client.wire import Request, refuse, request_for, value_of
+from wakeful.client.wire import Request, outcome, request_for
 from wakeful.ids import ActorId
 from wakeful.runtime.refs import Asking, Ref
 
 A = TypeVar("A")
-OK: Final = 200
 
 
 class Client:
@@ -99,12 +98,7 @@ class Client:
                 body = await self._read(actor, answer)
         except httpx2.HTTPError as error:
             raise failure(error, actor, self.url) from error
-        if answer.status_code == OK:
-            return value_of(plan, body)
-        headers = answer.headers
-        refuse(
-            answer.status_code, headers.get("content-type", ""), headers.get("retry-after"), body
-        )
+        return outcome(plan, answer.status_code, answer.headers, body)
 
     async def _read(self, actor: ActorId, answer: httpx2.Response) -> bytes:
         body = bytearray()

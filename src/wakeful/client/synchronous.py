@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from types import TracebackType
-from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import httpx2
 
@@ -17,14 +17,13 @@ from wakeful.client.connection import (
     settings,
     too_large,
 )
-from wakeful.client.wire import Request, refuse, request_for, value_of
+from wakeful.client.wire import Request, outcome, request_for
 from wakeful.ids import ActorId
 from wakeful.runtime.refs import Asking, Ref
 
 A = TypeVar("A")
 P = ParamSpec("P")
 R = TypeVar("R")
-OK: Final = 200
 
 
 class SyncClient:
@@ -115,12 +114,7 @@ class SyncClient:
                 body = self._read(actor, answer)
         except httpx2.HTTPError as error:
             raise failure(error, actor, self.url) from error
-        if answer.status_code == OK:
-            return value_of(plan, body)
-        headers = answer.headers
-        refuse(
-            answer.status_code, headers.get("content-type", ""), headers.get("retry-after"), body
-        )
+        return outcome(plan, answer.status_code, answer.headers, body)
 
     def _read(self, actor: ActorId, answer: httpx2.Response) -> bytes:
         body = bytearray()

@@ -33,6 +33,7 @@ from wakeful.ids import ActorId, check_name
 Args = tuple[object, ...]
 Kwargs = Mapping[str, object]
 
+OK: Final = 200
 PROBLEM: Final = "application/problem+json"
 JSON: Final = "application/json"
 TYPE_CHARS_MAX: Final = 200
@@ -101,6 +102,27 @@ def value_of(plan: MethodPlan | None, body: bytes) -> object:
     except (CallError, msgspec.MsgspecError) as error:
         what = plan.name if plan is not None else "the call"
         raise InvalidResult(f"the answer of {what} does not fit: {error}") from None
+
+
+def outcome(
+    plan: MethodPlan | None, status: int, headers: Mapping[str, str], body: bytes
+) -> object:
+    """The value that an answer holds.
+
+    Args:
+        plan: of the method, if it is known.
+        status: the answer's.
+        headers: the answer's, by names in small letters.
+        body: the answer's.
+
+    Raises:
+        InvalidResult: the value does not fit what the method is said to return.
+        WakefulError: of the class that the server names.
+        UnknownOutcome: the answer is not the server's.
+    """
+    if status == OK:
+        return value_of(plan, body)
+    refuse(status, headers.get("content-type", ""), headers.get("retry-after"), body)
 
 
 def refuse(status: int, content_type: str, retry_after: str | None, body: bytes) -> NoReturn:

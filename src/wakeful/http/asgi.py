@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 from wakeful.core.hibernation import CUT, INTERNAL_ERROR, LOST, NO_CODE, TOO_BIG
 from wakeful.errors import ShuttingDown
 from wakeful.header import call_header
-from wakeful.http.bodies import too_large
+from wakeful.http.bodies import joined
 from wakeful.http.connection import CLOSE_SECONDS, lost
 from wakeful.http.disconnects import Disconnects
 from wakeful.http.gateway import Gateway
@@ -117,13 +117,7 @@ class AsgiRequest:
 
     async def body(self, limit: int) -> bytes:
         """The whole body."""
-        chunks, size = [], 0
-        async for chunk in self.chunks():
-            size += len(chunk)
-            if size > limit:
-                raise too_large(limit)
-            chunks.append(chunk)
-        return b"".join(chunks)
+        return await joined(self.chunks(), limit)
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The body as it comes."""

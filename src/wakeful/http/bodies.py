@@ -157,6 +157,21 @@ class Bodies:
             yield chunk
 
 
+async def joined(chunks: AsyncIterator[bytes], limit: int) -> bytes:
+    """A body that comes in chunks, as one.
+
+    Raises:
+        PayloadTooLarge: it is longer than the limit.
+    """
+    kept, size = [], 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > limit:
+            raise too_large(limit)
+        kept.append(chunk)
+    return b"".join(kept)
+
+
 def too_large(limit: int, setting: str = "request_bytes") -> PayloadTooLarge:
     """The error for a body over its limit."""
     return PayloadTooLarge(f"a body has at most {limit} bytes (limits.{setting})")

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from wakeful.errors import MalformedRequest, WakefulError
-from wakeful.http.bodies import too_large
+from wakeful.http.bodies import joined
 from wakeful.http.connection import Connection, lost
 from wakeful.http.disconnects import Disconnects
 from wakeful.http.message import SWITCHING, Answer, Answering, ClientGone, Content, Headers
@@ -139,7 +139,7 @@ class RsgiRequest:
             if self.header("transfer-encoding") is None:
                 body = await self._proto()  # the server reads what Content-Length says, no more
             else:
-                return await self._collect(limit)
+                return await joined(self.chunks(), limit)
         except RuntimeError as error:  # granian's errors are
             raise ClientGone from error
         self._read = True
@@ -187,16 +187,6 @@ class RsgiRequest:
         except (TimeoutError, RuntimeError):  # too slow; broken off, or partly read already
             return False
         return True
-
-    async def _collect(self, limit: int) -> bytes:
-        """A body of unknown length."""
-        chunks, size = [], 0
-        async for chunk in self.chunks():
-            size += len(chunk)
-            if size > limit:
-                raise too_large(limit)
-            chunks.append(chunk)
-        return b"".join(chunks)
 
 
 class RsgiApplication:

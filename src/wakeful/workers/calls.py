@@ -205,6 +205,35 @@ def sent_arguments(args: tuple[object, ...], named: dict[str, object]) -> tuple[
     return given
 
 
+class RemoteMethod:
+    """A method of an object or an entrypoint elsewhere: calling it makes a call there.
+
+    Args:
+        make_call: makes the call, of what runs there.
+        target: the stub or the service, as messages show it.
+        name: the method's name.
+    """
+
+    __slots__ = ("_make_call", "_name", "_target")
+
+    def __init__(self, make_call: Callable[[Run], Pending], target: object, name: str) -> None:
+        self._make_call = make_call
+        self._target = target
+        self._name = name
+
+    def __call__(self, *args: object, **named: object) -> Pending:
+        """Call it; arguments given by name become one object at the end.
+
+        Raises:
+            TypeError, DataCloneError: an argument cannot be sent.
+        """
+        given, name = sent_arguments(args, named), self._name
+        return self._make_call(lambda target: target.rpc(name, given))
+
+    def __repr__(self) -> str:
+        return f"<method {self._name} of {self._target!r}>"
+
+
 def exporter() -> values.Export:
     """Return the function that makes functions of the running code callable from other objects."""
     gated = inside.get()

@@ -18,12 +18,12 @@ from wakeful.workers import own_tasks, strict, values
 from wakeful.workers.calls import (
     Event,
     Pending,
+    RemoteMethod,
     Run,
     call,
     depth,
     dispose,
     exporter,
-    sent_arguments,
     settled,
 )
 from wakeful.workers.js_errors import ENDS, is_cancelled, thrown
@@ -57,10 +57,10 @@ class Service:
         request = make_request(resource, options_of(options, named.items()))
         return Fetching(request, lambda sent: self._call(lambda target: target.fetch(sent)))
 
-    def __getattr__(self, name: str) -> Method:
+    def __getattr__(self, name: str) -> RemoteMethod:
         if name.startswith("__"):
             raise AttributeError(name)
-        return Method(self, name)
+        return RemoteMethod(self._call, self, name)
 
     def __wakeful_transfer__(self) -> Service:
         return self
@@ -75,28 +75,6 @@ class Service:
         worker = self._worker()
         entered = Entered(worker, self._entrypoint, self._props)
         return worker.called(_handled(entered, event))
-
-
-class Method:
-    """A remote method of the entrypoint: calling it calls the entrypoint's method."""
-
-    __slots__ = ("_name", "_service")
-
-    def __init__(self, service: Service, name: str) -> None:
-        self._service = service
-        self._name = name
-
-    def __call__(self, *args: object, **named: object) -> Pending:
-        """Call it; arguments given by name become one object at the end.
-
-        Raises:
-            TypeError, DataCloneError: an argument cannot be sent.
-        """
-        given, name = sent_arguments(args, named), self._name
-        return self._service._call(lambda target: target.rpc(name, given))
-
-    def __repr__(self) -> str:
-        return f"<method {self._name} of {self._service!r}>"
 
 
 class Entered:

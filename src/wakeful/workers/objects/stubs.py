@@ -12,7 +12,7 @@ from typing import Any
 
 from wakeful.errors import CallError, WakefulError
 from wakeful.workers import own_tasks
-from wakeful.workers.calls import Event, Line, Pending, Run, call, failed, sent_arguments
+from wakeful.workers.calls import Event, Line, Pending, RemoteMethod, Run, call, failed
 from wakeful.workers.js_errors import twin, undelivered
 from wakeful.workers.objects.ids import DurableObjectId
 from wakeful.workers.proxies import JsException, JsTypeError, options_of
@@ -57,10 +57,10 @@ class Stub:
         request.url = urls.sent(request.url)
         return self._call(lambda target: target.fetch(request), remote=True)
 
-    def __getattr__(self, name: str) -> Method:
+    def __getattr__(self, name: str) -> RemoteMethod:
         if name.startswith("__"):
             raise AttributeError(name)
-        return Method(self, name)
+        return RemoteMethod(self._call, self, name)
 
     def __wakeful_transfer__(self) -> Stub:
         return Stub(self._deliver, self.id, self._actor_type)
@@ -87,25 +87,3 @@ class Stub:
     def _break(self, cause: WakefulError) -> None:
         if not isinstance(cause, CallError):
             self._broken = undelivered(cause)
-
-
-class Method:
-    """A remote method: calling it calls the object's method."""
-
-    __slots__ = ("_name", "_stub")
-
-    def __init__(self, stub: Stub, name: str) -> None:
-        self._stub = stub
-        self._name = name
-
-    def __call__(self, *args: object, **named: object) -> Pending:
-        """Call it; arguments given by name become one object at the end.
-
-        Raises:
-            TypeError, DataCloneError: an argument cannot be sent.
-        """
-        given, name = sent_arguments(args, named), self._name
-        return self._stub._call(lambda target: target.rpc(name, given))
-
-    def __repr__(self) -> str:
-        return f"<method {self._name} of {self._stub!r}>"

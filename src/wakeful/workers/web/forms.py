@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping
 from typing import Any, TypeAlias
 
-from wakeful.workers.proxies import JsArray, JsProxy
+from wakeful.workers.proxies import JsArray
 from wakeful.workers.values import js_string
 from wakeful.workers.web.blobs import Blob, File, JsBlob, JsFile
+from wakeful.workers.web.named import Named
 
 Entry: TypeAlias = "tuple[str, str | JsFile]"
 
 
-class JsFormData(JsProxy):
+class JsFormData(Named):
     """An ordered list of names, each with a text or a file."""
 
     __slots__ = ("pairs",)
@@ -66,21 +67,6 @@ class JsFormData(JsProxy):
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries())
-
-    def __getitem__(self, name: str) -> str | JsFile:
-        value = self.get(name)
-        if value is None:
-            raise KeyError(name)
-        return value
-
-    def __setitem__(self, name: str, value: object) -> None:
-        self.set(name, value)
-
-    def __delitem__(self, name: str) -> None:
-        self.delete(name)
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self.has(name)
 
     def __wakeful_transfer__(self) -> FormData:
         return FormData(self).__wakeful_transfer__()

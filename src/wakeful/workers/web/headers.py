@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from http.client import HTTPMessage
 from typing import Any, Final, TypeAlias
 
-from wakeful.workers.proxies import JsArray, JsProxy, JsTypeError
+from wakeful.workers.proxies import JsArray, JsTypeError
 from wakeful.workers.values import js_string, utf8
+from wakeful.workers.web.named import Named
 
 NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
 BAD_VALUE: Final = re.compile(r"[\0\r\n]")
@@ -31,7 +32,7 @@ COOKIES: Final = "set-cookie"
 Pairs: TypeAlias = list[tuple[str, str]]
 
 
-class Headers(JsProxy):
+class Headers(Named):
     """An ordered list of names and values, read name by name."""
 
     __slots__ = ("_pairs",)
@@ -143,21 +144,6 @@ class Headers(JsProxy):
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.items())
-
-    def __getitem__(self, name: str) -> str:
-        value = self.get(name)
-        if value is None:
-            raise KeyError(name)
-        return value
-
-    def __setitem__(self, name: str, value: object) -> None:
-        self.set(name, value)
-
-    def __delitem__(self, name: str) -> None:
-        self.delete(name)
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self.has(name)
 
     def __len__(self) -> int:
         return len(self.items())

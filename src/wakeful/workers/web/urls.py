@@ -18,6 +18,7 @@ import ada_url
 
 from wakeful.workers.proxies import JsArray, JsProxy, JsTypeError
 from wakeful.workers.values import js_string, utf8
+from wakeful.workers.web.named import Named
 
 NO_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 NO_URL: Final = "Invalid URL string."
@@ -75,7 +76,7 @@ def _unescaped(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
 
-class URLSearchParams(JsProxy):
+class URLSearchParams(Named):
     """The names and values of a query."""
 
     __slots__ = ("_pairs", "_url")
@@ -159,21 +160,6 @@ class URLSearchParams(JsProxy):
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self._pairs)
-
-    def __getitem__(self, name: str) -> str:
-        value = self.get(name)
-        if value is None:
-            raise KeyError(name)
-        return value
-
-    def __setitem__(self, name: str, value: object) -> None:
-        self.set(name, value)
-
-    def __delitem__(self, name: str) -> None:
-        self.delete(name)
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and self.has(name)
 
     def __len__(self) -> int:
         return self.size
