@@ -284,6 +284,7 @@ class ActorType:
         "gated",
         "has_alarm",
         "has_constructor",
+        "interleaves",
         "lifetime",
         "methods",
         "name",
@@ -307,6 +308,8 @@ class ActorType:
         for_sockets = {name for name in names if hasattr(getattr(cls, name), MARK)}
         self.methods = {n: MethodPlan(cls, n) for n in names if n not in for_sockets}
         self.socket_methods = {n: SocketPlan(cls, n) for n in names if n in for_sockets}
+        plans = (*self.methods.values(), *self.socket_methods.values())
+        self.interleaves = any(plan.interleave for plan in plans)
         self.has_alarm = hasattr(cls, "alarm")
         self.has_constructor = cls.__init__ is not object.__init__
         self._alarm_is_told = self.has_alarm and _takes_something(cls, "alarm")

@@ -1,8 +1,8 @@
 """An actor in memory: its instance, its gates, its turns, and what it has not saved yet.
 
 Invariants: `free` is exactly: active, input gate free, nothing queued, nothing to be sent,
-            and neither stopping nor draining. It is cached because every message asks; only
-            `refresh` sets it.
+            and neither stopping nor draining. It is cached because every message asks. Whoever
+            takes one of these away may set it false; only `refresh` makes it true.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ class Activation:
         "seq",
         "shard",
         "sql",
+        "stepped",
         "stopping",
         "transaction",
         "turns",
@@ -115,6 +116,7 @@ class Activation:
         self.type = actor_type
         self.id = actor
         self.durable = actor_type.persistence is not None
+        self.stepped = self.durable and actor_type.interleaves  # its turns go step by step
         self.confirm = actor_type.persistence is not None and actor_type.persistence.confirm
         self.idle_ns = actor_type.lifetime.idle_ns if actor_type.lifetime is not None else 0
         self.shard = shard
@@ -240,15 +242,6 @@ class Activation:
         """
         return self.working.save()
 
-    def stand(self) -> None:
-        """Note that what the running turns have done so far is committed, even if they fail."""
-        for turn in self.turns:
-            turn.stands = True
-
-    def unsaved(self) -> bool:
-        """Whether something has changed since the last commit point."""
-        return self.effects is not None or self.working.touched
-
     def undo(self) -> None:
         """Undo all changes since the last commit point."""
         self.working.undo()
@@ -340,11 +333,12 @@ class Turn:
         holds: other turns wait until it has ended (not so for background work).
         cause: why it was interrupted, if it was.
         waited: turns beside it may have changed something since it began.
-        stands: something that it did cannot be undone any more: it is committed, or another actor
-            was asked for it.
+        acted: another actor was asked for something, and may have done it.
+        saved: the batch that the first of its changes went with, before it has ended; 0 if none.
     """
 
     __slots__ = (
+        "acted",
         "activation",
         "asker",
         "cause",
@@ -356,7 +350,7 @@ class Turn:
         "reply",
         "result",
         "runner",
-        "stands",
+        "saved",
         "waited",
         "what",
     )
@@ -375,7 +369,8 @@ class Turn:
         self.reply: Future[object] | None = None
         self.runner: Driver | None = None
         self.waited = False
-        self.stands = False
+        self.acted = False
+        self.saved = 0
         self.result: object = None
         self.error: BaseException | None = None
 
@@ -384,21 +379,41 @@ class Turn:
         """Whether somebody calls, or has begun what goes on in the background."""
         return self.plan.for_callers if self.plan is not None else not self.holds
 
-    def join(self) -> None:
-        """Begin a turn that had to wait: commit what the turns beside it have done until now.
+    @property
+    def stands(self) -> bool:
+        """Whether something that it did cannot be undone: it is saved, or others did it."""
+        gate = self.activation.gate
+        return self.acted or (self.saved > 0 and (gate.broken is None or self.saved < gate.batch))
+
+    def note_saved(self) -> None:
+        """Note that what it has changed until now goes with the batch being collected."""
+        self.saved = self.saved or self.activation.gate.batch
+
+    def keep(self) -> None:
+        """Commit what is changed and not saved; all of it is of this turn.
 
         Raises:
-            StateInvalid, LimitExceeded: their changes cannot be kept.
+            StateInvalid, LimitExceeded, SqlError: it cannot be kept; nothing was taken over.
+        """
+        activation, plan = self.activation, self.plan
+        if activation.durable:
+            if plan is not None and plan.readonly:
+                check_unchanged(activation, plan.name)
+            elif activation.save():
+                self.home.wrote(activation)
+                self.note_saved()
+        if activation.effects is not None:
+            self.home.release(activation)
+
+    def join(self) -> None:
+        """Begin a turn that had to wait: commit what the turn beside it has done until now.
+
+        Raises:
+            StateInvalid, LimitExceeded, SqlError: that cannot be kept.
         """
         activation = self.activation
-        if activation.transaction is not None:
-            self.waited = True
-        elif len(activation.turns) > 1:
-            if activation.durable and activation.save():
-                self.home.wrote(activation)
-                activation.stand()
-            if activation.effects is not None:
-                self.home.release(activation)
+        if activation.transaction is None and len(activation.turns) > 1:
+            keep(self.home, activation, holder(activation, self))
 
     def interrupt(self, cause: WakefulError) -> None:
         """Stop the turn from outside; it is undone and its caller gets the cause."""
@@ -412,6 +427,32 @@ class Turn:
 current: Final[ContextVar[Turn | None]] = ContextVar("wakeful_turn", default=None)
 
 
+def holder(activation: Activation, beside: Turn | None = None) -> Turn | None:
+    """The turn that may hold changes while it waits: the only one, besides one that begins."""
+    held_by = [turn for turn in activation.turns if turn is not beside]
+    return held_by[0] if len(held_by) == 1 else None
+
+
+def keep(home: Home, activation: Activation, held_by: Turn | None) -> None:
+    """Commit what is changed and not saved, before a turn begins or goes on that it is not of.
+
+    Args:
+        home: the committer.
+        activation: whose changes they are.
+        held_by: the turn that holds them; None if no turn does.
+
+    Raises:
+        StateInvalid, LimitExceeded, SqlError: they cannot be kept; nothing was taken over.
+    """
+    if held_by is not None:
+        held_by.keep()
+        return
+    if activation.durable and activation.save():
+        home.wrote(activation)
+    if activation.effects is not None:
+        home.release(activation)
+
+
 def in_transaction(activation: Activation) -> bool:
     """Whether the running code is the work of the transaction that is open."""
     return activation.transaction is not None and activation.transaction is running.get()
@@ -423,7 +464,7 @@ async def transact(loop: HostLoop, activation: Activation, work: Callable[[], Aw
         await activation.transaction.over(loop)
     working = activation.working_set()
     before, sent = working.mark(), len(activation.effects or ())
-    transaction = Transaction(activation.transaction)
+    transaction = Transaction(activation.transaction, current.get())
     activation.transaction = transaction
     outside = running.get()
     running.set(transaction)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from wakeful.errors import CallError, Fenced
 from wakeful.ports import Store, StoreInfo
-from wakeful.runtime.activation import Activation, in_transaction
+from wakeful.runtime.activation import Activation, current, in_transaction
 from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.lane import AlarmSet, Broken, Lane
 
@@ -108,15 +108,14 @@ class Committer:
                 )
             await activation.transaction.over(self._loop)
         activation.check_here()
-        saved = activation.durable and activation.save()
-        if saved:
+        if activation.durable and activation.save():
             self.wrote(activation)
+            if (turn := current.get()) is not None:
+                turn.note_saved()
         if activation.effects is not None:
             self.release(activation)
         if activation.confirm:
             await self.durable(activation)
-        if saved:
-            activation.stand()
 
     def deliver(
         self,

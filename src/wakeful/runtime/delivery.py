@@ -23,7 +23,6 @@ from wakeful.core.lifecycle import ActivationState
 from wakeful.core.waits import Wait, WaitGraph
 from wakeful.errors import (
     ActivationAborted,
-    ActorAborted,
     CallCycle,
     DeadlineExceeded,
     DeadlineInQueue,
@@ -35,7 +34,15 @@ from wakeful.errors import (
 from wakeful.facet import Replaced
 from wakeful.ids import ActorId
 from wakeful.ports import Clock
-from wakeful.runtime.activation import Activation, Envelope, Turn, check_unchanged, current
+from wakeful.runtime.activation import (
+    Activation,
+    Envelope,
+    Turn,
+    check_unchanged,
+    current,
+    holder,
+    keep,
+)
 from wakeful.runtime.activator import Activator
 from wakeful.runtime.committer import Committer
 from wakeful.runtime.here import Home, here
@@ -44,6 +51,7 @@ from wakeful.runtime.intake import Intake
 from wakeful.runtime.outcome import of_turn, says_nothing_happened, told
 from wakeful.runtime.refs import Asking, Ref
 from wakeful.runtime.runners import SUSPENDED, RunnerPool
+from wakeful.runtime.steps import Steps
 from wakeful.runtime.turn_time import TurnTime
 
 Args = tuple[object, ...]
@@ -80,6 +88,7 @@ class Delivery:
         self._activator = activator
         self._intake = intake
         self.pool = RunnerPool(loop, self._finish)
+        self.steps = Steps(loop)
 
     @property
     def waiting(self) -> int:
@@ -266,9 +275,9 @@ class Delivery:
                 asker = turn.activation.id if inside else None  # None: of another runtime
                 result = await self._deliver(activation, plan, args, kwargs, asker=asker)
         except BaseException as error:
-            turn.stands = turn.stands or not (plan.readonly or says_nothing_happened(error))
+            turn.acted = turn.acted or not (plan.readonly or says_nothing_happened(error))
             raise
-        turn.stands = turn.stands or not plan.readonly
+        turn.acted = turn.acted or not plan.readonly
         return result
 
     def _check_open(self, activation: Activation, turn: Turn | None) -> None:
@@ -381,11 +390,7 @@ class Delivery:
             wait.runs_as = turn
         if activation.shared() or activation.effects is not None:
             try:  # joining others, or coming after what was sent, is a commit point of theirs
-                if activation.durable and activation.save():
-                    self.committer.wrote(activation)
-                    activation.stand()
-                if activation.effects is not None:
-                    self.committer.release(activation)
+                keep(self.committer, activation, holder(activation))
             except Exception as refused:
                 turn.ended, turn.error = True, refused
                 return turn
@@ -394,6 +399,8 @@ class Delivery:
         activation.turns = (*activation.turns, turn)
         try:
             work = plan.function(activation.instance, *args, **kwargs)
+            if activation.stepped and not (plan.straight or plan.gated):
+                work = self.steps.of(turn, work)
             result = self.pool.start(turn, work, context)
         except BaseException as error:
             self._conclude(turn, None, error)
@@ -409,7 +416,8 @@ class Delivery:
         activation = turn.activation
         self._time.ended(turn)
         if activation.transaction is not None:  # another turn's: not to be split
-            activation.transaction.when_over(partial(self._finish, turn, result, error))
+            later = partial(self._loop.soon, self._finish, turn, result, error)
+            activation.transaction.when_over(later)
             return
         self._conclude(turn, result, error)
         assert turn.reply is not None
@@ -426,6 +434,7 @@ class Delivery:
         """End a turn: save what it did, or undo it; the turn then holds its outcome."""
         activation, plan = turn.activation, turn.plan
         assert plan is not None
+        has_run = not turn.ended
         turn.ended = True
         activation.input.leave()
         turns = activation.turns
@@ -436,40 +445,28 @@ class Delivery:
             if error is None:
                 if type(result) not in plan.result_types:
                     result = plan.copy_result(result)
-                if plan.readonly and activation.durable and not activation.shared():
+                if plan.readonly and activation.durable:
                     check_unchanged(activation, plan.name)
                 elif activation.durable and activation.save():
                     self.committer.wrote(activation)
-                    activation.stand()
             elif isinstance(error, Replaced):
-                self._undo(turn)
+                self._undo(activation)
                 result, error = plan.copy_result(error.answer), None
         except Exception as refused:
             error = refused
         if error is None:
             turn.result = result
         else:
-            self._undo(turn)
+            if has_run:  # else what is not saved is of a turn that it was to join
+                self._undo(activation)
             turn.error = told(activation.type, plan, error)
         if activation.effects is not None:
             self.committer.release(activation)
 
-    def _undo(self, turn: Turn) -> None:
-        """Take back what a turn has done; it has left the activation's turns."""
-        activation = turn.activation
+    def _undo(self, activation: Activation) -> None:
+        """Take back what a turn that ends has done since its last commit point or step."""
         self.failures += 1
-        if not activation.durable or activation.life.cause is not None:
-            return
-        if turn.waited and activation.shared() and activation.unsaved():
-            # The turns' changes cannot be told apart, and no turn may go on half undone.
-            self._activator.discard(
-                activation,
-                ActorAborted(
-                    f"{activation.id}.{turn.what} failed while other turns or background work were "
-                    "under way, and what they had not committed yet was undone with it"
-                ),
-            )
-        else:
+        if activation.durable and activation.life.cause is None:
             activation.undo()
 
 

@@ -286,9 +286,9 @@ class Host:
         activation = turn.activation
         result: object = None
         try:
-            result = await work
+            result = await self.delivery.steps.of_background(turn, work)
         except (Exception, CancelledError, SystemExit) as error:  # the last would end the loop
-            self._background_failed(activation, error)
+            self._background_failed(activation, turn.cause or error)
         try:
             if activation.life.cause is None:
                 await self.committer.commit_point(activation)
@@ -300,12 +300,9 @@ class Host:
 
     def _background_failed(self, activation: Activation, error: BaseException) -> None:
         cause = activation.life.cause
-        if cause is None:
-            if activation.durable and not activation.turns and activation.transaction is None:
-                activation.undo()
-        elif isinstance(cause, StorageError):
+        if isinstance(cause, StorageError):
             error = cause
-        else:
+        elif cause is not None:
             return  # it was thrown away on purpose
         log = logger()
         log.error(

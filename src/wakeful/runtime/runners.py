@@ -233,6 +233,7 @@ def _join(turn: Turn, work: Work) -> object:
     try:
         turn.join()
     except BaseException:
+        turn.ended = True  # it has not run
         work.close()
         raise
     return _begin(turn, work)
@@ -246,7 +247,8 @@ def _drive(
     try:
         if yielded is SUSPENDED:
             if cancelled is not None or turn.cause is not None:
-                work.close()  # not wanted any more before it has begun
+                turn.ended = True  # not wanted any more before it has begun
+                work.close()
                 raise cancelled or CancelledError
             yielded = context.run(_join, turn, work)
         elif cancelled is not None and not _cancel(yielded):

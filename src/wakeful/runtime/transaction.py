@@ -1,8 +1,9 @@
 """An open transaction of one actor: what its work changes is kept, or undone, as a whole.
 
-Its work runs in a critical section, so no turn begins meanwhile; but a turn that had begun before
-may go on. Such a turn must not commit half of the transaction along with its own changes: what
-would be a commit point of it waits until the transaction is over.
+Its work runs in a critical section, so no turn begins meanwhile. A turn that had begun before goes
+on when the transaction is over, if it is one of steps (`runtime.steps`). Any other may go on, but
+must not commit half of the transaction along with its own changes: what would be a commit point of
+it waits until the transaction is over.
 
 Invariants: transactions of an actor are open one at a time, unless one runs inside another.
 """
@@ -13,33 +14,38 @@ from asyncio import Future
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from wakeful.runtime.host_loop import HostLoop
+
+if TYPE_CHECKING:
+    from wakeful.runtime.activation import Turn
 
 
 class Transaction:
     """An open transaction.
 
     Attributes:
+        turn: whose it is, if a turn has opened it.
         parent: the transaction that this one runs inside, if any.
     """
 
-    __slots__ = ("_waiting", "parent")
+    __slots__ = ("_waiting", "parent", "turn")
 
-    def __init__(self, parent: Transaction | None) -> None:
+    def __init__(self, parent: Transaction | None, turn: Turn | None) -> None:
         self.parent = parent
+        self.turn = turn
         self._waiting: list[Callable[[], object]] = []
 
     def when_over(self, do: Callable[[], object]) -> None:
         """Call a function once the transaction is over."""
         self._waiting.append(do)
 
-    async def over(self, loop: HostLoop) -> None:
-        """Return when the transaction is over."""
+    def over(self, loop: HostLoop) -> Future[None]:
+        """A future that is done when the transaction is over."""
         done: Future[None] = loop.future()
         self.when_over(partial(_tell, done))
-        await done
+        return done
 
     def close(self) -> None:
         """End the transaction: what waited for that goes on."""
