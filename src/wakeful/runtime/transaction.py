@@ -32,7 +32,7 @@ class Transaction:
 
     __slots__ = ("_waiting", "parent", "turn")
 
-    def __init__(self, parent: Transaction | None, turn: Turn | None) -> None:
+    def __init__(self, parent: Transaction | None, turn: Turn | None = None) -> None:
         self.parent = parent
         self.turn = turn
         self._waiting: list[Callable[[], object]] = []
