@@ -87,6 +87,11 @@ def test_json_that_does_not_fit_is_refused_with_the_parameter(
     assert caught.value.field == name
 
 
+def test_a_method_without_parameters_takes_no_arguments() -> None:
+    with pytest.raises(InvalidArguments, match=r"waits\(\) takes no positional arguments, 1 given"):
+        shop().method("waits").from_json([1], {})
+
+
 def test_argument_by_name_only_is_not_taken_by_position() -> None:
     with pytest.raises(InvalidArguments, match="by name only: name"):
         shop().method("only").from_json(["x"], {})

@@ -189,9 +189,9 @@ class MethodPlan:
     def _too_many(self, given: int) -> InvalidArguments:
         by_name = [p.name for p in self.parameters if not p.by_position]
         hint = f" (by name only: {', '.join(by_name)})" if by_name else ""
+        taken = f"at most {self.positional}" if self.positional else "no"
         return InvalidArguments(
-            f"{self.name}() takes at most {self.positional} positional arguments{hint}, "
-            f"{given} were given"
+            f"{self.name}() takes {taken} positional arguments{hint}, {given} given"
         )
 
     def _named(self, name: str) -> Parameter:

@@ -41,3 +41,11 @@ def test_help_loads_nothing_slow() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_misspelt_command_is_refused_with_the_right_name() -> None:
+    result = CliRunner().invoke(command, ["serv", "app.py"], prog_name="wakeful")
+    assert result.exit_code == 2
+    assert "No such command 'serv'. Did you mean 'serve'?" in result.output
+    result = CliRunner().invoke(command, ["zzz"], prog_name="wakeful")
+    assert (result.exit_code, "Did you mean" in result.output) == (2, False)
