@@ -189,7 +189,9 @@ def sockets_of(port: int) -> Iterator[int]:
 
 def _why(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} on {host} is in use by another program: stop it, or choose another port"
+        return (
+            f"port {port} on {host} is in use by another program: stop it, or choose another port"
+        )
     if error.errno == errno.EACCES:
         return f"port {port} may not be used without privileges: choose one above 1023"
     if error.errno == errno.EADDRNOTAVAIL:
