@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import wakeful
+from wakeful.http.problems import explanations
 
 
 @pytest.mark.parametrize("name", wakeful.__all__)
@@ -34,6 +35,14 @@ def test_nothing_else_is_public() -> None:
         if not name.startswith("_") and getattr(value, "__module__", "").startswith("wakeful")
     }
     assert ours <= set(wakeful.__all__)
+
+
+def test_every_error_with_a_code_can_be_imported() -> None:
+    codes = explanations(wakeful.WakefulError)
+    ours = {
+        code: cls for code, cls in codes.items() if cls.__module__.partition(".")[0] == "wakeful"
+    }
+    assert {code: getattr(wakeful, cls.__name__, None) for code, cls in ours.items()} == ours
 
 
 def test_import_is_quiet_and_starts_nothing() -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from wakeful.client.asynchronous import Client, connect
     from wakeful.client.synchronous import SyncClient, connect_sync
+    from wakeful.client.wire import Refused
     from wakeful.config import Config, Limits
     from wakeful.errors import (
         ActivationFailed,
@@ -79,6 +80,17 @@ if TYPE_CHECKING:
     from wakeful.messages import Message
     from wakeful.node import Runtime
     from wakeful.ports import Page
+    from wakeful.refusals import (
+        AdminRefused,
+        CrossOrigin,
+        HostNotAllowed,
+        InternalError,
+        NoSuchPath,
+        RequestTimeout,
+        SocketRefused,
+        UnsupportedMediaType,
+        UpgradeRequired,
+    )
 
 __all__ = [
     "ActivationFailed",
@@ -93,6 +105,7 @@ __all__ = [
     "ActorNotFound",
     "ActorRaised",
     "ActorSpec",
+    "AdminRefused",
     "AlarmFailure",
     "AlarmInfo",
     "Call",
@@ -103,6 +116,7 @@ __all__ = [
     "Client",
     "Config",
     "ConfigError",
+    "CrossOrigin",
     "DeadlineExceeded",
     "DeadlineInQueue",
     "DirectoryInUse",
@@ -112,7 +126,9 @@ __all__ = [
     "Facet",
     "Fenced",
     "FormatTooNew",
+    "HostNotAllowed",
     "HttpSettings",
+    "InternalError",
     "InvalidArguments",
     "InvalidResult",
     "Lifetime",
@@ -122,6 +138,7 @@ __all__ = [
     "Message",
     "MethodMetrics",
     "MethodNotAllowed",
+    "NoSuchPath",
     "Overloaded",
     "Page",
     "PartialOutcome",
@@ -129,13 +146,16 @@ __all__ = [
     "Persistence",
     "RateLimit",
     "RateLimited",
+    "Refused",
     "Reply",
+    "RequestTimeout",
     "Retry",
     "Runtime",
     "RuntimeOverloaded",
     "SchemaMismatch",
     "ShuttingDown",
     "SocketClosed",
+    "SocketRefused",
     "SqlError",
     "StateError",
     "StateInvalid",
@@ -151,6 +171,8 @@ __all__ = [
     "UnknownMethod",
     "UnknownOutcome",
     "Unreachable",
+    "UnsupportedMediaType",
+    "UpgradeRequired",
     "VirtualActorConfig",
     "VirtualActorFacet",
     "WakefulError",
@@ -178,12 +200,14 @@ _HOMES: Final = (
     "facets.virtual",
     "http.settings",
     "ports",
+    "refusals",
 )
 # The runtime with its store takes four times as long to load as all the others, and the clients
 # bring an HTTP client along.
 _OWN_HOMES: Final = {
     "Runtime": "node",
     "Client": "client.asynchronous",
+    "Refused": "client.wire",
     "SyncClient": "client.synchronous",
     "connect": "client.asynchronous",
     "connect_sync": "client.synchronous",

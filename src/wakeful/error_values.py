@@ -44,7 +44,7 @@ def by_value(error: Exception, named: Container[type]) -> Exception:
             twin = _group(error, named)
         elif kind.__module__ == BUILTINS or kind in named:
             args, attributes = _data(error)
-            twin = _made(kind, _plain(args), _plain(attributes))
+            twin = made(kind, _plain(args), _plain(attributes))
     if twin is None:
         twin = raised(error)
         twin.__cause__ = error
@@ -85,7 +85,7 @@ def _ours(error: WakefulError) -> WakefulError:
         args = _plain(args)
     except StateInvalid:
         args = (str(error),)
-    return _made(type(error), args, kept)
+    return made(type(error), args, kept)
 
 
 def _group(group: Exception, named: Container[type]) -> Exception:
@@ -102,8 +102,8 @@ def _data(error: Exception) -> tuple[tuple[object, ...], dict[str, object]]:
     return tuple(args), dict(attributes)
 
 
-def _made(kind: type[E], args: tuple[object, ...], attributes: Mapping[str, object]) -> E:
-    """A new instance; its class's own constructor, which may take anything, is not called."""
+def made(kind: type[E], args: tuple[object, ...], attributes: Mapping[str, object]) -> E:
+    """A new instance of an error class; its class's own constructor, which may take anything, is not called."""
     base = _builtin_base(kind)
     twin: E = base.__new__(kind, *args)
     base.__init__(twin, *args)  # some of the built-in ones read their arguments there

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.http.actors import Colour, Counter, Paid, Probe, Serving, serving
+from tests.http.actors import Colour, Counter, Paid, Probe, Serving, Sold, serving
 
 import wakeful
 from wakeful import (
@@ -19,9 +19,11 @@ from wakeful import (
     ConfigError,
     DeadlineExceeded,
     DurableObject,
+    HostNotAllowed,
     InvalidArguments,
     InvalidResult,
     Overloaded,
+    Refused,
     SyncClient,
     UnknownActorType,
     UnknownMethod,
@@ -104,6 +106,47 @@ async def test_errors_have_the_class_they_have_in_the_process(client: Client) ->
     with pytest.raises(InvalidArguments, match="by") as refused:
         await client.get("Counter", "c").increment(by="x")
     assert refused.value.field == "by"
+
+
+async def test_an_error_of_ones_own_has_its_class_where_the_class_is_known(
+    client: Client,
+) -> None:
+    with pytest.raises(Sold, match="^seat 7 is sold$") as caught:
+        await client.get(Probe, "p").sell(7)
+    assert not hasattr(caught.value, "seat")
+    with pytest.raises(Refused, match="sold: seat 7 is sold") as refused:
+        await client.get("Probe", "p").sell(7)
+    assert (refused.value.code, refused.value.retry) == ("sold", Retry.NEVER)
+
+
+class Full(Overloaded):
+    """No seat is free."""
+
+
+class Late(InvalidArguments):
+    """The day is over."""
+
+
+class Cinema(DurableObject):
+    async def enter(self) -> None:
+        raise Full("come later")
+
+
+@pytest.mark.parametrize("cls", [Full, Late])
+async def test_an_error_derived_from_ours_has_the_attributes_of_ours(cls: Any) -> None:
+    body = f'{{"code":"{cls.code}","detail":"no","field":"day"}}'.encode()
+    async with answering(with_body(429, body, **{"retry-after": "7"})) as client:
+        with pytest.raises(cls) as caught:
+            await client.get(Cinema, "c").enter()
+    expected = {"retry_after_ns": 7_000_000_000} if cls is Full else {"field": "day"}
+    assert vars(caught.value) == expected
+
+
+async def test_what_only_http_callers_meet_has_its_class() -> None:
+    body = b'{"code":"host_not_allowed","detail":"evil"}'
+    async with answering(with_body(403, body)) as client:
+        with pytest.raises(HostNotAllowed, match="evil"):
+            await client.get(Counter, "c").get()
 
 
 async def test_what_does_not_fit_is_refused_before_it_is_sent() -> None:
@@ -196,7 +239,7 @@ async def test_a_full_server_says_how_long_to_wait() -> None:
 async def test_a_code_of_a_newer_server_keeps_its_code_and_retry_class() -> None:
     body = b'{"code":"paused","detail":"for a while","retry":"safe"}'
     async with answering(with_body(503, body)) as client:
-        with pytest.raises(wire.Refused, match="paused: for a while") as caught:
+        with pytest.raises(Refused, match="paused: for a while") as caught:
             await client.get(Counter, "c").get()
     assert (caught.value.code, caught.value.retry) == ("paused", Retry.SAFE)
 

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from click import Context, Group
 
-from wakeful import Runtime, errors
+from wakeful import Runtime, errors, refusals
 from wakeful.cli.main import command
 from wakeful.config import Config, Limits
 from wakeful.errors import Retry, WakefulError
-from wakeful.http import refusals
 from wakeful.http.settings import HttpSettings
 from wakeful.store.memory import MemoryStore
 from wakeful.telemetry.metrics import Metrics

@@ -11,8 +11,8 @@ import pytest
 from wakeful.errors import ConfigError, WakefulError
 from wakeful.header import Caller
 from wakeful.http.guard import ADMIN, LOOPBACK, SOMEBODY, Guard, is_loopback
-from wakeful.http.refusals import AdminRefused
 from wakeful.http.settings import HttpSettings
+from wakeful.refusals import AdminRefused
 
 Judge = Callable[[Guard, "Head"], str | None]
 TOKEN = "a token of some length"

@@ -7,7 +7,7 @@ from typing import Any, TypeVar, overload
 
 import httpx2
 
-from wakeful.actor_type import MethodPlan
+from wakeful.actor_type import ActorType, MethodPlan
 from wakeful.client.connection import (
     ANSWER_BYTES_MAX,
     TIMEOUT_SECONDS,
@@ -72,8 +72,9 @@ class Client:
     def get(self, actor: type[Any] | str, name: str) -> Any:
         """A ref, typed as the class; nothing is sent.
 
-        A call through it raises what the same call raises in the server's process, and besides
-        Unreachable (nothing was sent), DeadlineExceeded and UnknownOutcome (it may have run).
+        A call through it raises what HTTP tells of what the same call raises in the server's
+        process, as wakeful's classes and those derived from CallError; besides these Unreachable
+        (nothing was sent), DeadlineExceeded and UnknownOutcome (it may have run).
 
         Args:
             actor: the class, or the name of a type whose class is not at hand.
@@ -87,18 +88,26 @@ class Client:
 
     def _asking(self, plan: MethodPlan) -> Asking:
         async def ask(ref: Ref, /, *args: object, **kwargs: object) -> object:
-            return await self._send(ref._id, request_for(ref._id, plan, args, kwargs), plan)
+            return await self._send(
+                ref._id, request_for(ref._id, plan, args, kwargs), plan, ref._type
+            )
 
         return ask
 
-    async def _send(self, actor: ActorId, request: Request, plan: MethodPlan | None) -> object:
+    async def _send(
+        self,
+        actor: ActorId,
+        request: Request,
+        plan: MethodPlan | None = None,
+        known: ActorType | None = None,
+    ) -> object:
         sent = self._http.stream("POST", request.path, content=request.body)
         try:
             async with sent as answer:
                 body = await self._read(actor, answer)
         except httpx2.HTTPError as error:
             raise failure(error, actor, self.url) from error
-        return outcome(plan, answer.status_code, answer.headers, body)
+        return outcome(known, plan, answer.status_code, answer.headers, body)
 
     async def _read(self, actor: ActorId, answer: httpx2.Response) -> bytes:
         body = bytearray()

@@ -119,6 +119,6 @@ class NamedRef:
 
         def ask(*args: object, **kwargs: object) -> Any:
             request = untyped_request(self._id, method, args, kwargs)
-            return self._client._send(self._id, request, None)
+            return self._client._send(self._id, request)
 
         return ask

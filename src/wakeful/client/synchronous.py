@@ -8,7 +8,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import httpx2
 
-from wakeful.actor_type import MethodPlan
+from wakeful.actor_type import ActorType, MethodPlan
 from wakeful.client.connection import (
     ANSWER_BYTES_MAX,
     TIMEOUT_SECONDS,
@@ -104,17 +104,23 @@ class SyncClient:
 
     def _asking(self, plan: MethodPlan) -> Asking:
         def ask(ref: Ref, /, *args: object, **kwargs: object) -> Any:
-            return self._send(ref._id, request_for(ref._id, plan, args, kwargs), plan)
+            return self._send(ref._id, request_for(ref._id, plan, args, kwargs), plan, ref._type)
 
         return ask
 
-    def _send(self, actor: ActorId, request: Request, plan: MethodPlan | None) -> object:
+    def _send(
+        self,
+        actor: ActorId,
+        request: Request,
+        plan: MethodPlan | None = None,
+        known: ActorType | None = None,
+    ) -> object:
         try:
             with self._http.stream("POST", request.path, content=request.body) as answer:
                 body = self._read(actor, answer)
         except httpx2.HTTPError as error:
             raise failure(error, actor, self.url) from error
-        return outcome(plan, answer.status_code, answer.headers, body)
+        return outcome(known, plan, answer.status_code, answer.headers, body)
 
     def _read(self, actor: ActorId, answer: httpx2.Response) -> bytes:
         body = bytearray()

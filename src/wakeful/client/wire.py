@@ -1,7 +1,7 @@
 """What a client sends and what it makes of the answer: requests and outcomes, without any I/O.
 
 Shapes:  a request is a path and a JSON body. An outcome is a value, or an error of the class that
-         the server's problem document names.
+         the server's problem document names, those of the actor's own modules included.
 Errors:  InvalidArguments before anything is sent; InvalidResult for an answer that does not fit;
          UnknownOutcome for an answer that is not the server's (a proxy's page, say).
 """
@@ -14,9 +14,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from wakeful import errors
-from wakeful.actor_type import MethodPlan
+from wakeful import errors, refusals
+from wakeful.actor_type import ActorType, MethodPlan
 from wakeful.codec import to_json
+from wakeful.error_values import made
 from wakeful.errors import (
     ActorRaised,
     CallError,
@@ -105,11 +106,16 @@ def value_of(plan: MethodPlan | None, body: bytes) -> object:
 
 
 def outcome(
-    plan: MethodPlan | None, status: int, headers: Mapping[str, str], body: bytes
+    known: ActorType | None,
+    plan: MethodPlan | None,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
 ) -> object:
     """The value that an answer holds.
 
     Args:
+        known: the type of the actor, if its class is at hand.
         plan: of the method, if it is known.
         status: the answer's.
         headers: the answer's, by names in small letters.
@@ -122,23 +128,25 @@ def outcome(
     """
     if status == OK:
         return value_of(plan, body)
-    refuse(status, headers.get("content-type", ""), headers.get("retry-after"), body)
+    refuse(known, status, headers, body)
 
 
-def refuse(status: int, content_type: str, retry_after: str | None, body: bytes) -> NoReturn:
+def refuse(
+    known: ActorType | None, status: int, headers: Mapping[str, str], body: bytes
+) -> NoReturn:
     """Raise the error that an unsuccessful answer names.
 
     Raises:
         WakefulError: of the class that the server names.
         UnknownOutcome: the answer is not the server's.
     """
-    problem = _problem(content_type, body)
+    problem = _problem(headers.get("content-type", ""), body)
     if problem is None:
         raise UnknownOutcome(
             f"status {status} and no problem document: something between here and the server "
             "has answered; the call may have run"
         )
-    raise _error(problem, retry_after)
+    raise _error(problem, headers.get("retry-after"), known)
 
 
 def _problem(content_type: str, body: bytes) -> Problem | None:
@@ -150,17 +158,33 @@ def _problem(content_type: str, body: bytes) -> Problem | None:
         return None
 
 
-def _error(problem: Problem, retry_after: str | None) -> WakefulError:
+def _error(problem: Problem, retry_after: str | None, known: ActorType | None) -> WakefulError:
     cls = CLASSES.get(problem.code)
     if cls is ActorRaised or problem.exception is not None:
         return ActorRaised((problem.exception or "Exception")[:TYPE_CHARS_MAX], problem.message)
     if cls is None:
-        return Refused(problem)
+        return _own_error(problem, retry_after, known) or Refused(problem)
     if issubclass(cls, InvalidArguments):
         return cls(problem.detail, problem.field)
     if issubclass(cls, Overloaded):
         return cls(problem.detail, _nanoseconds(retry_after))
     return cls(problem.detail)
+
+
+def _own_error(
+    problem: Problem, retry_after: str | None, known: ActorType | None
+) -> WakefulError | None:
+    """An error of a class that the actor's modules name, with its text and no attributes."""
+    named = known.errors_for_callers() if known is not None else []
+    cls = next((cls for cls in named if cls.code == problem.code), None)
+    if cls is None:
+        return None
+    attributes: dict[str, object] = {}
+    if issubclass(cls, InvalidArguments):
+        attributes["field"] = problem.field
+    if issubclass(cls, Overloaded):
+        attributes["retry_after_ns"] = _nanoseconds(retry_after)
+    return made(cls, (problem.detail,), attributes)
 
 
 def _nanoseconds(retry_after: str | None) -> int:
@@ -170,7 +194,10 @@ def _nanoseconds(retry_after: str | None) -> int:
 
 
 class Refused(CallError):
-    """The server refused for a reason that this version of wakeful has no class for.
+    """The server refused for a reason that there is no class for here.
+
+    Its version of wakeful may be newer, or the error is one of the actor's own, and the client was
+    given the name of the type and not the class.
 
     Attributes:
         code: the server's code.
@@ -186,8 +213,8 @@ class Refused(CallError):
 
 
 def _classes() -> dict[str, type[WakefulError]]:
-    own = [value for value in vars(errors).values() if isinstance(value, type)]
-    known = [cls for cls in own if issubclass(cls, WakefulError)]
+    values = [*vars(errors).values(), *vars(refusals).values()]
+    known = [cls for cls in values if isinstance(cls, type) and issubclass(cls, WakefulError)]
     return {cls.code: cls for cls in known if "code" in vars(cls)}
 
 

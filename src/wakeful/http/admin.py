@@ -25,10 +25,10 @@ from wakeful.errors import (
 from wakeful.facet import Persistence
 from wakeful.http.deadline import Deadlines
 from wakeful.http.message import Answer, Request, json_answer
-from wakeful.http.refusals import NotAllowedHere
 from wakeful.http.routes import actor_name, stored_actor
 from wakeful.ids import ActorId
 from wakeful.ports import Database, FarPages
+from wakeful.refusals import NotAllowedHere
 from wakeful.runtime.host import Host
 from wakeful.runtime.inspection import ROWS_COUNTED, ActorView, view, with_tables
 

@@ -26,7 +26,7 @@ from wakeful.http.guard import is_loopback
 from wakeful.http.message import SWITCHING, Answer, ClientGone, Headers
 from wakeful.http.pace import FRAMES
 from wakeful.http.problems import problem
-from wakeful.http.refusals import UpgradeRequired
+from wakeful.refusals import UpgradeRequired
 from wakeful.runtime.socket import Peer
 
 Scope: TypeAlias = MutableMapping[str, Any]

@@ -15,7 +15,7 @@ from wakeful.config import Limits
 from wakeful.errors import PayloadTooLarge, RuntimeOverloaded
 from wakeful.http.deadline import Deadlines
 from wakeful.http.message import Request
-from wakeful.http.refusals import RequestTimeout
+from wakeful.refusals import RequestTimeout
 
 LENGTH_DIGITS_MAX: Final = 15  # the server has checked that it is a number
 SMALL_BODY_BYTES: Final = 16 * 1024

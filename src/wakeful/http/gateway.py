@@ -21,11 +21,11 @@ from wakeful.http.invoke import Calls
 from wakeful.http.message import SWITCHING, Answer, ClientGone, Request, json_answer
 from wakeful.http.openapi import document
 from wakeful.http.problems import TYPES, explain, explanations, problem
-from wakeful.http.refusals import InternalError, NoSuchPath, NotAllowedHere, UpgradeRequired
 from wakeful.http.routes import ACTORS, ADMIN
 from wakeful.http.settings import HttpSettings
 from wakeful.http.websocket import Doors, wants_upgrade
 from wakeful.log import logger
+from wakeful.refusals import InternalError, NoSuchPath, NotAllowedHere, UpgradeRequired
 from wakeful.runtime.host import Host
 
 Handler = Callable[[Request], Awaitable[Answer]]

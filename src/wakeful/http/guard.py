@@ -21,9 +21,9 @@ from wakeful.errors import MalformedRequest
 from wakeful.header import Caller
 from wakeful.http.hosts import is_address, is_here, name_of
 from wakeful.http.message import Headers, Request
-from wakeful.http.refusals import AdminRefused, CrossOrigin, HostNotAllowed
 from wakeful.http.request_header import RequestHeader
 from wakeful.http.settings import HttpSettings
+from wakeful.refusals import AdminRefused, CrossOrigin, HostNotAllowed
 
 FOREIGN_SITES: Final = ("cross-site", "same-site")
 PROXIED: Final = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")

@@ -29,15 +29,15 @@ from wakeful.errors import (
 from wakeful.http.bodies import Bodies
 from wakeful.http.deadline import Deadlines
 from wakeful.http.message import JSON_HEADERS, Answer, Request
-from wakeful.http.refusals import (
+from wakeful.http.request_header import RequestHeader
+from wakeful.http.routes import actor_call, actor_name
+from wakeful.ids import ActorId
+from wakeful.refusals import (
     NoSuchPath,
     NotAllowedHere,
     UnsupportedMediaType,
     UpgradeRequired,
 )
-from wakeful.http.request_header import RequestHeader
-from wakeful.http.routes import actor_call, actor_name
-from wakeful.ids import ActorId
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.host import Host
 

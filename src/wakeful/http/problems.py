@@ -21,7 +21,7 @@ from wakeful.errors import (
     WakefulError,
 )
 from wakeful.http.message import Answer, Headers
-from wakeful.http.refusals import NotAllowedHere
+from wakeful.refusals import NotAllowedHere
 
 TYPES: Final = "/_wakeful/errors/"
 PROBLEM: Final = "application/problem+json"

@@ -18,9 +18,9 @@ from wakeful.http.disconnects import Disconnects
 from wakeful.http.message import SWITCHING, Answer, Answering, ClientGone, Content, Headers
 from wakeful.http.pace import Pace
 from wakeful.http.problems import problem
-from wakeful.http.refusals import InternalError, UpgradeRequired
 from wakeful.http.takeover import Taken, Takeover
 from wakeful.http.websocket import handshake
+from wakeful.refusals import InternalError, UpgradeRequired
 from wakeful.runtime.socket import Peer
 
 CLOSE: Final = ("connection", "close")

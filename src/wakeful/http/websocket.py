@@ -17,10 +17,10 @@ from wakeful.errors import RuntimeOverloaded, ShuttingDown, UnknownActorType, Wa
 from wakeful.http.deadline import Deadlines
 from wakeful.http.invoke import Address, from_query, late, of_the_actor
 from wakeful.http.message import Headers, Request
-from wakeful.http.refusals import NoSuchPath, SocketRefused, UpgradeRequired
 from wakeful.http.request_header import RequestHeader
 from wakeful.http.routes import actor_call, actor_name
 from wakeful.ids import ActorId
+from wakeful.refusals import NoSuchPath, SocketRefused, UpgradeRequired
 from wakeful.runtime.host import Host
 from wakeful.runtime.refs import Asking
 from wakeful.runtime.socket import Socket
