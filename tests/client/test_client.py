@@ -111,7 +111,7 @@ async def test_errors_have_the_class_they_have_in_the_process(client: Client) ->
 async def test_an_error_of_ones_own_has_its_class_where_the_class_is_known(
     client: Client,
 ) -> None:
-    with pytest.raises(Sold, match="^seat 7 is sold$") as caught:
+    with pytest.raises(Sold, match=r"^seat 7 is sold$") as caught:
         await client.get(Probe, "p").sell(7)
     assert not hasattr(caught.value, "seat")
     with pytest.raises(Refused, match="sold: seat 7 is sold") as refused:
