@@ -103,7 +103,7 @@ def _data(error: Exception) -> tuple[tuple[object, ...], dict[str, object]]:
 
 
 def made(kind: type[E], args: tuple[object, ...], attributes: Mapping[str, object]) -> E:
-    """A new instance of an error class, whose own constructor is not called: it may take anything."""
+    """A new error; the constructor of its class is not called, since that may take anything."""
     base = _builtin_base(kind)
     twin: E = base.__new__(kind, *args)
     base.__init__(twin, *args)  # some of the built-in ones read their arguments there
