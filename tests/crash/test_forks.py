@@ -16,6 +16,7 @@ import pytest
 from tests.crash.tally import Tally
 from tests.crash.victims import Served, request
 
+from wakeful import Runtime
 from wakeful.store.lock import DirectoryLock
 
 pytestmark = pytest.mark.crash
@@ -91,6 +92,15 @@ def test_a_forked_child_leaves_the_lock_to_its_parent(tmp_path: Path) -> None:
     )
     assert f"in use by process {os.getpid()}" in second.stderr
     lock.release()
+
+
+async def test_a_forked_child_has_nothing_of_the_directory_open(tmp_path: Path) -> None:
+    async with Runtime(tmp_path / "data", actors=[]):
+        assert _targets(str(tmp_path)) != []
+        pid = os.fork()
+        if pid == 0:
+            os._exit(len(_targets(str(tmp_path))))
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 def test_a_program_that_is_started_has_no_descriptor(tmp_path: Path) -> None:

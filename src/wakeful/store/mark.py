@@ -21,6 +21,8 @@ from typing import Final
 
 import msgspec
 
+from wakeful.forks import keep_from_children
+
 _FORM: Final = struct.Struct(">8sB16sQQQ")
 _SUM: Final = struct.Struct(">I")
 _MAGIC: Final = b"wakefulM"
@@ -99,6 +101,7 @@ class Mark:
         self._fd: int | None = None
         with suppress(OSError):
             self._fd = os.open(path_of(file), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        keep_from_children(self, _descriptors)
 
     def note(self, seq: int, time_ns: int) -> None:
         """Say that a batch is durable."""
@@ -118,3 +121,8 @@ class Mark:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+
+def _descriptors(mark: Mark) -> list[int]:
+    """What a mark has open."""
+    return [] if mark._fd is None else [mark._fd]
