@@ -100,7 +100,8 @@ async def test_a_forked_child_has_nothing_of_the_directory_open(tmp_path: Path) 
         pid = os.fork()
         if pid == 0:
             os._exit(len(_targets(str(tmp_path))))
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        _, status = await asyncio.to_thread(os.waitpid, pid, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_a_program_that_is_started_has_no_descriptor(tmp_path: Path) -> None:
