@@ -6,8 +6,9 @@ Cloudflare; only the guard comes before it (`Guard.admit_to_worker`).
 
 from __future__ import annotations
 
+import re
 import secrets
-from asyncio import CancelledError, current_task
+from asyncio import CancelledError, current_task, sleep
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from os import PathLike
@@ -51,6 +52,7 @@ TOO_LONG: Final = b"URI Too Long"
 LOGGED: Final = "the Worker's code raised; the log of the server says what"
 PATH_SAFE: Final = "/:@!$&'()*+,;=~-._[]|"  # what WHATWG's URL parser leaves as it is in a path
 PATH_SENT: Final = PATH_SAFE + "%"
+PLAIN_PATH: Final = re.compile(r"[\w/:@!$&'()*+,;=~\-.\[\]|]*", re.ASCII)  # nothing to quote
 # Headers about the connection: the server sets them.
 CONNECTION: Final = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "content-length", "upgrade"}
@@ -208,7 +210,12 @@ class WorkerRuntime(Runtime):
                 limit = self.config.limits.sockets
                 raise RuntimeOverloaded(f"{limit} WebSockets are open (limits.sockets)")
             with request.until_left():
-                return answer_of(asked, await self.worker.respond(asked))
+                answer = answer_of(asked, await self.worker.respond(asked))
+            if isinstance(answer[2], bytes):
+                # In the next iteration of the loop, with the other answers of this one: an answer
+                # wakes the HTTP server's thread, which takes the core from this one if it is alone.
+                await sleep(0)
+            return answer
         except (WakefulError, ClientGone):
             raise
         except CancelledError as error:
@@ -257,19 +264,27 @@ def request_of(request: Request, body: Incoming) -> JsRequest:
     host = request.header("host") or "localhost"
     if request.path == "*":
         raise MalformedRequest("a Worker is asked for paths, and * is none")
-    raw = request.raw_path
-    path = quote(request.path, safe=PATH_SAFE) if raw is None else quote(raw, safe=PATH_SENT)
-    query = f"?{request.query}" if request.query else ""
-    url = f"http://{host}{path}{query}"
+    query = f"?{query}" if (query := request.query) else ""
+    url = f"http://{host}{_path_of(request)}{query}"
     headers = [pair for pair in request.pairs() if pair[0] != CLIENT]
     if (client := request.client) is not None:
         headers.append((CLIENT, client))
     return JsRequest.received(request.method, url, headers, content, cf=CF)
 
 
+def _path_of(request: Request) -> str:
+    raw = request.raw_path
+    if raw is not None:
+        return quote(raw, safe=PATH_SENT)
+    path = request.path
+    return path if PLAIN_PATH.fullmatch(path) else quote(path, safe=PATH_SAFE)
+
+
 def answer_of(request: JsRequest, response: JsResponse) -> Answer:
     """A response of the Worker, as the server sends it."""
-    headers = [pair for pair in response.headers.raw() if pair[0] not in CONNECTION]
+    headers = response.headers.raw()
+    if not CONNECTION.isdisjoint([name for name, _ in headers]):
+        headers = [pair for pair in headers if pair[0] not in CONNECTION]
     if response.webSocket is not None:
         return response.status, headers, response.webSocket.returned()
     content = response.take()

@@ -161,7 +161,9 @@ class Guard:
             return None
         if len(hosts) > 1:
             raise MalformedRequest("there is one Host header")
-        name = self._known.get(hosts[0]) or name_of(hosts[0])
+        if (known := self._known.get(hosts[0])) is not None:
+            return known
+        name = name_of(hosts[0])
         if name is None:
             raise MalformedRequest("the Host header is no host with a port")
         if not self._is_ours(name):

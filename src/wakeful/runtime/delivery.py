@@ -168,11 +168,19 @@ class Delivery:
         if activation.draining and current.get() is None:
             raise self._intake.refusal(actor)
         plan.calls += 1
-        reply = self._queue(
-            activation, Envelope(plan, (event,), {}, self._new_future(), context=context)
-        )
+        envelope = Envelope(plan, (event,), {}, self._new_future(), context=context)
+        if self._may_begin(activation, plan):
+            self._run_queued(activation, envelope)
+        else:
+            self._queue(activation, envelope)
         self.pump(activation)
-        return reply
+        return envelope.reply
+
+    def _may_begin(self, activation: Activation, plan: MethodPlan) -> bool:
+        """Whether an event can begin at once: the actor admits it, and nothing is before it."""
+        if activation.mailbox or activation.life.state is not ActivationState.ACTIVE:
+            return False
+        return activation.admits(plan) and not (plan.gated and _begins(activation))
 
     def pump(self, activation: Activation) -> None:
         """Start what waits in the mailbox, as far as the actor admits it."""

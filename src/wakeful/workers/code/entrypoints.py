@@ -242,10 +242,8 @@ def _takes_self(raw: object) -> bool:
 
 def _bound(instance: object, cls: type, name: str) -> Callable[..., Any]:
     # From the class: an attribute of the instance must not come in its place.
-    for base in cls.__mro__:
-        if name in base.__dict__:
-            break
-    raw = base.__dict__[name]
+    owner = cls if name in cls.__dict__ else next(b for b in cls.__mro__ if name in b.__dict__)
+    raw = owner.__dict__[name]
     if type(raw) is FunctionType:
         return MethodType(raw, instance)
     bind = getattr(type(raw), "__get__", None)

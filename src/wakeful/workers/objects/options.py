@@ -66,7 +66,9 @@ def options(on: str, call: str, given: object, named: Mapping[str, Any]) -> dict
     Raises:
         JsTypeError: the options are not an object.
     """
-    if given is not None and isinstance(given, bool | int | float | str | bytes):
+    if given is None:
+        return dict(named)
+    if isinstance(given, bool | int | float | str | bytes):
         of_stub = on == NAMESPACE and call == "get"
         position, kind = PLACES["getByName" if of_stub else call]
         raise wrong(on, call, kind, position)

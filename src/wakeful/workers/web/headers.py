@@ -67,6 +67,10 @@ class Headers(Named):
         """Return the headers for a clone, with the same right to change them."""
         return type(self).received(self._pairs)
 
+    def fixed(self) -> Headers:
+        """Return the same headers, as they can only be read."""
+        return FixedHeaders.received(self._pairs)
+
     def raw(self) -> Pairs:
         """All names and values in the order they were given, to be sent."""
         return list(self._pairs)

@@ -83,7 +83,7 @@ class Fetching:
             request.headers.set_missing("content-length", str(len(content)))
         request.arrive()
         self._redirect = request.redirect
-        self._hop = Hop(request.method, request.url, request.headers.copy(), content)
+        self._hop = Hop(request.method, request.url, request.headers, content)
         self._send = send
         self._signal = request.part_from_signal()
         aborted = self._signal is not None and self._signal.aborted
@@ -101,8 +101,8 @@ class Fetching:
         hop, response = self._hop, await self._first
         for hops in range(REDIRECTS_MAX + 1):
             inner = response.js_object
-            location = inner.headers.get("location")
-            if inner.status not in REDIRECTS or location is None or self._redirect == "manual":
+            location = inner.headers.get("location") if inner.status in REDIRECTS else None
+            if location is None or self._redirect == "manual":
                 inner.arrive(hop.url.partition("#")[0], redirected=hops > 0)
                 return response
             hop = hop.next(inner.status, location)

@@ -146,7 +146,7 @@ class JsRequest(Body):
 
     def arrive(self) -> None:
         """Mark the request as received: its headers can only be read from now on."""
-        self.headers = FixedHeaders.received(self.headers.raw())
+        self.headers = self.headers.fixed()
 
     def _with(self, content: Content, headers: Headers) -> JsRequest:
         request = JsRequest.__new__(JsRequest)
