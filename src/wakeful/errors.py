@@ -32,7 +32,9 @@
     │  ├─ LimitExceeded         413  ├─ StorageFull 507  ├─ StorageReadOnly 503
     │  ├─ UnknownOutcome        500  ├─ StorageCorrupt 500  ├─ StorageClosed 503
     │  ├─ DirectoryInUse        -    ├─ FormatTooNew -
-    │  └─ Fenced                503  a newer epoch owns the actor
+    │  └─ OwnershipLost         503  this process does not own what it has opened any more
+    │     ├─ Fenced             503  a newer epoch owns the actor
+    │     └─ DirectoryLost      503  the data directory has been deleted or replaced
     └─ ConfigError              -    a setting or a class is wrong: key, why, what to do
     ActivationAborted(BaseException)  unwinds user code; `except Exception` cannot eat it
 
@@ -44,11 +46,14 @@ from __future__ import annotations
 
 import re
 from enum import Enum
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeVar
 
 OWN: Final = __name__.partition(".")[0]
 WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 CODE: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+
+E = TypeVar("E", bound="WakefulError")
 
 
 class Retry(Enum):
@@ -86,7 +91,7 @@ class WakefulError(Exception):
             _check_class(cls)
 
 
-def again(error: WakefulError) -> WakefulError:
+def again(error: E) -> E:
     """A copy of an error, to raise in another task.
 
     One instance raised in many tasks would collect the traceback of each.
@@ -417,12 +422,33 @@ class UnknownOutcome(StorageError):
     retry = Retry.ONLY_IF_IDEMPOTENT
 
 
-class Fenced(StorageError):
+class OwnershipLost(StorageError):
+    """This process does not own what it has opened any more; only a restart brings that back.
+
+    The base of the reasons.
+    """
+
+    code = "ownership_lost"
+    http = 503
+    retry = Retry.ONLY_IF_IDEMPOTENT
+
+
+class Fenced(OwnershipLost):
     """A newer epoch owns the actor: this owner must stop writing at once."""
 
     code = "fenced"
     http = 503
     retry = Retry.SAFE
+
+
+class DirectoryLost(OwnershipLost):
+    """The data directory was deleted, renamed or replaced while the process had it open.
+
+    The outcome of a write is unknown: it is in a file that is not at the path any more. Whoever
+    opens the path does not find it; it is there again if the same directory is put back.
+    """
+
+    code = "directory_lost"
 
 
 class DirectoryInUse(StorageError):

@@ -60,8 +60,13 @@ def announce(
 
 
 def withdraw(data: Path) -> None:
-    """Remove the address when the server stops."""
-    (data / FILE).unlink(missing_ok=True)
+    """Remove the address when the server stops, unless another server has written its own."""
+    try:
+        written = msgspec.json.decode((data / FILE).read_bytes(), type=Server)
+    except (OSError, msgspec.MsgspecError):
+        return
+    if written.pid == os.getpid():
+        (data / FILE).unlink(missing_ok=True)
 
 
 def find(data: Path) -> Server | None:

@@ -39,7 +39,7 @@ from wakeful.cli.process import (
 from wakeful.cli.sources import Rows, Source, source_of
 from wakeful.cli.tables import print_table
 from wakeful.core.hibernation import RESTART
-from wakeful.errors import ConfigError, DirectoryInUse, StorageError
+from wakeful.errors import ConfigError, DirectoryInUse, OwnershipLost, StorageError
 from wakeful.http.message import Answer, Answering, Request
 from wakeful.http.server import HttpServer
 from wakeful.node import Runtime
@@ -136,7 +136,11 @@ class Switch:
 
 
 class Development:
-    """The runtime of the newest code that works."""
+    """The runtime of the newest code that works.
+
+    Attributes:
+        disowned: done, with the reason, once the data directory is not this process's any more.
+    """
 
     def __init__(
         self, source: Source, chosen: Settings, switch: Switch, admission: Admission, errors: Errors
@@ -150,6 +154,7 @@ class Development:
         self._started = Event()
         self._shown: Rows = ()
         self.runtime: Runtime
+        self.disowned: asyncio.Future[OwnershipLost] = asyncio.get_running_loop().create_future()
 
     async def start(self) -> None:
         """Import the target and start the first runtime.
@@ -242,7 +247,12 @@ class Development:
 
     def _use(self, runtime: Runtime) -> None:
         self.runtime = runtime
+        runtime.host.disowned.add_done_callback(self._lost)
         self._switch.open(self._admission.gateway(runtime, self._errors.report))
+
+    def _lost(self, disowned: asyncio.Future[OwnershipLost]) -> None:
+        if not self.disowned.done():
+            self.disowned.set_result(disowned.result())
 
     def _complain(self, error: Failure | ConfigError) -> None:
         if error.__cause__ is not None:
@@ -276,7 +286,7 @@ async def _develop(source: Source, chosen: Settings, errors: Errors) -> None:
             for line in source.to_try(runtime.host.types.values(), server.url):
                 click.echo(line)
             click.echo(f"changes of {source.text} and its neighbours are reloaded; Ctrl-C stops")
-            await _until_stopped_or_broken(watching, stop, server)
+            await _until_stopped_or_broken(watching, stop, server, development.disowned)
 
 
 def warn(text: str) -> None:
@@ -285,10 +295,13 @@ def warn(text: str) -> None:
 
 
 async def _until_stopped_or_broken(
-    watching: asyncio.Task[None], stop: Event, server: HttpServer
+    watching: asyncio.Task[None],
+    stop: Event,
+    server: HttpServer,
+    disowned: asyncio.Future[OwnershipLost],
 ) -> None:
     """Return when asked to stop; raise the error that ended the watching or the serving."""
-    serving = asyncio.create_task(until_stopped(stop, server))
+    serving = asyncio.create_task(until_stopped(stop, server, disowned))
     await asyncio.wait({watching, serving}, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
     await watching

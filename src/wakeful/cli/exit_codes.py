@@ -5,7 +5,8 @@ Failure             1  it failed while running
 ├─ TargetFailure    3  the target cannot be imported, or has no usable actors
 ├─ DataFailure      4  the data directory cannot be used
 ├─ AddressFailure   5  the address cannot be listened on
-└─ DamageFailure    6  `wakeful check` has found damage
+├─ DamageFailure    6  `wakeful check` has found damage
+└─ LostFailure      7  the data directory was taken away while it was served
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import click
 EXIT_CODES: Final = """\
 Exit codes: 0 stopped in good order, 1 failed while running, 2 wrong usage, 3 no usable
 actors in the target, 4 the data directory cannot be used, 5 the address cannot be used,
-130 interrupted while starting.
+7 the data directory was deleted, replaced or taken over while it was served, 130 interrupted
+while starting.
 """
 
 
@@ -71,3 +73,9 @@ class DamageFailure(Failure):
     """Damage was found."""
 
     exit_code = 6
+
+
+class LostFailure(Failure):
+    """The data directory was deleted, replaced or taken over while it was served."""
+
+    exit_code = 7

@@ -24,11 +24,12 @@ from wakeful.cli.exit_codes import (
     AddressFailure,
     DataFailure,
     Failure,
+    LostFailure,
     TargetFailure,
     WrongUsage,
 )
 from wakeful.config import Config, Limits
-from wakeful.errors import ConfigError, StorageError
+from wakeful.errors import ConfigError, OwnershipLost, StorageError
 from wakeful.http.gateway import Gateway, Report
 from wakeful.http.server import HttpServer
 from wakeful.http.settings import HttpSettings
@@ -322,16 +323,24 @@ def announced(chosen: Settings, server: HttpServer, admission: Admission) -> Ite
         address.withdraw(chosen.data)
 
 
-async def until_stopped(stop: asyncio.Event, server: HttpServer) -> None:
+async def until_stopped(
+    stop: asyncio.Event, server: HttpServer, disowned: asyncio.Future[OwnershipLost]
+) -> None:
     """Return when the server is to stop.
 
     Raises:
+        LostFailure: there is nothing left that it could serve.
         Failure: it has ended by itself.
     """
-    waiting = {asyncio.ensure_future(stop.wait()), asyncio.ensure_future(server.closed())}
-    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    waiting: set[asyncio.Future[Any]] = {
+        asyncio.ensure_future(stop.wait()),
+        asyncio.ensure_future(server.closed()),
+    }
+    await asyncio.wait({*waiting, disowned}, return_when=asyncio.FIRST_COMPLETED)
     for task in waiting:
         task.cancel()
+    if disowned.done():
+        raise LostFailure(str(disowned.result()))
     if not stop.is_set():
         raise Failure("the HTTP server has ended unexpectedly")
 

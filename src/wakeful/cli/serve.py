@@ -116,7 +116,7 @@ async def _serve(chosen: Settings, runtime: Runtime) -> None:
         server.start(admission.gateway(runtime, _log))
         with announced(chosen, server, admission):
             click.echo(f"wakeful is {serving_line(runtime, chosen, server)}")
-            await until_stopped(stop, server)
+            await until_stopped(stop, server, runtime.host.disowned)
 
 
 def _log(request: Request, error: WakefulError) -> None:

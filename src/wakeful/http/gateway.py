@@ -199,7 +199,10 @@ class Gateway:
         """Live: this answers. Ready: calls would be admitted and could be committed."""
         host = self._host
         ready = not host.intake.closing and host.committer.held(host.clock.monotonic_ns())
-        return json_answer({"live": True, "ready": ready}, 200 if ready else 503)
+        said: dict[str, object] = {"live": True, "ready": ready}
+        if (lost := host.committer.lost) is not None:
+            said["reason"] = lost.code
+        return json_answer(said, 200 if ready else 503)
 
     async def _metrics_page(self, request: Request) -> Answer:
         return 200, [("content-type", METRICS_TYPE)], self._metrics()

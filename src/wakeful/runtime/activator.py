@@ -21,7 +21,6 @@ from wakeful.errors import (
     ActivationFailed,
     ActorAborted,
     ActorNotFound,
-    Fenced,
     InvalidArguments,
     RuntimeOverloaded,
     StorageError,
@@ -125,7 +124,7 @@ class Activator:
         Raises:
             ActivationFailed: the constructor raised.
             StorageError, StateError: what is stored cannot be read.
-            RuntimeOverloaded, ShuttingDown, Fenced: it may not wake here now.
+            RuntimeOverloaded, ShuttingDown, OwnershipLost: it may not wake here now.
         """
         activation = self._new(actor_type, actor)
         self._check_may_wake(activation)
@@ -250,8 +249,8 @@ class Activator:
         actor = activation.id
         if self._intake.refuses(activation.shard):
             self._intake.check(actor, current.get())
-        if not activation.lane.lease.held(self._clock.monotonic_ns()):
-            raise Fenced(f"{actor}: a newer owner has taken over the data directory")
+        if activation.lane.lost is not None:
+            raise again(activation.lane.lost)
         if self.catalog.full():
             raise RuntimeOverloaded(
                 f"{actor}: {len(self.catalog)} actors are active and none can sleep "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from asyncio import Future
 from collections.abc import Callable
 
-from wakeful.errors import CallError, Fenced
+from wakeful.errors import CallError, Fenced, OwnershipLost
 from wakeful.ports import Store, StoreInfo
 from wakeful.runtime.activation import Activation, current, in_transaction
 from wakeful.runtime.host_loop import HostLoop
@@ -58,6 +58,11 @@ class Committer:
         if lane is None:
             raise Fenced(f"shard {shard} is not owned here")
         return lane
+
+    @property
+    def lost(self) -> OwnershipLost | None:
+        """Why this node does not own all that it has opened any more."""
+        return next((lane.lost for lane in self.lanes if lane.lost is not None), None)
 
     def held(self, now_ns: int) -> bool:
         """Whether all lanes may be written."""

@@ -16,8 +16,8 @@ from wakeful.core.lifecycle import ActivationState
 from wakeful.errors import (
     CallError,
     ConfigError,
-    Fenced,
     InvalidArguments,
+    OwnershipLost,
     StorageError,
     UnknownActorType,
     WakefulError,
@@ -48,7 +48,11 @@ V = TypeVar("V")
 
 
 class Host:
-    """Everything one node runs; made by wakeful.node, used by the adapters above."""
+    """Everything one node runs; made by wakeful.node, used by the adapters above.
+
+    Attributes:
+        disowned: done, with the reason, once this node owns nothing any more.
+    """
 
     def __init__(
         self,
@@ -62,6 +66,7 @@ class Host:
         sql: SqlFactory,
     ) -> None:
         self.loop = HostLoop(loop, (current, call_header, inside, section_of, running))
+        self.disowned: Future[OwnershipLost] = self.loop.future()
         self.clock = clock
         self.config = config
         self.store = store
@@ -69,12 +74,7 @@ class Host:
         self.types: dict[str, ActorType] = {}
         own = self.loop
         self.committer = Committer(
-            own,
-            store,
-            info,
-            broken=self._broken,
-            alarm_set=self._alarm_set,
-            release=self._release,
+            own, store, info, broken=self._broken, alarm_set=self._alarm_set, release=self._release
         )
         self.intake = Intake(self.committer, info.shards)
         self.activator = Activator(
@@ -357,6 +357,9 @@ class Host:
     def _broken(self, lane: Lane, gates: Sequence[OutputGate], error: StorageError) -> None:
         lost = [cast("Activation", gate.owner) for gate in gates]
         self.activator.discard_lost(lost, error)
-        if isinstance(error, Fenced):
-            self.activator.discard_lane(lane, error)  # a newer owner serves them all
+        if isinstance(error, OwnershipLost):
+            self.activator.discard_lane(lane, error)  # a newer owner serves them all, or none does
             self.sockets.drop_lane(lane)
+            if not self.disowned.done() and all(lane.lost for lane in self.committer.lanes):
+                logger().error("this process owns its actors no more", error=str(error))
+                self.disowned.set_result(error)

@@ -16,7 +16,7 @@ from typing import Protocol, Union, cast
 from wakeful.core.commit import GroupCommit
 from wakeful.core.gates import OutputGate
 from wakeful.core.lease import Lease
-from wakeful.errors import Fenced, StorageClosed, StorageError, UnknownOutcome, again
+from wakeful.errors import OwnershipLost, StorageClosed, StorageError, UnknownOutcome, again
 from wakeful.ports import ALARM_KEY, CommitRecord, LaneInfo, Store, due_of
 from wakeful.runtime.host_loop import HostLoop
 
@@ -39,6 +39,7 @@ class Lane:
     Attributes:
         number: which lane.
         lease: the epoch its batches carry, and whether it may still be believed in.
+        lost: why this node does not own it any more.
         commit: who has written, and who waits.
         batches: handed to the store so far.
         records: in those batches.
@@ -62,6 +63,7 @@ class Lane:
         "batches",
         "commit",
         "lease",
+        "lost",
         "number",
         "records",
     )
@@ -77,6 +79,7 @@ class Lane:
     ) -> None:
         self.number = info.number
         self.lease = Lease(info.epoch)
+        self.lost: OwnershipLost | None = None
         self.commit: GroupCommit[Ticket] = GroupCommit()
         self.batches = 0
         self.records = 0
@@ -220,8 +223,9 @@ class Lane:
             self._tell_idle()
 
     def _failed(self, error: StorageError) -> None:
-        if isinstance(error, Fenced):
+        if isinstance(error, OwnershipLost):
             self.lease.lose()
+            self.lost = error
         gates, lost = self.commit.failed(error)
         for ticket in lost:
             reply = ticket[0] if isinstance(ticket, tuple) else ticket

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from wakeful.errors import DirectoryInUse, StorageFull, StorageReadOnly
 from wakeful.forks import keep_from_children
+from wakeful.store.identity import OpenFiles
 
 
 class DirectoryLock:
@@ -59,6 +60,15 @@ class DirectoryLock:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+    def note(self, files: OpenFiles) -> None:
+        """Add the lock that is held to the files whose paths are looked at again.
+
+        Raises:
+            DirectoryLost: it has been deleted meanwhile.
+        """
+        assert self._fd is not None, "the lock is not held"
+        files.add(self._path, self._fd)
 
     def _descriptors(self) -> list[int]:
         return [] if self._fd is None else [self._fd]

@@ -46,9 +46,10 @@ class Partition:
         epoch: what its owner writes with.
         shards: how many shards its actors hash to.
         loss: what the journal has lost at its end, and the owner goes on without.
+        files: whether it is still where it was opened.
 
     Raises:
-        FormatTooNew, StorageCorrupt, StorageReadOnly, StorageFull, StorageError.
+        FormatTooNew, StorageCorrupt, StorageReadOnly, StorageFull, DirectoryLost, StorageError.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Partition:
                 if self.loss is not None:
                     recovery.accept(path, self.loss, before.epoch, strict=strict)
                 meta = self.writer.own()
+                self.files = self.writer.files
                 self._reader = Reader(path, limits, vfs)
                 undo.callback(self._reader.close)
                 self.seq = self.writer.seq
@@ -164,6 +166,21 @@ class Partition:
     def _descriptors(self) -> Iterator[int]:
         """Of the file and of SQLite's files beside it, whoever has them open."""
         return descriptors_of([self._path, f"{self._path}-wal", f"{self._path}-shm"])
+
+    def prove(self) -> None:
+        """Find out whether the file is still this owner's.
+
+        Raises:
+            DirectoryLost, Fenced: it is not.
+            StorageError: that cannot be found out.
+        """
+        self.files.check()
+        try:
+            epoch = self._reader.epoch()
+        except apsw.Error as error:
+            raise storage_error(error, self._path) from error
+        if epoch != self.epoch:
+            raise self.writer.fenced()
 
     def stop_reading(self) -> None:
         """Close the connection that reads."""

@@ -46,6 +46,7 @@ _ALARMS: Final = (
     "SELECT value, name FROM cells WHERE key = 'a' AND type = ? AND value < ?"
     " AND (value, name) > (?, ?) ORDER BY value, name LIMIT ?"
 )
+_EPOCH: Final = "SELECT value FROM meta WHERE key = 'epoch'"
 _ALARMS_AT_ONCE: Final = 256
 _NAMES_AT_ONCE: Final = 128
 
@@ -161,6 +162,10 @@ class Reader:
         if isinstance(found, StorageCorrupt):
             return StorageCorrupt(f"{key[0]}/{key[1]}: {what} cannot be read: {found}")
         return found
+
+    def epoch(self) -> int:
+        """What the file's last owner writes with."""
+        return int(self._connection.execute(_EPOCH).get)
 
     def check(self) -> None:
         """Read the whole file and compare it with itself.

@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from wakeful.errors import StorageClosed, StorageError
+from wakeful.errors import Fenced, OwnershipLost, StorageClosed, StorageError, again
 from wakeful.ids import ActorId
 from wakeful.ports import Alarm, Cells, CommitRecord, Done, Page, StoreInfo
 from wakeful.store.flusher import Flusher, Fold, JournalBatch, Stop
@@ -94,6 +94,7 @@ class SQLiteStore:
         self._idle.set()
         self._ended = asyncio.Event()
         self._closed_because: StorageError = StorageClosed("the store is not open")
+        self._lost: OwnershipLost | None = None
 
     async def open(self) -> StoreInfo:
         """Take the data directory: lock, migrate, check, bump the epoch, replay the journal."""
@@ -104,6 +105,7 @@ class SQLiteStore:
             partition = Partition(
                 self._file, self._shards, self._limits, self._vfs, strict=self._strict
             )
+            self._lock.note(partition.files)
         except BaseException:
             self._lock.release()
             raise
@@ -144,8 +146,20 @@ class SQLiteStore:
         self._check_open()
         return self._partition.alarms(until_ns, limit, types)
 
+    def prove(self, lane: int) -> None:
+        """Look at the files again, and at the epoch; takes some 10 microseconds."""
+        self._check_open()
+        try:
+            self._partition.prove()
+        except OwnershipLost as error:
+            self._lose(error)
+            raise
+
     def commit(self, lane: int, records: Sequence[CommitRecord], done: Done) -> None:
         """Write a batch in the flusher's thread."""
+        if self._lost is not None:
+            asyncio.get_running_loop().call_soon(done, again(self._lost))
+            return
         if self._state is not StoreState.OPEN:
             asyncio.get_running_loop().call_soon(done, self._closed_because)
             return
@@ -235,10 +249,26 @@ class SQLiteStore:
             self._loop.call_soon(self._answer, batch, error)  # one that raises stops no other
 
     def _answer(self, batch: JournalBatch, error: StorageError | None) -> None:
+        if not isinstance(error, Fenced):
+            error = self._found_lost() or error
         self._in_flight -= 1
         if not self._in_flight:
             self._idle.set()
         batch.done(error)
+
+    def _found_lost(self) -> StorageError | None:
+        """Why what was just written is nowhere, if it is."""
+        if self._lost is None:
+            try:
+                self._partition.files.check()
+            except OwnershipLost as error:
+                self._lose(error)
+        return again(self._lost) if self._lost is not None else None
+
+    def _lose(self, error: OwnershipLost) -> None:
+        """The directory is not this store's any more: it answers nothing from now on."""
+        self._lost = error
+        self._flusher.give_up()
 
     def _consider_folding(self) -> None:
         fullness = self._partition.fullness()
@@ -251,6 +281,8 @@ class SQLiteStore:
             self._flusher.hurry = True
 
     def _check_open(self) -> None:
+        if self._lost is not None:
+            raise again(self._lost)
         if self._state not in (StoreState.OPEN, StoreState.FAILED):
             raise self._closed_because
 

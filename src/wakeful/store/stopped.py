@@ -53,6 +53,7 @@ class StoppedStore:
         self._lock.acquire()
         try:
             partition = Partition(self._file, SHARDS, self._limits, None, strict=self._strict)
+            self._lock.note(partition.files)
         except BaseException:
             self._lock.release()
             raise
@@ -92,6 +93,7 @@ class StoppedStore:
             now_ns = time.time_ns()
             row = journal.encode(seq, records, now_ns)
             writer.append(seq, row, now_ns)
+            partition.files.check()
             writer.note()
         except (apsw.Error, ValueError, TypeError) as error:
             raise storage_error(error, self._file) from error

@@ -9,6 +9,7 @@ Source:     one statement per commit, since each call into SQLite lets other thr
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
@@ -21,6 +22,7 @@ from wakeful.errors import Fenced, StorageCorrupt, StorageError, UnknownOutcome
 from wakeful.log import logger
 from wakeful.store import checksums, journal
 from wakeful.store.checksums import is_mismatch, reserve
+from wakeful.store.identity import OpenFiles
 from wakeful.store.journal import Logged
 from wakeful.store.limits import Limits
 from wakeful.store.mark import Mark
@@ -92,6 +94,7 @@ class Writer:
         wal_bytes: about how much the log has grown since the last checkpoint.
         seq: the last batch that is durable.
         time_ns: when it was written, if it says so.
+        files: whether the file and its log are still where they were opened.
     """
 
     def __init__(self, path: str, limits: Limits, vfs: str | None) -> None:
@@ -102,9 +105,12 @@ class Writer:
         self.time_ns: int | None = None
         self.limits = limits
         self.vfs = vfs
+        self.files = OpenFiles()
+        self._log = f"{os.path.realpath(path)}-wal"  # where SQLite has it
         self._mark: Mark | None = None
         self._durable = True  # is `synchronous` FULL?
         self._connection = self._connect()
+        self.files.add(path)
 
     def open(self, shards: int) -> Meta:
         """Migrate, check, and take ownership.
@@ -145,6 +151,7 @@ class Writer:
         self._connection.execute(_OWN)
         meta = self._meta()
         self.epoch = meta.epoch
+        self.files.add(self._log)
         if meta.id:
             self._mark = Mark(self.path, meta.id, meta.epoch)
             self.note()
@@ -182,7 +189,7 @@ class Writer:
             self._set_durable(durable=True)
             self._connection.execute(_APPEND, (seq, self.epoch, row))
             if self._connection.changes() != 1:
-                raise self._fenced()
+                raise self.fenced()
         except apsw.IOError as error:
             if is_mismatch(error):
                 raise storage_error(error, self.path) from error  # it failed while reading
@@ -238,7 +245,9 @@ class Writer:
                 self._connection.execute(_CLEAN, (1, self.epoch))
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         with suppress(apsw.Error):
-            self._connection.close(True)
+            if self.files.intact():
+                self.files.closed()
+            self._connection.close(True)  # SQLite leaves the log of another file at the path alone
         if self._mark is not None:
             self.note()
             self._mark.sync()
@@ -266,9 +275,10 @@ class Writer:
             self._connection.execute(statements[size], bindings)
         self.wal_bytes += len(rows) * PAGE_BYTES
         if self._connection.execute(_EPOCH).get != self.epoch:
-            raise self._fenced()
+            raise self.fenced()
 
-    def _fenced(self) -> Fenced:
+    def fenced(self) -> Fenced:
+        """The error for a write, once the file has a new owner."""
         return Fenced(f"{self.path} has a new owner: epoch {self.epoch} may not write any more")
 
     def _settled(self, seq: int, error: apsw.IOError) -> bool:
@@ -278,12 +288,15 @@ class Writer:
         reports it once only. So the log is copied and truncated and a new one begun: what was in it
         is in the file now and synced, what was not can never come back.
         """
+        self.files.check()  # another directory at this path is not to be opened
         try:
             with suppress(apsw.Error):
+                self.files.remove(self._log)
                 self._connection.close(True)
             self._connection = self._connect()
             self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             self._connection.execute(_SETTLE)
+            self.files.add(self._log)
             if self._connection.execute(_EPOCH).get != self.epoch:
                 raise UnknownOutcome(f"{self.path}: writing failed ({error}), it has a new owner")
             return self._connection.execute(_FOUND, (seq,)).get is not None
