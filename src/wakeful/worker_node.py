@@ -180,7 +180,7 @@ class WorkerRuntime(Runtime):
         self._add(self.workers.specs(self.config.idle_seconds))
 
     async def _scheduled(self, request: Request) -> Answer:
-        """Run the handler of cron triggers now: `cron` and `time` say what it is told."""
+        """Run the handler of cron triggers now, with this expression and time."""
         given = dict(parse_qsl(request.query))
         controller = ScheduledController(given.get("cron", ""), self._time(given.get("time")))
         outcome, status = "ok", 200
@@ -230,7 +230,7 @@ class WorkerRuntime(Runtime):
                 body.release()
 
     def _told(self, request: Request, error: BaseException) -> WakefulError:
-        """What a client is told of an error: of the Worker's code only in development."""
+        """The text of an error for a client; it names the Worker's code only in development."""
         cause = cause_of(error)
         if cause is not None and not isinstance(cause, SqlError):
             return cause

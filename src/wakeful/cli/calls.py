@@ -17,7 +17,7 @@ QUIET: Final = "/_wakeful/"
 
 
 def print_call(request: Request, status: int, ms: float) -> None:
-    """One line: method, actor, status, time."""
+    """Print a line of a call: method, actor, status, time."""
     try:
         path = request.path
     except WakefulError:
@@ -45,18 +45,18 @@ class Errors:
         self._roots = roots
 
     def report(self, request: Request, error: WakefulError) -> None:
-        """An error that is answered with."""
+        """Print an error that a call is answered with."""
         if error.http >= 500:
             self.show(error.__cause__ or error if isinstance(error, ActorRaised) else error)
         else:
             click.secho(f"  {_printable(str(error))}", fg="yellow", err=True)
 
     def show(self, error: BaseException) -> None:
-        """Any error."""
+        """Print any error, with the user's own lines."""
         self._print(error, None)
 
     def log(self, file: TextIO, info: object) -> None:
-        """An error that was logged: structlog's exception formatter."""
+        """Print an error that was logged; structlog calls this as its exception formatter."""
         if isinstance(info, tuple) and isinstance(info[1], BaseException):
             file.write("\n")
             self._print(info[1], file)

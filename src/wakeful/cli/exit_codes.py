@@ -39,7 +39,7 @@ class Failure(click.ClickException):
         self.more = more
 
     def show(self, file: IO[str] | None = None) -> None:
-        """Print it."""
+        """Print the message on stderr, and what there is below it."""
         click.echo(click.style("error: ", fg="red", bold=True) + self.message, err=True, file=file)
         if self.more:
             click.echo("\n" + self.more.rstrip("\n"), err=True, file=file)

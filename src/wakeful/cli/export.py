@@ -99,7 +99,7 @@ def _export(store: StoppedStore, actor: ActorId, file: Path, fill: Fill) -> None
 
 @contextmanager
 def _whole(file: Path) -> Iterator[Path]:
-    """A new file beside it, which takes its place if all goes well."""
+    """A new file beside the target, which takes the target's place if all goes well."""
     new = file.with_name(f"{file.name}.new")
     try:
         new.unlink(missing_ok=True)

@@ -79,7 +79,7 @@ def command(
 
 
 class Row:
-    """What is said of the objects of one type."""
+    """A line of the report: the objects of one type."""
 
     def __init__(self) -> None:
         self.objects = self.keys = self.tables = self.alarms = self.size_bytes = 0

@@ -63,7 +63,7 @@ class Holding:
     Args:
         loop: of the thread that makes this.
         roots: where the user's modules are.
-        tell: told what was found, in that thread.
+        tell: is called with what was found, in that thread.
         seconds: how long is too long.
     """
 

@@ -195,7 +195,7 @@ def run(main: Coroutine[object, object, None]) -> None:
     with asyncio.Runner(loop_factory=factory) as runner:
         loop = runner.get_loop()
         _run_to_its_end(loop, loop.create_task(main))
-        _end_without_the_deaf(loop)
+        _exit_if_tasks_ignore_cancellation(loop)
 
 
 def _run_to_its_end(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
@@ -208,7 +208,7 @@ def _run_to_its_end(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -
             logger().error("served code tried to end the process", exc_info=error)
 
 
-def _end_without_the_deaf(loop: asyncio.AbstractEventLoop) -> None:
+def _exit_if_tasks_ignore_cancellation(loop: asyncio.AbstractEventLoop) -> None:
     """End the process at once if tasks ignore their cancellation: they would keep it alive."""
     left = asyncio.all_tasks(loop)
     for task in left:
@@ -246,7 +246,7 @@ def stop_on_signals() -> asyncio.Event:
 def signals_interrupt() -> Iterator[None]:
     """SIGINT raises KeyboardInterrupt, SIGTERM ends: no loop that they could wake turns here."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    waker = signal.set_wakeup_fd(-1)  # the loop hears nothing of them
+    waker = signal.set_wakeup_fd(-1)  # the loop does not notice them
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:

@@ -72,9 +72,10 @@ class Client:
     def get(self, actor: type[Any] | str, name: str) -> Any:
         """A ref, typed as the class; nothing is sent.
 
-        A call through it raises what HTTP tells of what the same call raises in the server's
-        process, as wakeful's classes and those derived from CallError; besides these Unreachable
-        (nothing was sent), DeadlineExceeded and UnknownOutcome (it may have run).
+        A call through it raises the error that the server's answer names: an error of wakeful's,
+        or of a class derived from CallError, as itself, and any other as ActorRaised. Besides, it
+        may raise Unreachable (nothing was sent), DeadlineExceeded and UnknownOutcome (the call may
+        have run).
 
         Args:
             actor: the class, or the name of a type whose class is not at hand.

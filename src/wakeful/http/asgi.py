@@ -187,7 +187,7 @@ class AsgiWire:
             self._unheld.set()
 
     def backlog_bytes(self) -> int:
-        """What was sent and has not left yet."""
+        """How many bytes were sent and have not left yet."""
         return self._backlog_bytes
 
     async def _read(self) -> None:

@@ -51,7 +51,7 @@ class Connection(Protocol):
 
     Args:
         loop: the loop it is on.
-        socket: who hears what the client sends.
+        socket: gets what the client sends.
         pace: how much of that is handled at once.
     """
 
@@ -80,7 +80,7 @@ class Connection(Protocol):
     # --- the transport's side --------------------------------------------------------------------
 
     def connection_made(self, transport: object) -> None:
-        """It begins."""
+        """Keep the transport; asyncio calls this once, first."""
         self._transport = cast("Transport", transport)
         self._socket.connect(self)
 
@@ -97,7 +97,7 @@ class Connection(Protocol):
         self._count()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """It has ended."""
+        """Tell the socket that the connection has ended; asyncio calls this once, last."""
         if self._timer is not None:
             self._timer.cancel()
         self._transport = None
@@ -139,7 +139,7 @@ class Connection(Protocol):
             self._transport.close()
 
     def drop(self) -> None:
-        """End it at once."""
+        """End the connection at once, without a close frame."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -152,7 +152,7 @@ class Connection(Protocol):
             self._read_or_not()
 
     def backlog_bytes(self) -> int:
-        """What was sent and has not left yet."""
+        """How many bytes were sent and have not left yet."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     # --- frames ----------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ class Connection(Protocol):
         return None
 
     def _count(self) -> None:
-        """Tell how much is kept of what is not handled."""
+        """Count in the sockets' memory what is kept and not handled yet."""
         size = len(self._reader.buffer) if self._reader is not None else 0
         if self._partial is not None:
             size += len(self._partial.data)
@@ -276,7 +276,7 @@ class Connection(Protocol):
         self._socket.closed(int(close.code), close.reason, clean=True)
 
     def _fail(self, code: int, why: str) -> None:
-        """The client has broken a rule: nothing it sends is understood from here on."""
+        """End the connection of a client that has broken a rule; nothing more of it is read."""
         self._their_close = True
         self._forget()
         self._socket.failed(code, why)

@@ -54,7 +54,7 @@ class Deadlines:
             work: when it is late, what it waits for is cancelled, and it is thrown the error. It
                 may raise another one, which says more.
             late: makes the error, from the seconds it had.
-            header: is told of the deadline, when there is one.
+            header: gets the deadline, when there is one.
         """
         try:
             waits_for = work.send(None)

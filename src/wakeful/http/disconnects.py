@@ -45,7 +45,7 @@ class Disconnects:
             self._timer = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look)
 
     def end(self, one: Attended) -> None:
-        """It is over."""
+        """End watching a request, which has been answered."""
         if self._new.pop(one, one) is one:
             self._older.pop(one, None)
 

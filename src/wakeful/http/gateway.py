@@ -45,7 +45,7 @@ class Gateway:
         settings: whom to let in.
         metrics: makes the metrics page.
         loopback: whether only this machine can reach us.
-        report: told of each error that is answered; what user code raised is its cause.
+        report: is called with each error that is answered; what user code raised is its cause.
         front: answers all requests but those below /_wakeful/, in place of the actors; it gets
             the body too, and says itself which origins may call.
         pages: further paths that are answered with GET, before `front`; only for those who may use

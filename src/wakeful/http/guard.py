@@ -38,7 +38,7 @@ SOMEBODY: Final = Caller("nothing")
 
 
 def _never() -> None:
-    """The deadline of calls that have none."""
+    """Return None: calls have no deadline."""
 
 
 class Guard:
@@ -70,7 +70,7 @@ class Guard:
         """Let a request in; returns the header of the call that it makes.
 
         Raises:
-            HostNotAllowed, CrossOrigin, MalformedRequest: it may not come in.
+            HostNotAllowed, CrossOrigin, MalformedRequest: the request may not come in.
         """
         hosts = request.values("host")
         host = hosts[0] if len(hosts) == 1 else None
@@ -89,7 +89,7 @@ class Guard:
         must not come from a page of another site, unless its method is safe.
 
         Raises:
-            HostNotAllowed, CrossOrigin, MalformedRequest: it may not come in.
+            HostNotAllowed, CrossOrigin, MalformedRequest: the request may not come in.
         """
         hosts = request.values("host")
         name = self._checked_name(hosts)
@@ -118,7 +118,7 @@ class Guard:
         """Let a request use the admin paths.
 
         Raises:
-            AdminRefused: it may not; the message says how to open them.
+            AdminRefused: the request may not; the message says how to open them.
         """
         if self._token is not None:
             if not self._has_token(request):
@@ -132,7 +132,7 @@ class Guard:
         """Let a request use a page with effects: like an admin path, but never by a foreign link.
 
         Raises:
-            AdminRefused, CrossOrigin: it may not.
+            AdminRefused, CrossOrigin: the request may not.
         """
         self.admit_admin(request)
         if request.header("sec-fetch-site") in FOREIGN_SITES:

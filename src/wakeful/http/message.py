@@ -102,7 +102,7 @@ class Answering(Protocol):
         """The answer to a request with an upgrade: 101 with a socket, or a refusal."""
 
     def close(self) -> None:
-        """The server has ended."""
+        """Stop answering: the server has ended."""
 
 
 class ClientGone(Exception):

@@ -29,7 +29,7 @@ class Pace:
         self._left = TURN_FRAMES  # at most; a turn may begin with fewer
         self._waiting: deque[tuple[Context, Callable[[int], None]]] = deque()
         self._turning = False
-        self._nobody = Context()
+        self._empty_context = Context()
 
     def take(self) -> int:
         """How many frames a connection that was just read may handle now."""
@@ -51,7 +51,7 @@ class Pace:
 
     def _begin_turn(self) -> None:
         self._turning = True
-        self._loop.call_soon(self._turn, context=self._nobody)
+        self._loop.call_soon(self._turn, context=self._empty_context)
 
     def _turn(self) -> None:
         self._turning = False

@@ -112,7 +112,7 @@ class RsgiRequest:
 
     @property
     def is_near(self) -> bool:
-        """The guard knows where the server listens."""
+        """Return False: our own guard goes by the address on which the server listens."""
         return False
 
     @property

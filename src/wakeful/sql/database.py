@@ -203,13 +203,13 @@ class SqlDatabase:
         return changed
 
     def commit(self) -> None:
-        """Take over what was prepared."""
+        """Make what `prepare` has written the last commit point."""
         assert self._stage is Stage.PREPARED, "commit comes after prepare"
         self._forget_turn()
         self._pages.save()
 
     def undo(self, mark: int = COMMIT_POINT) -> None:
-        """Back to the mark; by default to the last commit point."""
+        """Undo what was done since a mark; by default since the last commit point."""
         if mark == COMMIT_POINT:
             self._undo_turn()
         elif self._failure is None and mark in self._savepoints:
@@ -313,7 +313,7 @@ class SqlDatabase:
             raise self._error(error) from error
 
     def forget(self, cursor: Cursor) -> None:
-        """The cursor will not be read any more."""
+        """Forget a cursor that will not be read any more."""
         self._cursors.forget(cursor)
 
     def columns_of(self, sql: str, bindings: Sequence[SqlValue]) -> tuple[str, ...]:
@@ -416,7 +416,7 @@ class SqlDatabase:
         before: int,
         updates: list[int] | None,
     ) -> None:
-        """Tell a cursor what its statement has written."""
+        """Give a cursor the counts of what its statement has written."""
         assert self._handle is not None
         written = self._handle.total_changes() - before
         if written:
@@ -442,7 +442,7 @@ class SqlDatabase:
             self._fence.ours = False
 
     def _check_renaming(self, handle: apsw.Connection) -> None:
-        """Check a table's new name, which the authorizer is not told; undo a forbidden renaming."""
+        """Check a table's new name, which the authorizer does not see; undo a forbidden one."""
         before, self._fence.renaming = self._fence.renaming, None
         for (name,) in self._steps.rows(handle, RENAMED):
             self._steps.ours(handle, renaming(name, before))

@@ -107,7 +107,7 @@ class Databases:
         return handle
 
     def used(self, database: SqlDatabase) -> None:
-        """Note that the handle is the most recently used now."""
+        """Note that a database's handle was used just now."""
         self._open.move_to_end(database)
 
     def closed(self, database: SqlDatabase) -> None:

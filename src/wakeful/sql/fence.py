@@ -136,7 +136,7 @@ class SqlLimits(msgspec.Struct, frozen=True, kw_only=True):
     trigger_depth: int = 100
 
     def apply(self, connection: apsw.Connection) -> None:
-        """Set them."""
+        """Set the limits on a connection."""
         for limit, value in (
             (apsw.SQLITE_LIMIT_LENGTH, self.value_bytes),
             (apsw.SQLITE_LIMIT_SQL_LENGTH, self.sql_bytes),
@@ -185,13 +185,13 @@ class Hidden:
     """
 
     def Connect(self, *_: object) -> tuple[str, Hidden]:
-        """Its columns."""
+        """Make the table: SQLite wants its columns."""
         return "CREATE TABLE hidden(key TEXT, value BLOB)", self
 
     Create = Connect
 
     def Disconnect(self) -> None:
-        """Do nothing: it holds nothing."""
+        """Do nothing: the table holds nothing."""
 
 
 class Fence:

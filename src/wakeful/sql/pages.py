@@ -83,7 +83,7 @@ class Pages:
         self.count = count
 
     def save(self) -> bool:
-        """A commit point: what the turn has written belongs to the next record."""
+        """Make a commit point: what the turn has written belongs to the next record."""
         if not self._dirty:
             return False
         self._saved.update(self._dirty)
@@ -92,7 +92,7 @@ class Pages:
         return True
 
     def discard(self) -> None:
-        """Back to the last commit point."""
+        """Undo what was written since the last commit point."""
         self._dirty.clear()
         self.count = self._stable
         self.error = None

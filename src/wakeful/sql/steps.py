@@ -33,7 +33,7 @@ class Steps:
         self._since_ns = 0
 
     def begin(self) -> None:
-        """A step begins."""
+        """Note when a step begins."""
         self._number += 1
 
     def overtime(self) -> bool:

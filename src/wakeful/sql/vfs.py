@@ -45,11 +45,11 @@ class PageDisk(apsw.VFS):
         return cast("apsw.VFSFile", PageFile(pages))
 
     def xAccess(self, pathname: str, flags: int) -> bool:
-        """False: no journal is ever left behind."""
+        """Return False: SQLite's journals are in memory, so no file of one is there."""
         return False
 
     def xDelete(self, filename: str, syncdir: bool) -> None:
-        """There is nothing to delete."""
+        """Do nothing: SQLite's journals are in memory."""
 
     def xFullPathname(self, name: str) -> str:
         """A key is its own path."""
@@ -65,7 +65,7 @@ class PageFile:
         self._pages = pages
 
     def xRead(self, amount: int, offset: int) -> bytes:
-        """Some bytes of one page; what was never written reads as nothing."""
+        """Return bytes of one page; a page that was never written has none."""
         number, start = divmod(offset, PAGE_BYTES)
         try:
             page = self._pages.read(number + 1)
@@ -77,7 +77,7 @@ class PageFile:
         return page if amount == PAGE_BYTES else page[start : start + amount]
 
     def xWrite(self, data: bytes, offset: int) -> None:
-        """One whole page."""
+        """Write one page, which SQLite always writes whole."""
         number, start = divmod(offset, PAGE_BYTES)
         assert start == 0, offset
         assert len(data) == PAGE_BYTES, len(data)
@@ -88,7 +88,7 @@ class PageFile:
             raise apsw.FullError(str(error)) from error
 
     def xTruncate(self, newsize: int) -> None:
-        """Cut the end off."""
+        """Drop the pages after a size."""
         self._pages.truncate(newsize // PAGE_BYTES)
 
     def xFileSize(self) -> int:
@@ -99,26 +99,26 @@ class PageFile:
         """Do nothing: the store makes pages durable."""
 
     def xLock(self, level: int) -> None:
-        """Locks do nothing: the file has one user."""
+        """Do nothing: only one connection opens the file."""
 
     def xUnlock(self, level: int) -> None:
-        """Locks do nothing: the file has one user."""
+        """Do nothing: only one connection opens the file."""
 
     def xCheckReservedLock(self) -> bool:
-        """Locks do nothing: the file has one user."""
+        """Return False: only one connection opens the file."""
         return False
 
     def xFileControl(self, op: int, ptr: int) -> bool:
-        """Nothing out of the ordinary."""
+        """Return False: SQLite does by default what it asks for."""
         return False
 
     def xSectorSize(self) -> int:
-        """A page is written whole."""
+        """The size of a page: SQLite writes no smaller piece."""
         return PAGE_BYTES
 
     def xDeviceCharacteristics(self) -> int:
-        """Nothing out of the ordinary."""
+        """Return 0: nothing that SQLite could make use of."""
         return 0
 
     def xClose(self) -> None:
-        """The pages outlive their file."""
+        """Do nothing: the pages stay when their file is closed."""

@@ -96,9 +96,9 @@ class Pending:
         try:
             yield from self.reply
         except WakefulError as error:
-            told = undelivered(error)
-            told.remote = told.remote or (self.remote and isinstance(error, ObjectReset))
-            raise self._marked(told) from error
+            made = undelivered(error)
+            made.remote = made.remote or (self.remote and isinstance(error, ObjectReset))
+            raise self._marked(made) from error
         if self._event.error is not None:
             raise self._marked(self._event.error)
         return self._event.answer

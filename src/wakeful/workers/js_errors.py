@@ -68,10 +68,10 @@ class ObjectReset(ActorAborted):
 
 def reset_by(error: BaseException, *, overloaded: bool = False) -> ObjectReset:
     """Return the reset of an object that an error of its own code causes."""
-    told = twin(error)
-    told.durableObjectReset = True
-    told.overloaded = overloaded
-    reset = ObjectReset(told)
+    made = twin(error)
+    made.durableObjectReset = True
+    made.overloaded = overloaded
+    reset = ObjectReset(made)
     reset.__cause__ = error
     return reset
 
@@ -88,14 +88,14 @@ def thrown(error: BaseException) -> JsException:
     Of the marks only one arrives, `overloaded` before `retryable`. A name of an error that only the
     object's code knows becomes a part of the text.
     """
-    told = twin(error)
-    told.remote = True
-    told.retryable = told.retryable and not told.overloaded
-    told.durableObjectReset = False
-    if isinstance(error, JsException) and not error.remote and told.name not in NAMES:
-        told.message = str(told)
-        told.name = JsException.js_name
-    return told
+    made = twin(error)
+    made.remote = True
+    made.retryable = made.retryable and not made.overloaded
+    made.durableObjectReset = False
+    if isinstance(error, JsException) and not error.remote and made.name not in NAMES:
+        made.message = str(made)
+        made.name = JsException.js_name
+    return made
 
 
 def undelivered(error: WakefulError) -> JsException:
@@ -103,16 +103,16 @@ def undelivered(error: WakefulError) -> JsException:
     if isinstance(error, ObjectReset):
         return twin(error.error)
     if isinstance(error, ShuttingDown | ActorMoved):
-        told = JsException("Network connection lost.")
-        told.retryable = True
+        made = JsException("Network connection lost.")
+        made.retryable = True
     elif isinstance(error, Overloaded | RuntimeOverloaded):
-        told = JsException(TOO_MANY)
-        told.overloaded = True
+        made = JsException(TOO_MANY)
+        made.overloaded = True
     else:
-        told = JsException(VIOLATED + str(error) if isinstance(error, SqlError) else str(error))
-        told.durableObjectReset = not isinstance(error, CallError)
-    told.__cause__ = error
-    return told
+        made = JsException(VIOLATED + str(error) if isinstance(error, SqlError) else str(error))
+        made.durableObjectReset = not isinstance(error, CallError)
+    made.__cause__ = error
+    return made
 
 
 def twin(error: BaseException) -> JsException:
@@ -124,12 +124,12 @@ def twin(error: BaseException) -> JsException:
         kind, name = JsTypeError, JsTypeError.js_name
     elif isinstance(error, ValueError):
         kind, name = JsRangeError, JsRangeError.js_name
-    told = kind(error_text(error), name)
+    made = kind(error_text(error), name)
     if isinstance(error, JsException):
-        told.remote, told.retryable = error.remote, error.retryable
-        told.overloaded, told.durableObjectReset = error.overloaded, error.durableObjectReset
-    told.__cause__ = error if error.__traceback__ is not None else error.__cause__
-    return told
+        made.remote, made.retryable = error.remote, error.retryable
+        made.overloaded, made.durableObjectReset = error.overloaded, error.durableObjectReset
+    made.__cause__ = error if error.__traceback__ is not None else error.__cause__
+    return made
 
 
 def cause_of(error: BaseException | None) -> WakefulError | None:

@@ -47,7 +47,7 @@ def read(text: str) -> Any:
     try:
         return copied(json.loads(text, parse_int=_whole, parse_constant=constant))
     except json.JSONDecodeError as error:
-        raise JsSyntaxError(_told(text, error)) from None
+        raise JsSyntaxError(_message(text, error)) from None
 
 
 def write(value: Any, indent: int | str | None = None) -> str:
@@ -106,7 +106,7 @@ def _outside_texts(text: str) -> str:
     return TEXT.sub(lambda match: '"' * len(match[0]), text)
 
 
-def _told(text: str, error: json.JSONDecodeError) -> str:
+def _message(text: str, error: json.JSONDecodeError) -> str:
     what, place = error.msg, error.pos
     if what.startswith("Illegal trailing comma"):  # as Python 3.13 says it
         place += len(text[place + 1 :]) - len(text[place + 1 :].lstrip()) + 1
@@ -124,10 +124,10 @@ def _told(text: str, error: json.JSONDecodeError) -> str:
     return _at(text, place + what.startswith("Invalid \\"), TOLD.get(what, what))
 
 
-def _at(text: str, place: int, told: str) -> str:
+def _at(text: str, place: int, message: str) -> str:
     line, column = text.count("\n", 0, place) + 1, place - text.rfind("\n", 0, place)
-    within = "" if told.endswith("JSON") else " in JSON"
-    return f"{told}{within} at position {place} (line {line} column {column})"
+    within = "" if message.endswith("JSON") else " in JSON"
+    return f"{message}{within} at position {place} (line {line} column {column})"
 
 
 def _token(text: str, place: int) -> str:

@@ -87,11 +87,11 @@ class HibernatableSocket(WorkerSocket):
         """Whether the object has a handler for the event."""
         cls: Any = room.type.cls
         handlers = cls._class.exported.handlers
-        return not self._is_told(event) and HANDLERS[event.hook] in handlers
+        return not self._has_ended_for(event) and HANDLERS[event.hook] in handlers
 
     async def handle(self, instance: Actor, event: Event) -> None:
         """Let the object handle an event; an error of the handler is logged."""
-        if self._is_told(event):
+        if self._has_ended_for(event):
             return
 
         def run(target: Instance) -> Any:
@@ -110,7 +110,7 @@ class HibernatableSocket(WorkerSocket):
         self._broken = True
         super().failed(code, why)
 
-    def _is_told(self, event: Event) -> bool:
+    def _has_ended_for(self, event: Event) -> bool:
         """Whether the object was told of the socket's end already: no close follows an error."""
         return self._broken and event.hook == "on_close"
 

@@ -25,24 +25,24 @@ A = TypeVar("A", bound=Actor)
 R = TypeVar("R")
 T = TypeVar("T")
 
-Told = Callable[[WakefulError], JsException]
+ErrorOf = Callable[[WakefulError], JsException]
 
 
 class Answer(Generic[R, T]):
     """The future answer of a binding; it may be awaited once, often or never."""
 
-    __slots__ = ("_made", "_task", "_told")
+    __slots__ = ("_error_of", "_made", "_task")
 
-    def __init__(self, task: Task[R], made: Callable[[R], T], told: Told) -> None:
+    def __init__(self, task: Task[R], made: Callable[[R], T], error_of: ErrorOf) -> None:
         self._task = task
         self._made = made
-        self._told = told
+        self._error_of = error_of
 
     def __await__(self) -> Generator[Any, None, T]:
         try:
             result = yield from self._task.__await__()
         except WakefulError as error:
-            raise self._told(error) from error
+            raise self._error_of(error) from error
         return self._made(result)
 
 
@@ -69,7 +69,7 @@ class Backing(Generic[A]):
         self,
         call: Callable[[A], Coroutine[Any, Any, R]],
         made: Callable[[R], T],
-        told: Told,
+        error_of: ErrorOf,
         *,
         counted: bool = True,
     ) -> Answer[R, T]:
@@ -78,7 +78,7 @@ class Backing(Generic[A]):
         Args:
             call: calls a method.
             made: makes of the result what the Worker gets.
-            told: makes of an error what the Worker hears.
+            error_of: makes of an error the one that the Worker gets.
             counted: it is a subrequest, and no part of one.
 
         Raises:
@@ -91,13 +91,13 @@ class Backing(Generic[A]):
         gated = inside.get()
 
         def begin() -> Task[R]:
-            return own_tasks.begin_in(_nobody(), call(ref))
+            return own_tasks.begin_in(_outside_any_turn(), call(ref))
 
-        return Answer(begin() if gated is None else gated.send(begin), made, told)
+        return Answer(begin() if gated is None else gated.send(begin), made, error_of)
 
 
-def _nobody() -> Context:
-    """The context of the running code, for a call that is no part of it."""
+def _outside_any_turn() -> Context:
+    """A copy of the running code's context, in which no turn is under way."""
     context = outside()
     context.run(current.set, None)
     return context

@@ -61,7 +61,7 @@ class D1Session(JsProxy):
     ) -> Awaitable[Any]:
         if not statements:
             return failed(JsException("D1_ERROR: No SQL statements detected."))
-        return self._backing.ask(lambda store: store.run(statements), made, _told("D1_ERROR"))
+        return self._backing.ask(lambda store: store.run(statements), made, _error_of("D1_ERROR"))
 
 
 class D1Database(D1Session):
@@ -87,7 +87,7 @@ class D1Database(D1Session):
             return JsDict(count=len(results), duration=sum(one.duration for one in results))
 
         return self._backing.ask(
-            lambda store: store.run_lines(lines), summed, _told("D1_EXEC_ERROR")
+            lambda store: store.run_lines(lines), summed, _error_of("D1_EXEC_ERROR")
         )
 
     def withSession(self, constraint: object = None) -> D1Session:
@@ -159,14 +159,14 @@ class D1PreparedStatement(JsProxy):
         return self._run((Statement(self.statement, self.given),), lambda found: made(found[0]))
 
 
-def _told(prefix: str) -> Callable[[WakefulError], JsException]:
-    def told(error: WakefulError) -> JsException:
+def _error_of(prefix: str) -> Callable[[WakefulError], JsException]:
+    def error_of(error: WakefulError) -> JsException:
         raised = JsException(f"{prefix}: {text_of(error)}")
         if NO_TABLE in raised.message:
             raised.add_note(MAKE_TABLES)
         return raised
 
-    return told
+    return error_of
 
 
 def _sql(query: object) -> str:

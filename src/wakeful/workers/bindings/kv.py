@@ -220,12 +220,12 @@ class KvNamespace(JsProxy):
     def _ask(
         self, operation: str, call: Callable[[KvStore], Any], made: Callable[[Any], T]
     ) -> Answer[Any, T]:
-        def told(error: WakefulError) -> JsException:
+        def error_of(error: WakefulError) -> JsException:
             if isinstance(error, Overloaded | RuntimeOverloaded):
                 return _refused(operation, 429, "Too Many Requests")
             return _refused(operation, 500, str(error))
 
-        return self._backing.ask(call, made, told)
+        return self._backing.ask(call, made, error_of)
 
 
 def _same(value: T) -> T:

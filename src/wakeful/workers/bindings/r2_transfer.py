@@ -63,12 +63,12 @@ class Transfer:
             counted: it is a subrequest, and no part of one.
         """
 
-        def told(error: WakefulError) -> JsException:
+        def error_of(error: WakefulError) -> JsException:
             if isinstance(error, Overloaded | RuntimeOverloaded):
                 return refused(action, "Please reduce your concurrent request rate.", 10058)
             return refused(action, str(error), INTERNAL)
 
-        return self._backing.ask(call, made, told, counted=counted)
+        return self._backing.ask(call, made, error_of, counted=counted)
 
     async def send(self, action: str, chunks: AsyncIterator[bytes], digests: Digests) -> int:
         """Write a content; return its id. It is loose until an object or a part holds it."""

@@ -66,15 +66,15 @@ class Cells:
         limited: they keep to the limits of Cloudflare's key-value storage.
 
     Attributes:
-        told: hears of each new key, if anybody does.
+        on_new_key: is called with each new key; None: nothing is.
     """
 
-    __slots__ = ("gated", "limited", "told")
+    __slots__ = ("gated", "limited", "on_new_key")
 
     def __init__(self, gated: Gated, *, limited: bool = False) -> None:
         self.gated = gated
         self.limited = limited
-        self.told: Callable[[str], None] | None = None
+        self.on_new_key: Callable[[str], None] | None = None
 
     def check(self, keys: Iterable[object]) -> None:
         """Refuse keys that are too many at once or too long, where there are such limits.
@@ -115,8 +115,8 @@ class Cells:
                 raise JsException("string or blob too big: SQLITE_TOOBIG")
         buffer = activation.writes()
         for key, data in cells:
-            if self.told is not None and buffer.get(key) is None:
-                self.told(key[len(KV_PREFIX) :])
+            if self.on_new_key is not None and buffer.get(key) is None:
+                self.on_new_key(key[len(KV_PREFIX) :])
             buffer.put(key, data)
         self.gated.touch(confirmed=confirmed)
 
@@ -130,7 +130,7 @@ class Cells:
         return count
 
     def within(self, span: Span) -> dict[str, bytes]:
-        """Return packed values by key, ordered by the keys' UTF-8 bytes; this resets `told`."""
+        """Return packed values by key, in the order of UTF-8; this resets `on_new_key`."""
         keys = self.keys(span)
         if span.reverse:
             keys.reverse()
@@ -141,10 +141,10 @@ class Cells:
         return {key: cells[KV_PREFIX + key] for key in names}
 
     def keys(self, span: Span) -> list[bytes]:
-        """Return the keys of a span as UTF-8, in their order; this resets `told`."""
+        """Return the keys of a span as UTF-8, in their order; this resets `on_new_key`."""
         activation = self.gated.activation
         activation.check_here()
-        self.told = None
+        self.on_new_key = None
         if activation.buffer is None:
             return []
         prefix = KV_PREFIX + span.prefix

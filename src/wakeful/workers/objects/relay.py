@@ -103,9 +103,9 @@ def _lost(gated: Gated) -> JsException:
     cause = gated.activation.life.cause
     if cause is None:
         return JsException("Network connection lost.")
-    told = undelivered(cause)
-    told.remote = isinstance(cause, ObjectReset)
-    return told
+    error = undelivered(cause)
+    error.remote = isinstance(cause, ObjectReset)
+    return error
 
 
 async def _relay(gated: Gated, content: ReadableStream, channel: _Channel) -> None:

@@ -68,17 +68,17 @@ class Listing(JsProxy):
         self._left = span.limit
         hear = WeakMethod(self._hear)
 
-        def told(key: str) -> None:
+        def on_new_key(key: str) -> None:
             if (alive := hear()) is not None:
                 alive(key)
 
-        self._me = cells.told = told
+        self._me = cells.on_new_key = on_new_key
 
     def __iter__(self) -> Listing:
         return self
 
     def __next__(self) -> JsArray:
-        if self._cells.told is not self._me:
+        if self._cells.on_new_key is not self._me:
             raise JsException(ENDED)
         while self._first < self._last and self._left != 0:
             key = self._take().decode()
