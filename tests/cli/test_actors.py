@@ -176,7 +176,7 @@ def test_get_shows_an_alarm_that_is_retried_and_one_that_was_given_up(tmp_path: 
     store.commit([CommitRecord("Ledger", "a", 0, info.lanes[0].epoch, 1, False, cells)])
     store.close()
     text = " ".join(actors(tmp_path, "get", "Ledger", "a").stdout.split())
-    assert "alarm at 2065-01-24T05:20:00.000000000Z, after 4 failed runs" in text
+    assert "alarm at 2065-01-24T05:20:00.000000000Z, failed runs so far: 4" in text
     assert "given up at 2001-09-09T01:46:40.000000001Z: [no]" in text
     content = json.loads(actors(tmp_path, "get", "Ledger", "a", "--json").stdout)
     assert content["alarm"]["scheduled_ns"] == 2 * 10**18

@@ -191,7 +191,7 @@ def _print_stored(stored: ActorView) -> None:
             table.add_row(Text(f"  {key}", style="cyan"), Pretty(value, max_string=2_000))
         console.print(table)
     if stored.alarm is not None:
-        tries = f", after {stored.alarm.retries} failed runs" if stored.alarm.retries else ""
+        tries = f", failed runs so far: {stored.alarm.retries}" if stored.alarm.retries else ""
         console.print(Text(f"\nalarm at {stored.alarm.due}{tries}"))
     if (failed := stored.failed_alarm) is not None:
         text = f"the alarm of {utc(failed.scheduled_ns)} was given up at {utc(failed.given_up_ns)}"

@@ -207,7 +207,9 @@ def _path(actor: ActorId) -> str:
 def _running(data: Path, error: DirectoryInUse) -> Iterator[Source]:
     server = address.find(data)
     if server is None:
-        raise DataFailure(f"{error}; it cannot be asked, as it serves no HTTP")
+        raise DataFailure(
+            f"{error}; it cannot be asked, as neither `wakeful serve` nor `wakeful dev` runs it"
+        )
     headers = {"authorization": f"Bearer {server.token}"} if server.token else {}
     # No proxy stands between two processes of one machine.
     verify = server.verify()

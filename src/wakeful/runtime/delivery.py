@@ -45,7 +45,7 @@ from wakeful.runtime.activation import (
 )
 from wakeful.runtime.activator import Activator
 from wakeful.runtime.committer import Committer
-from wakeful.runtime.here import Home, here
+from wakeful.runtime.here import RuntimeThread, here
 from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.intake import Intake
 from wakeful.runtime.outcome import of_turn, says_nothing_happened, told
@@ -75,7 +75,7 @@ class Delivery:
         intake: Intake,
     ) -> None:
         self.committer = committer
-        self.home = Home(loop.raw)
+        self.home = RuntimeThread(loop.raw)
         self.waits: WaitGraph[ActorId, Turn] = WaitGraph()
         self.failures = 0
         self.shed = 0

@@ -23,7 +23,7 @@ here: Final[Callable[[], object]] = (
 )
 
 
-class Home:
+class RuntimeThread:
     """The thread and the loop of a runtime; made there.
 
     Attributes:

@@ -80,7 +80,7 @@ class Peer(Protocol):
         """The connection has ended."""
 
 
-class Home(Protocol):
+class SocketOwner(Protocol):
     """What a socket needs of those who look after all of them."""
 
     connected: set[Socket]
@@ -207,7 +207,7 @@ class Socket(WebSocket):
         *("closed_by_actor", "memory", "outstanding", "over", "room", "taken_bytes", "waiting"),
     )
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: SocketOwner) -> None:
         self._home = home
         self.memory = home.memory
         self._wire: Wire | None = None

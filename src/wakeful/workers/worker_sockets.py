@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from wakeful.errors import Overloaded, SocketClosed
 from wakeful.log import logger
 from wakeful.runtime.gated import inside
-from wakeful.runtime.socket import ActorSockets, Event, Home, Socket, SocketGroup
+from wakeful.runtime.socket import ActorSockets, Event, Socket, SocketGroup, SocketOwner
 from wakeful.workers import calls
 from wakeful.workers.objects.ids import DurableObjectId
 from wakeful.workers.proxies import JsBytes, JsException
@@ -51,7 +51,7 @@ class WorkerSocket(Socket):
     deaf = False
     __slots__ = ("heard_close",)
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: SocketOwner) -> None:
         super().__init__(home)
         self.heard_close = False
 
@@ -67,7 +67,11 @@ class HibernatableSocket(WorkerSocket):
     __slots__ = ("_broken", "_id", "_make_face", "pair_end", "tags_given")
 
     def __init__(
-        self, home: Home, end: End, id: DurableObjectId, make_face: Callable[[End], JsWebSocket]
+        self,
+        home: SocketOwner,
+        end: End,
+        id: DurableObjectId,
+        make_face: Callable[[End], JsWebSocket],
     ) -> None:
         super().__init__(home)
         self._broken = False
@@ -127,7 +131,7 @@ class StandardSocket(WorkerSocket):
     __slots__ = ("_begun", "_face", "_half_open", "_held", "_hung_up", "_wait_until")
 
     def __init__(
-        self, home: Home, face: JsWebSocket, *, half_open: bool, wait_until: WaitUntil
+        self, home: SocketOwner, face: JsWebSocket, *, half_open: bool, wait_until: WaitUntil
     ) -> None:
         super().__init__(home)
         self._face = face
@@ -337,7 +341,7 @@ class Lobby:
         """
         half_open = half_open or not self._answers_close
         gated = inside.get()
-        home: Home = self if gated is None else gated.sockets
+        home: SocketOwner = self if gated is None else gated.sockets
         socket = StandardSocket(home, face, half_open=half_open, wait_until=self._wait_until)
         if gated is None:
             socket.room = self._room

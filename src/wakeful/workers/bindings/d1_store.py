@@ -58,7 +58,7 @@ class Result(msgspec.Struct, frozen=True):
     duration: float
 
 
-class State(NamedTuple):
+class Counters(NamedTuple):
     """The database's counters between two statements."""
 
     changes: int
@@ -142,7 +142,7 @@ class D1Store(DurableObject):
             sql.exec(f"INSERT INTO {name_of}(name) VALUES (?)", name)
         return tuple([name for name, _ in due])
 
-    def _run(self, statement: Statement, before: State, room: _Room) -> tuple[Result, State]:
+    def _run(self, statement: Statement, before: Counters, room: _Room) -> tuple[Result, Counters]:
         """Run a statement; return its result and the counters after it."""
         began_ns = self.ctx.now_ns()
         found = self.ctx.storage.sql.exec(statement.sql, *statement.params)
@@ -161,12 +161,12 @@ class D1Store(DurableObject):
         )
         return result, after
 
-    def _state(self) -> State:
+    def _state(self) -> Counters:
         sql = self.ctx.storage.sql
         ((changes, last_row_id),) = sql.exec(CHANGES).raw()
         assert isinstance(changes, int)
         assert isinstance(last_row_id, int)
-        return State(changes, last_row_id, sql.database_size)
+        return Counters(changes, last_row_id, sql.database_size)
 
 
 def _placed(where: str, error: SqlError) -> SqlError:
