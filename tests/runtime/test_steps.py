@@ -768,6 +768,45 @@ async def test_no_step_of_another_turn_begins_inside_of_a_transaction() -> None:
         assert await w.desk.look() == await w.stored() == ["b1", "a", "b2"]
 
 
+async def _transacts(desk: Desk) -> None:
+    async def work() -> None:
+        desk.notes.append("undone")
+        await asyncio.sleep(5)
+        raise ValueError
+
+    desk.notes.append("a")
+    await outcome(desk.ctx.storage.transaction(work))
+
+
+@virtual
+async def test_no_turn_that_was_admitted_before_begins_inside_of_a_transaction() -> None:
+    """Both are admitted when the actor has woken, and begin one after the other."""
+    scripts["transacts"] = _transacts
+    async with world() as w:
+        first = w.start("beside", "transacts")
+        looking = asyncio.ensure_future(w.desk.look())
+        assert await looking == ["a"]
+        await first
+
+
+@virtual
+async def test_a_turn_that_is_cancelled_before_it_could_begin_does_not_run() -> None:
+    ran: list[str] = []
+
+    async def runs(desk: Desk) -> None:
+        ran.append("it")
+
+    scripts.update(transacts=_transacts, runs=runs)
+    async with world() as w:
+        first, second = w.start("beside", "transacts"), w.start("beside", "runs")
+        await asyncio.sleep(1)
+        w.activation.turns[1].interrupt(CallError("stopped"))
+        assert isinstance(await second, CallError)
+        await first
+        assert await w.desk.look() == ["a"]
+        assert not ran
+
+
 @virtual
 async def test_a_turn_that_is_cancelled_while_it_waits_for_a_transaction_ends_after_it() -> None:
     async def transacts(desk: Desk) -> None:

@@ -118,7 +118,7 @@ class Runner:
             result: object = None
             raised: BaseException | None = None
             try:
-                result = await _drive(turn, work, context, first, cancelled)
+                result = await _drive(turn, work, context, first, cancelled, self._pool.loop)
             except BaseException as error:
                 raised = error
             del work, context, first, cancelled
@@ -239,13 +239,36 @@ def _join(turn: Turn, work: Work) -> object:
     return _begin(turn, work)
 
 
+def _admitted(turn: Turn, loop: HostLoop) -> Generator[object, object, CancelledError | None]:
+    """Wait for the end of a transaction that was opened after the turn had been admitted.
+
+    Returns:
+        A cancellation meanwhile.
+    """
+    activation = turn.activation
+    gated = turn.plan is not None and turn.plan.gated  # its steps have a gate of their own
+    try:
+        while activation.transaction is not None and not gated:
+            yield from activation.transaction.over(loop)
+    except CancelledError as error:
+        return error
+    return None
+
+
 @types.coroutine
 def _drive(
-    turn: Turn, work: Work, context: Context, yielded: object, cancelled: CancelledError | None
+    turn: Turn,
+    work: Work,
+    context: Context,
+    yielded: object,
+    cancelled: CancelledError | None,
+    loop: HostLoop,
 ) -> Generator[object, object, object]:
     """Forward what the turn's coroutine yields to the task, and what the task gets to it."""
     try:
         if yielded is SUSPENDED:
+            if cancelled is None:
+                cancelled = yield from _admitted(turn, loop)
             if cancelled is not None or turn.cause is not None:
                 turn.ended = True  # not wanted any more before it has begun
                 work.close()

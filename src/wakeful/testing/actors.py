@@ -205,16 +205,64 @@ class Board(Ledger):
         await asyncio.sleep(pause)
         return self.tokens
 
+    @interleave
+    async def fail_beside(self, first: int, undone: int, pause: float) -> None:
+        """Add a token while other turns run, wait, add another one, and raise."""
+        seen = list(self.tokens)
+        self._note(first)
+        await asyncio.sleep(pause)
+        await self._keep(undone)
+        self._note(undone)
+        raise Boom(seen)
+
+    @interleave
+    async def group_beside(self, first: int, undone: int, pause: float) -> None:
+        """Add a token in one task while another one adds a token and raises."""
+        seen = list(self.tokens)
+
+        async def works() -> None:
+            await asyncio.sleep(pause / 2)
+            self._note(first)
+            await asyncio.sleep(pause)
+
+        async def fails() -> None:
+            await asyncio.sleep(pause)
+            await self._keep(undone)
+            self._note(undone)
+            raise Boom(seen)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(works())
+                group.create_task(fails())
+        except ExceptionGroup:
+            raise Boom(seen) from None
+
+    async def hold(self, token: int, pause: float) -> list[int]:
+        """Add a token, and wait with it: others may join, or go on in the background."""
+        await self._keep(token)
+        self._note(token)
+        await asyncio.sleep(pause)
+        return self.tokens
+
     async def later(self, now: int, then: int, pause: float) -> list[int]:
         """Answer now, and go on in the background."""
         self._note(now)
         self.ctx.wait_until(self._later(then, pause))
         return self.tokens
 
-    async def _later(self, token: int, pause: float) -> None:
+    async def later_fails(self, now: int, undone: int, pause: float) -> list[int]:
+        """Answer now, and fail in the background."""
+        self._note(now)
+        self.ctx.wait_until(self._later(undone, pause, fails=True))
+        return self.tokens
+
+    async def _later(self, token: int, pause: float, *, fails: bool = False) -> None:
         await asyncio.sleep(pause)
         await self._keep(token)
         self._note(token)
+        if fails:
+            raise Boom([])
 
 
 class Teller(Ledger):

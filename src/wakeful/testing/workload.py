@@ -41,7 +41,9 @@ UNDONE: Final = (
     *(StorageFull, StorageReadOnly, StorageClosed, Fenced, LimitExceeded),
 )
 # Calls with commit points in the middle: another turn joins, or they ask or sync themselves.
-STEPWISE: Final = frozenset({"join", "add_twice", "transfer"})
+STEPWISE: Final = frozenset(
+    {"join", "hold", "fail_beside", "group_beside", "add_twice", "transfer"}
+)
 EXPECTED: Final = (WakefulError, Boom)
 GOSSIP: Final = 0.1
 NATIVE: Final = {"Ledger": Ledger, "Board": Board, "Teller": Teller, VAULT: Vault}
@@ -122,8 +124,9 @@ class Workload:
             *(self._add, self._add_kept, self._add_slowly, self._add_twice, self._read),
             *(self._read_slowly, self._boom, self._boom_slowly, self._abort, self._transact),
             *(self._stubborn, self._peek, self._join, self._later, self._board_add),
-            *(self._board_read, self._transfer, self._teller_read, self._delete, self._stop),
-            self._look,
+            *(self._fail_beside, self._group_beside, self._hold, self._board_transact),
+            *(self._later_fails, self._board_read, self._transfer, self._teller_read),
+            *(self._delete, self._stop, self._look),
         ]
 
     def _pause(self) -> float:
@@ -224,6 +227,33 @@ class Workload:
             lambda rt: rt.get(Board, actor.name).later(now, then, pause),
             (Step(actor, then),),
         )
+
+    def _on_board(self, kind: str, make: Callable[[Board, int], Awaitable[object]]) -> Call:
+        return self._native(kind, self._board(), make)
+
+    def _fail_beside(self) -> Call:
+        undone, pause = self.token(), self._pause()
+        return self._on_board(
+            "fail_beside", lambda ref, token: ref.fail_beside(token, undone, pause)
+        )
+
+    def _group_beside(self) -> Call:
+        undone, pause = self.token(), self._pause()
+        return self._on_board(
+            "group_beside", lambda ref, token: ref.group_beside(token, undone, pause)
+        )
+
+    def _hold(self) -> Call:
+        pause = self._pause()
+        return self._on_board("hold", lambda ref, token: ref.hold(token, pause))
+
+    def _board_transact(self) -> Call:
+        undone, pause = self.token(), self._pause()
+        return self._on_board("transact", lambda ref, token: ref.transact(token, undone, pause))
+
+    def _later_fails(self) -> Call:
+        undone, pause = self.token(), self._pause()
+        return self._on_board("later_fails", lambda ref, now: ref.later_fails(now, undone, pause))
 
     def _transfer(self) -> Call:
         teller = ActorId("Teller", self._random.choice(self.tellers))
