@@ -118,7 +118,7 @@ class Runner:
             result: object = None
             raised: BaseException | None = None
             try:
-                result = await _drive(turn, work, context, first, cancelled, self._pool.loop)
+                result = await _drive(turn, work, context, first, cancelled, loop=self._pool.loop)
             except BaseException as error:
                 raised = error
             del work, context, first, cancelled
@@ -262,6 +262,7 @@ def _drive(
     context: Context,
     yielded: object,
     cancelled: CancelledError | None,
+    *,
     loop: HostLoop,
 ) -> Generator[object, object, object]:
     """Forward what the turn's coroutine yields to the task, and what the task gets to it."""
