@@ -251,6 +251,7 @@ SCHEDULERS: Final = {
 SCHEDULES: Final = frozenset(
     {"call_soon", "call_soon_threadsafe", "call_later", "call_at", "create_task"}
     | {"ensure_future", "add_done_callback", "run_coroutine_threadsafe", "TaskGroup"}
+    | {"gather", "wait_for", "shield", "as_completed"}  # make tasks of coroutines
 )
 
 
@@ -378,6 +379,7 @@ CAUGHT: Final = [
     (raw_scheduling, "runtime/x.py", "def f(loop, t):\n t.add_done_callback(g, context=c)"),
     (raw_scheduling, "workers/web/x.py", "import asyncio\nasyncio.ensure_future(work)"),
     (raw_scheduling, "workers/x.py", "from asyncio import create_task"),
+    (raw_scheduling, "runtime/x.py", "import asyncio\nasyncio.gather(f(), g())"),
 ]
 
 LET_PASS: Final = [

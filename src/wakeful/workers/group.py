@@ -5,7 +5,6 @@ Errors:  ConfigError names the file, the binding and what to do.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
@@ -17,6 +16,7 @@ from wakeful.log import logger
 from wakeful.runtime.drain import Deadline
 from wakeful.runtime.gated_tasks import gated_tasks
 from wakeful.runtime.host import Host
+from wakeful.workers import own_tasks
 from wakeful.workers.bindings.services import Service
 from wakeful.workers.code.loader import loaded
 from wakeful.workers.code.renamed_modules import loaded_renamed
@@ -104,7 +104,7 @@ class WorkerGroup:
 
     async def finish(self, deadline: Deadline) -> None:
         """Let work that goes on after its event end, until the deadline; then cancel it."""
-        await asyncio.gather(*(worker.finish(deadline) for worker in self.workers.values()))
+        await own_tasks.all_of(worker.finish(deadline) for worker in self.workers.values())
 
     def aside(self) -> AbstractContextManager[None]:
         """Make room for other Workers' code; put this code back if an exception ends the block."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import Future, Task, TimerHandle
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextvars import Context
 from typing import Any, TypeVar, TypeVarTuple
 
@@ -24,6 +24,18 @@ def begin(work: Awaitable[T]) -> Future[T]:
 def begin_in(context: Context, work: Coroutine[Any, Any, T]) -> Task[T]:
     """Start a task that runs by itself, in another context than that of the running code."""
     return asyncio.get_running_loop().create_task(work, context=context)
+
+
+def all_of(
+    works: Iterable[Awaitable[Any]], *, return_exceptions: bool = False
+) -> Future[list[Any]]:
+    """Run several at the same time: their results in order, or the first error.
+
+    Args:
+        works: what to wait for.
+        return_exceptions: errors are results like others.
+    """
+    return asyncio.gather(*works, return_exceptions=return_exceptions)
 
 
 def later(seconds: float, do: Callable[[*Ts], object], *args: *Ts) -> TimerHandle:

@@ -286,7 +286,7 @@ class Lifespan:
         """
         answer = await self._ask("shutdown") if self._started else None
         self._task.cancel()
-        (error,) = await asyncio.gather(self._task, return_exceptions=True)
+        (error,) = await own_tasks.all_of([self._task], return_exceptions=True)
         failure = error if self._started and isinstance(error, Exception) else None
         if answer is not None and answer["type"] == "lifespan.shutdown.failed":
             told = f"The application did not shut down: {answer.get('message', '')}"

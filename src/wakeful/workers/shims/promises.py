@@ -26,7 +26,7 @@ class Promise(JsProxy):
         """Wait for all awaitables; raise the first error."""
 
         async def gathered() -> JsArray:
-            return JsArray(await asyncio.gather(*map(_settled, values)))
+            return JsArray(await own_tasks.all_of(map(_settled, values)))
 
         return own_tasks.begin(gathered())
 
@@ -35,7 +35,8 @@ class Promise(JsProxy):
         """Return the outcome of each awaitable: `status`, and `value` or `reason`."""
 
         async def gathered() -> JsArray:
-            outcomes = await asyncio.gather(*map(_settled, values), return_exceptions=True)
+            works = map(_settled, values)
+            outcomes = await own_tasks.all_of(works, return_exceptions=True)
             return JsArray(map(_outcome, outcomes))
 
         return own_tasks.begin(gathered())
