@@ -61,6 +61,26 @@ def test_failures_of_actors_are_json_lines(
     assert server.err.rest().count("call failed") == 1
 
 
+def test_the_collector_leaves_out_what_was_imported(
+    launch: Launch, app: Path, client: httpx2.Client
+) -> None:
+    (app.parent / "look.py").write_text(
+        dedent("""
+            import gc
+            from wakeful import DurableObject, readonly
+
+            class Collector(DurableObject):
+                @readonly
+                async def frozen(self) -> int:
+                    return gc.get_freeze_count()
+        """)
+    )
+    server = launch("serve", "look.py", "--port", "0")
+    frozen = client.get(f"{server.url()}/actors/Collector/c/frozen").raise_for_status().json()
+    assert frozen > 10_000
+    assert server.interrupt() == 0
+
+
 def test_second_signal_ends_at_once(launch: Launch, app: Path, client: httpx2.Client) -> None:
     app.write_text(
         "import asyncio\nfrom wakeful import DurableObject\nclass Slow(DurableObject):\n"
