@@ -14,25 +14,22 @@ from asyncio import Future
 from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from wakeful.runtime.host_loop import HostLoop
-
-if TYPE_CHECKING:
-    from wakeful.runtime.activation import Turn
 
 
 class Transaction:
     """An open transaction.
 
     Attributes:
-        turn: whose it is, if a turn has opened it.
+        turn: the turn that has opened it, None if none has; it is only compared.
         parent: the transaction that this one runs inside, if any.
     """
 
     __slots__ = ("_waiting", "parent", "turn")
 
-    def __init__(self, parent: Transaction | None, turn: Turn | None = None) -> None:
+    def __init__(self, parent: Transaction | None, turn: object = None) -> None:
         self.parent = parent
         self.turn = turn
         self._waiting: list[Callable[[], object]] = []
