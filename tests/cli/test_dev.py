@@ -185,3 +185,34 @@ def test_start_says_what_to_try(launch: Launch, app: Path, client: httpx2.Client
     command = server.out.until("^try: curl -X POST (.*)")[1]
     assert command == f"{url}/actors/Counter/counter-1/increment"
     assert client.post(command).json() == 1
+
+
+PARTNER = """
+    async def partly(self) -> None:
+        self.count += 1
+        await self.ctx.get(Counter, "c2").increment()
+        raise ValueError("too late")
+"""
+
+
+def test_changes_that_stand_although_their_turn_raised_are_told(
+    launch: Launch, app: Path, client: httpx2.Client
+) -> None:
+    app.write_text(app.read_text() + PARTNER)
+    server = launch("dev", "app.py", "--port", "0")
+    url = server.url()
+    assert post(client, url, "partly").status_code == 500
+    line = server.err.until("^warning: Counter.partly raised after").string
+    assert "called Counter.increment: what it changed before that call is committed" in line
+    assert "ValueError: too late" in line
+    assert client.get(f"{url}/actors/Counter/c1/get").json() == 1
+
+
+def test_serve_does_not_tell_of_changes_that_stand(
+    launch: Launch, app: Path, client: httpx2.Client
+) -> None:
+    app.write_text(app.read_text() + PARTNER)
+    server = launch("serve", "app.py", "--port", "0")
+    assert post(client, server.url(), "partly").status_code == 500
+    assert server.interrupt() == 0
+    assert "committed" not in server.err.rest() + "".join(server.err.seen)

@@ -5,6 +5,8 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from types import FrameType
@@ -13,11 +15,14 @@ from typing import cast
 import pytest
 from rich.console import Console
 
+from wakeful import DurableObject, Runtime, readonly
 from wakeful.cli.calls import Errors
-from wakeful.cli.mistakes import Holding, tell_of_unawaited
+from wakeful.cli.mistakes import Holding, tell_of_rest, tell_of_unawaited
 from wakeful.cli.tracebacks import plain, readable
 from wakeful.errors import SqlError, UnknownMethod
 from wakeful.http.message import Request
+from wakeful.ids import ActorId
+from wakeful.store.memory import MemoryStore
 from wakeful.workers.proxies import DataCloneError, JsException, JsTypeError
 
 HERE = Path(__file__).parent
@@ -161,3 +166,101 @@ def test_refused_call_is_told_with_its_reason(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err == (
         "  Counter has no method 'x\\x1b[1m'; its methods: increment\n"
     )
+
+
+class Account(DurableObject):
+    balance: int = 0
+
+    async def debit(self, by: int) -> None:
+        if by > self.balance:
+            raise ValueError("not\n enough")
+
+    @readonly
+    async def show(self) -> int:
+        return self.balance
+
+
+class Transfer(DurableObject):
+    count: int = 0
+
+    async def changes_then_calls(self) -> None:
+        self.count += 1
+        await self.ctx.get(Account, "a").debit(5)
+
+    async def calls_then_changes(self) -> None:
+        await self.ctx.get(Account, "a").show()
+        self.count += 1
+        raise ValueError
+
+    async def changes_then_syncs(self) -> None:
+        self.count += 1
+        await self.ctx.storage.sync()
+        raise ValueError
+
+    async def changes_and_calls(self) -> None:
+        self.count += 1
+        await self.ctx.get(Account, "a").show()
+
+    async def catches(self) -> None:
+        self.count += 1
+        with suppress(ValueError):
+            await self.ctx.get(Account, "a").debit(5)
+
+    async def raises(self) -> None:
+        self.count += 1
+        raise ValueError
+
+    async def changes_calls_and_waits(self) -> None:
+        self.count += 1
+        await asyncio.create_task(self.ctx.get(Account, "a").show())
+        await asyncio.sleep(0)
+        raise ValueError("late")
+
+
+STANDS = (
+    "Transfer.{} raised after it had changed the actor and then called Account.{}: what it changed "
+    "before that call is committed and stands, what came after is undone ({}). Make calls that may "
+    "fail before the changes, or take the changes back before you raise"
+)
+
+
+async def told_of(method: str) -> tuple[list[str], int]:
+    """What is told when a method was called, and what has become of its count."""
+    lines: list[str] = []
+    async with Runtime(MemoryStore(), [Account, Transfer]) as rt:
+        rt.host.delivery.on_partly_undone = partial(tell_of_rest, lines.append)
+        transfer = rt.get(Transfer, "t")
+        with suppress(ValueError):
+            await getattr(transfer, method)()
+        rt.host.delivery.on_partly_undone = None
+        before = len(lines)
+        with suppress(ValueError):
+            await transfer.changes_then_calls()  # as served, and not developed
+        assert len(lines) == before
+        return lines, rt.host.activator.catalog.actors[ActorId("Transfer", "t")].instance.count  # type: ignore[attr-defined]
+
+
+async def test_a_turn_that_raised_after_write_then_call_is_told_with_what_to_do() -> None:
+    expected = STANDS.format("changes_then_calls", "debit", "ValueError: not enough")
+    assert await told_of("changes_then_calls") == ([expected], 2)
+
+
+async def test_the_call_may_be_a_read_in_a_task_and_the_error_another_one() -> None:
+    expected = STANDS.format("changes_calls_and_waits", "show", "ValueError: late")
+    assert await told_of("changes_calls_and_waits") == ([expected], 2)
+
+
+@pytest.mark.parametrize(
+    ("method", "stands"),
+    [
+        ("calls_then_changes", 0),
+        ("changes_then_syncs", 1),
+        ("changes_and_calls", 1),
+        ("catches", 1),
+        ("raises", 0),
+    ],
+)
+async def test_a_turn_that_is_undone_whole_or_meant_what_stands_is_not_told(
+    method: str, stands: int
+) -> None:
+    assert await told_of(method) == ([], stands + 1)

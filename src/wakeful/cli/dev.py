@@ -13,6 +13,7 @@ import asyncio
 import sys
 from asyncio import Event
 from contextlib import AsyncExitStack
+from functools import partial
 from time import perf_counter
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ import msgspec
 
 from wakeful.cli.calls import Errors, print_call
 from wakeful.cli.exit_codes import EXIT_CODES, DataFailure, Failure, TargetFailure
-from wakeful.cli.mistakes import Holding, tell_of_unawaited
+from wakeful.cli.mistakes import Holding, tell_of_rest, tell_of_unawaited
 from wakeful.cli.process import (
     Admission,
     Settings,
@@ -247,6 +248,7 @@ class Development:
 
     def _use(self, runtime: Runtime) -> None:
         self.runtime = runtime
+        runtime.host.delivery.on_partly_undone = partial(tell_of_rest, warn)
         runtime.host.disowned.add_done_callback(self._lost)
         self._switch.open(self._admission.gateway(runtime, self._errors.report))
 

@@ -1,6 +1,9 @@
-"""Finds mistakes that raise nothing, for `wakeful dev`: calls without await, a blocked loop.
+"""Finds mistakes that no error tells of, for `wakeful dev`.
 
-Shapes:  each finding is one line, with file, line and function, and what to do.
+They are: calls without await, a blocked loop, changes that stand although their turn failed.
+
+Shapes:  each finding is one line: where (file, line and function, or type and method), what, and
+         what to do.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, Final, Self
 
-from wakeful.cli.tracebacks import is_user_file, shown
+from wakeful.cli.tracebacks import is_user_file, plain, shown
+from wakeful.runtime.activation import Turn
 
 Tell = Callable[[str], None]
 
@@ -54,6 +58,26 @@ def _unawaited(message: str, roots: Sequence[Path]) -> str | None:
     return (
         f"{shown(at['file'])}:{at['line']} in {at['name']}: {name}(...) was not awaited, so it has "
         "not run: write `await` before it"
+    )
+
+
+def tell_of_rest(tell: Tell, turn: Turn, error: BaseException) -> None:
+    """Tell that changes of a turn that raised stand: it has made a call in between.
+
+    Args:
+        tell: told what was found.
+        turn: it had changed its actor when it made a call.
+        error: what it raised.
+    """
+    activation = turn.activation
+    if turn.left_for is None or activation.gate.broken is not None:
+        return
+    called, method = turn.left_for[0].name, turn.left_for[1].name
+    tell(
+        f"{activation.type.name}.{turn.what} raised after it had changed the actor and then called "
+        f"{called}.{method}: what it changed before that call is committed and stands, what came "
+        f"after is undone ({plain(error)}). Make calls that may fail before the changes, or take "
+        "the changes back before you raise"
     )
 
 

@@ -25,7 +25,6 @@ from wakeful.errors import (
     ActorAborted,
     LimitExceeded,
     Overloaded,
-    StateInvalid,
     WakefulError,
     again,
 )
@@ -33,6 +32,7 @@ from wakeful.ids import ActorId
 from wakeful.ports import NO_PAGES, STATE_KEY, Cells, CommitRecord, Database
 from wakeful.runtime.declared import DeclaredState
 from wakeful.runtime.host_loop import HostLoop
+from wakeful.runtime.readonly import check_unchanged
 from wakeful.runtime.transaction import Transaction, running
 
 if TYPE_CHECKING:
@@ -312,7 +312,7 @@ class Home(Protocol):
     def release(self, activation: Activation) -> None:
         """Let out what an activation wants to send."""
 
-    async def commit_point(self, activation: Activation) -> None:
+    async def commit_point(self, activation: Activation) -> bool:
         """Commit what a turn has done so far; return when others may see it."""
 
 
@@ -334,6 +334,7 @@ class Turn:
         cause: why it was interrupted, if it was.
         waited: turns beside it may have changed something since it began.
         acted: another actor was asked for something, and may have done it.
+        left_for: the type and the method that was called when what it had changed was committed.
         saved: the batch that the first of its changes went with, before it has ended; 0 if none.
     """
 
@@ -346,6 +347,7 @@ class Turn:
         "error",
         "holds",
         "home",
+        "left_for",
         "plan",
         "reply",
         "result",
@@ -370,6 +372,7 @@ class Turn:
         self.runner: Driver | None = None
         self.waited = False
         self.acted = False
+        self.left_for: tuple[ActorType, MethodPlan] | None = None
         self.saved = 0
         self.result: object = None
         self.error: BaseException | None = None
@@ -480,20 +483,3 @@ async def transact(loop: HostLoop, activation: Activation, work: Callable[[], Aw
         running.set(outside)
         activation.transaction = transaction.parent
         transaction.close()
-
-
-def check_unchanged(activation: Activation, method: str) -> bool:
-    """Refuse what a method that is marked @readonly has changed.
-
-    Returns:
-        Whether there is something to commit: never.
-
-    Raises:
-        StateInvalid: it has changed something; the turn is to be undone.
-    """
-    if activation.working.touched:
-        raise StateInvalid(
-            f"{activation.type.name}.{method} is marked @readonly and changes the actor: nothing "
-            "of it was kept. Take the mark away, or change a copy"
-        )
-    return activation.sql is not None and activation.save()  # the end of what was read in SQL

@@ -96,8 +96,11 @@ class Committer:
         """
         await activation.lane.confirmed(activation.gate)
 
-    async def commit_point(self, activation: Activation) -> None:
+    async def commit_point(self, activation: Activation) -> bool:
         """Commit what a turn has done so far; return when others may see it.
+
+        Returns:
+            Whether it has changed something since its last commit point.
 
         Raises:
             CallError: the code that asks is a transaction's.
@@ -113,7 +116,8 @@ class Committer:
                 )
             await activation.transaction.over(self._loop)
         activation.check_here()
-        if activation.durable and activation.save():
+        saved = activation.durable and activation.save()
+        if saved:
             self.wrote(activation)
             if (turn := current.get()) is not None:
                 turn.note_saved()
@@ -121,6 +125,7 @@ class Committer:
             self.release(activation)
         if activation.confirm:
             await self.durable(activation)
+        return saved
 
     def deliver(
         self,

@@ -38,7 +38,6 @@ from wakeful.runtime.activation import (
     Activation,
     Envelope,
     Turn,
-    check_unchanged,
     current,
     holder,
     keep,
@@ -49,6 +48,7 @@ from wakeful.runtime.here import RuntimeThread, here
 from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.intake import Intake
 from wakeful.runtime.outcome import of_turn, says_nothing_happened, told
+from wakeful.runtime.readonly import check_unchanged
 from wakeful.runtime.refs import Asking, Ref
 from wakeful.runtime.runners import SUSPENDED, RunnerPool
 from wakeful.runtime.steps import Steps
@@ -62,7 +62,11 @@ STRAIGHT_RUN_MAX: Final = 64  # queued turns run before other actors get the loo
 
 
 class Delivery:
-    """From a call to its answer."""
+    """From a call to its answer.
+
+    Attributes:
+        on_partly_undone: told of turns that raised after what they had changed was committed.
+    """
 
     def __init__(
         self,
@@ -77,6 +81,7 @@ class Delivery:
         self.committer = committer
         self.home = RuntimeThread(loop.raw)
         self.waits: WaitGraph[ActorId, Turn] = WaitGraph()
+        self.on_partly_undone: Callable[[Turn, BaseException], object] | None = None
         self.failures = 0
         self.shed = 0
         self._loop = loop
@@ -272,7 +277,8 @@ class Delivery:
         if turn is None:
             self._check_open(activation, None)
             return await self._deliver(activation, plan, args, kwargs)
-        await turn.home.commit_point(turn.activation)
+        if await turn.home.commit_point(turn.activation):
+            turn.left_for = activation.type, plan
         activation = self._activator.find(activation.type, activation.id)
         inside = not turn.ended and turn.home is self.committer
         self._check_open(activation, turn)
@@ -467,9 +473,15 @@ class Delivery:
         else:
             if has_run:  # else what is not saved is of a turn that it was to join
                 self._undo(activation)
-            turn.error = told(activation.type, plan, error)
+            turn.error = self._told(turn, plan, error)
         if activation.effects is not None:
             self.committer.release(activation)
+
+    def _told(self, turn: Turn, plan: MethodPlan, error: BaseException) -> BaseException:
+        """What the caller of a failed turn is told."""
+        if turn.left_for is not None and self.on_partly_undone is not None:
+            self.on_partly_undone(turn, error)
+        return told(turn.activation.type, plan, error)
 
     def _undo(self, activation: Activation) -> None:
         """Take back what a turn that ends has done since its last commit point or step."""
