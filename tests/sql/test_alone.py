@@ -15,6 +15,11 @@ from wakeful.sql.statements import only_writes
 INSERT = "INSERT INTO t VALUES (?)"
 
 
+@pytest.fixture(params=["", " RETURNING a"], ids=["plain", "returning"])
+def insert(request: pytest.FixtureRequest) -> str:
+    return f"{INSERT}{request.param}"
+
+
 @pytest.fixture(params=[False, True], ids=["generous", "strict"])
 def rig(request: pytest.FixtureRequest) -> Rig:
     rig = Rig(Persistence(sql_strict=request.param))
@@ -41,7 +46,7 @@ def rows(rig: Rig) -> list[object]:
         ("DELETE FROM t", True),
         ("INSERTED", False),
         ("SELECT 1", False),
-        ("INSERT INTO t VALUES (1) RETURNING a", False),
+        ("INSERT INTO t VALUES (1) RETURNING a", True),
         ("INSERT INTO t VALUES (1); DELETE FROM t", False),
         ("INSERT INTO t VALUES (';')", False),
         ("WITH x AS (SELECT 1) INSERT INTO t SELECT * FROM x", False),
@@ -53,34 +58,34 @@ def test_a_look_tells_what_only_writes(sql: str, expected: bool) -> None:
     assert only_writes(sql) is expected
 
 
-def test_it_is_undone_with_its_turn(rig: Rig) -> None:
-    rig.sql.exec(INSERT, 1)
+def test_it_is_undone_with_its_turn(rig: Rig, insert: str) -> None:
+    rig.sql.exec(insert, 1)
     assert rig.database.touched
     rig.database.undo()
     assert not rig.database.touched
     assert rows(rig) == []
 
 
-def test_it_is_undone_with_what_came_after_it(rig: Rig) -> None:
-    rig.sql.exec(INSERT, 1)
-    rig.sql.exec(INSERT, 2)
+def test_it_is_undone_with_what_came_after_it(rig: Rig, insert: str) -> None:
+    rig.sql.exec(insert, 1)
+    rig.sql.exec(insert, 2)
     assert rows(rig) == [1, 2]
     rig.database.undo()
     assert rows(rig) == []
 
 
-def test_it_is_committed_with_what_came_after_it(rig: Rig) -> None:
-    rig.sql.exec(INSERT, 1)
-    rig.sql.exec(INSERT, 2)
+def test_it_is_committed_with_what_came_after_it(rig: Rig, insert: str) -> None:
+    rig.sql.exec(insert, 1)
+    rig.sql.exec(insert, 2)
     rig.commit()
     rig.wake()
     assert rows(rig) == [1, 2]
 
 
-def test_a_second_turn_that_is_undone_leaves_the_first(rig: Rig) -> None:
-    rig.sql.exec(INSERT, 1)
+def test_a_second_turn_that_is_undone_leaves_the_first(rig: Rig, insert: str) -> None:
+    rig.sql.exec(insert, 1)
     rig.save()
-    rig.sql.exec(INSERT, 2)
+    rig.sql.exec(insert, 2)
     rig.database.undo()
     assert rows(rig) == [1]
     rig.fly()
@@ -89,33 +94,34 @@ def test_a_second_turn_that_is_undone_leaves_the_first(rig: Rig) -> None:
     assert rows(rig) == [1]
 
 
-def test_a_later_failure_leaves_it(rig: Rig) -> None:
-    rig.sql.exec(INSERT, 1)
+def test_a_later_failure_leaves_it(rig: Rig, insert: str) -> None:
+    rig.sql.exec(insert, 1)
     with pytest.raises(SqlError, match="UNIQUE"):
-        rig.sql.exec(INSERT, 1)
+        rig.sql.exec(insert, 1)
     assert rows(rig) == [1]
 
 
-def test_a_failure_of_its_own_leaves_nothing(rig: Rig) -> None:
-    rig.sql.exec(INSERT, 1)
+def test_a_failure_of_its_own_leaves_nothing(rig: Rig, insert: str) -> None:
+    rig.sql.exec(insert, 1)
     rig.commit()
     with pytest.raises(SqlError, match=r"UNIQUE constraint failed: t\.a"):
         rig.sql.exec("INSERT INTO t VALUES (5), (1)")
     assert rows(rig) == [1]
 
 
-def test_a_mark_after_it_keeps_it(rig: Rig) -> None:
-    rig.sql.exec(INSERT, 1)
+def test_a_mark_after_it_keeps_it(rig: Rig, insert: str) -> None:
+    rig.sql.exec(insert, 1)
     mark = rig.database.mark()
-    rig.sql.exec(INSERT, 2)
+    rig.sql.exec(insert, 2)
     rig.database.undo(mark)
     assert rows(rig) == [1]
     rig.database.undo()
     assert rows(rig) == []
 
 
-def test_a_constraint_that_is_deferred_may_be_met_by_a_later_statement(rig: Rig) -> None:
-    rig.sql.exec("INSERT INTO children VALUES (1)")
+@pytest.mark.parametrize("end", ["", " RETURNING parent"])
+def test_a_constraint_that_is_deferred_may_be_met_by_a_later_statement(rig: Rig, end: str) -> None:
+    rig.sql.exec(f"INSERT INTO children VALUES (1){end}")
     rig.sql.exec("INSERT INTO parents VALUES (1)")
     rig.commit()
     assert rig.sql.exec("SELECT count(*) AS n FROM children").one() == {"n": 1}
@@ -127,8 +133,8 @@ def test_a_constraint_that_is_deferred_is_violated_at_the_commit_point(rig: Rig)
         rig.database.prepare()
 
 
-def test_a_statement_that_ends_the_turn_when_it_fails_ends_it(rig: Rig) -> None:
-    rig.sql.exec(INSERT, 1)
+def test_a_statement_that_ends_the_turn_when_it_fails_ends_it(rig: Rig, insert: str) -> None:
+    rig.sql.exec(insert, 1)
     rig.commit()
     with pytest.raises(SqlError, match="UNIQUE"):
         rig.sql.exec("INSERT OR ROLLBACK INTO t VALUES (1)")
@@ -138,6 +144,18 @@ def test_a_statement_that_ends_the_turn_when_it_fails_ends_it(rig: Rig) -> None:
         rig.database.prepare()
     rig.database.undo()
     assert rows(rig) == [1]
+
+
+def test_rows_that_it_returns_are_all_there(rig: Rig) -> None:
+    found = rig.sql.exec("INSERT INTO t VALUES (1), (2), (3) RETURNING a, a + 1 AS next")
+    assert rig.sql.exec("SELECT count(*) AS n FROM t").one() == {"n": 3}
+    assert found.columns == ("a", "next")
+    assert [tuple(row.values()) for row in found] == [(1, 2), (2, 3), (3, 4)]
+    assert found.rows_written == 3
+    assert rig.sql.exec("DELETE FROM t WHERE a = 99 RETURNING a").all() == []
+    rig.commit()
+    rig.wake()
+    assert rows(rig) == [1, 2, 3]
 
 
 def test_rows_written_are_counted(rig: Rig) -> None:

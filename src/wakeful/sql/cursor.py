@@ -126,6 +126,16 @@ class Cursor:
         _ = self.columns
         self._taken = iter(self._database.remaining(self, self._rows))
 
+    def read_all(self) -> None:
+        """As `take_all`, for a statement that runs alone.
+
+        Raises:
+            apsw.Error: SQLite's own error, after which nothing of it has happened.
+        """
+        if self._ahead is not None:
+            _ = self.columns
+            self._taken = iter(self._rows.fetchall())
+
     def close(self) -> None:
         """Discard the rows that are left."""
         if self._ahead is not None:

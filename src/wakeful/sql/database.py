@@ -370,6 +370,8 @@ class SqlDatabase:
         before = handle.total_changes()
         try:
             rows = handle.execute(sql, bindings)
+            cursor = Cursor(self, sql, bindings, rows, next(rows, None))
+            cursor.read_all()  # of a RETURNING: SQLite commits after the last row
         except apsw.InterruptError as error:
             self._failure = self._error(error)  # as it would have been in a transaction
             raise self._failure from error
@@ -378,7 +380,6 @@ class SqlDatabase:
             return None
         if self._pages.changed:
             self._stage, self._committed = Stage.PREPARED, True
-        cursor = Cursor(self, sql, bindings, rows, None)
         self._count(cursor, sql, bindings, before, None)
         return cursor
 

@@ -21,7 +21,6 @@ _PARTS: Final = re.compile(
 WHITE: Final = " \t\n\r\v\f"
 WRITES_KNOWN: Final = 1024  # answers of `only_writes` kept
 _WRITE: Final = re.compile(r"\s*(?:INSERT|REPLACE|UPDATE|DELETE)\b", re.IGNORECASE | re.ASCII)
-_RETURNING: Final = re.compile(r"\bRETURNING\b", re.IGNORECASE)
 _BLANK: Final = re.compile(
     r"(?:[ \t\n\r\v\f\ufeff]++|;|--[^\n]*+|(?>/\*.*?(?:\*/|\Z)))*+", re.DOTALL
 )
@@ -68,12 +67,8 @@ def pieces(text: str) -> list[str]:
 
 @lru_cache(maxsize=WRITES_KNOWN)
 def only_writes(sql: str) -> bool:
-    """Whether a text is a single statement that writes rows and returns none.
+    """Whether a text is a single statement that writes rows; it may return what it has written.
 
     False where that takes more than a look: a WITH, a comment, a semicolon inside a string.
     """
-    return (
-        _WRITE.match(sql) is not None
-        and ";" not in sql.rstrip(WHITE)[:-1]
-        and _RETURNING.search(sql) is None
-    )
+    return _WRITE.match(sql) is not None and ";" not in sql.rstrip(WHITE)[:-1]
