@@ -1011,6 +1011,32 @@ async def test_background_work_whose_end_cannot_be_saved_is_undone_and_logged() 
 
 
 @virtual
+async def test_background_work_that_goes_on_after_a_refused_step_keeps_nothing(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def work(desk: Desk) -> None:
+        desk.notes.append(2)  # type: ignore[arg-type]
+        try:
+            await asyncio.sleep(100)
+        except asyncio.CancelledError:
+            desk.notes.append("w")
+
+    async def begin(desk: Desk) -> None:
+        desk.ctx.wait_until(work(desk))
+        await asyncio.sleep(2)
+        desk.notes.append("a")
+
+    scripts.update(begin=begin)
+    async with world() as w:
+        await w.desk.alone("begin")
+        await settle()
+        assert await w.desk.look() == ["a"]
+    said = capsys.readouterr().out + caplog.text
+    assert "background work failed" in said
+    assert "StateInvalid" in said
+
+
+@virtual
 async def test_cancelled_from_inside_a_shared_turn_undoes_its_step() -> None:
     async def cancels(desk: Desk) -> None:
         await asyncio.sleep(1)

@@ -165,10 +165,11 @@ class Stepped(Coroutine[Any, Any, Any]):
             thrown = thrown or before
         if self._refused:
             self._refused, thrown = False, thrown or CancelledError()
-        if self._barred():
+        if self._activation.transaction is not None and self._barred():
             self._kept = value, thrown
             return self._transaction_over()
-        self._put_aside()
+        if self._beside():
+            self._put_aside()
         work = self._work
         try:
             yielded = (
@@ -179,7 +180,7 @@ class Stepped(Coroutine[Any, Any, Any]):
         except BaseException as error:
             self._ended(error)
             raise
-        if self._waits():
+        if not self._beside() or self._waits():
             return yielded
         self._refused = True
         return yielded if _cancel(yielded) else self._go_on(None, None)
@@ -224,7 +225,7 @@ class Stepped(Coroutine[Any, Any, Any]):
 
     def _put_aside(self) -> None:
         """Save what is not of the step that begins: what a turn that waits holds."""
-        if not (self._counts() and self._beside()):
+        if not self._counts():
             return
         held_by = holder(self._activation, self._turn)
         try:
@@ -233,10 +234,8 @@ class Stepped(Coroutine[Any, Any, Any]):
             self._refuse(held_by or self._turn, error)
 
     def _waits(self) -> bool:
-        """The step has ended with a wait: save it, if there are others; False if it is refused."""
-        if not (self._counts() and self._beside()):
-            return True
-        return self._keep()
+        """The step has ended with a wait beside others: save it; False if that is refused."""
+        return not self._counts() or self._keep()
 
     def _keep(self) -> bool:
         if self._turn.cause is not None:  # it is being ended: what it still does is undone
@@ -256,8 +255,8 @@ class Stepped(Coroutine[Any, Any, Any]):
         if self._role is Role.BACKGROUND:
             if not isinstance(error, StopIteration):
                 self._activation.undo()
-            elif not self._keep():
-                assert self._turn.cause is not None
+            elif not self._keep() or self._turn.cause is not None:
+                assert self._turn.cause is not None, "a step that is refused is the turn's end"
                 raise self._turn.cause
         elif self._beside():
             if isinstance(error, StopIteration | CancelledError):
