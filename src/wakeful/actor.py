@@ -176,7 +176,7 @@ class ActorContext(Protocol):
         """Who calls the method that is running, and how that was established.
 
         The caller stays the same when an actor asks another one; `caller.actor` is the one that
-        asks. None where nobody calls: `alarm`, `on_activate`, `on_message` and the like.
+        asks. None where the runtime calls: `alarm`, `on_activate`, `on_message` and the like.
         """
 
     @property

@@ -4,7 +4,7 @@ The caller gets an error of the same class if that is a built-in one, one of wak
 from one, or one that a module of the actor's names: defines, or imports by name. It is a new
 instance, made of the arguments and attributes, if these are plain values (see packing). Anything
 else is an ActorRaised, with the name of the class and the message. So the answer is the same for a
-caller in the process, for one on another node, and for whoever catches it.
+caller in the process and for one on another node.
 
 Invariants: nothing of the actor can be reached from an error's arguments and attributes. Traceback
             and cause are kept beside them, in the process: people read them, programs do not.

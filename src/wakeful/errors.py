@@ -309,7 +309,7 @@ class ActorAborted(ActorError):
 
 
 class SocketClosed(ActorError):
-    """The WebSocket is closed, or its connection broke a rule; `on_error` is told why.
+    """The WebSocket is closed, or its connection broke a rule; `on_error` gets the reason.
 
     Attributes:
         close_code: the code of its close frame.
@@ -444,8 +444,8 @@ class Fenced(OwnershipLost):
 class DirectoryLost(OwnershipLost):
     """The data directory was deleted, renamed or replaced while the process had it open.
 
-    The outcome of a write is unknown: it is in a file that is not at the path any more. Whoever
-    opens the path does not find it; it is there again if the same directory is put back.
+    The outcome of a write is unknown: it is in a file that is not at the path any more. A process
+    that opens the path does not find it; it is there again if the same directory is put back.
     """
 
     code = "directory_lost"

@@ -8,7 +8,7 @@ them in the child, at its end say, does no harm to another file.
 A lock of `flock`, and a socket, live until their last descriptor is closed: to the parent nothing
 changes. Children that run another program inherit nothing anyway (close-on-exec).
 
-Invariants: one hook for the whole process, as for descriptors themselves; it keeps nobody alive.
+Invariants: one hook for the whole process, as for descriptors themselves; it keeps no owner alive.
 """
 
 from __future__ import annotations

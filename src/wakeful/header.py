@@ -4,7 +4,7 @@ A header crosses every call that a turn makes: what an actor asks of another is 
 caller. In the process it travels in a context variable, which only those set who let calls in (the
 HTTP server, a ref with a timeout); like the caller's other context variables it reaches the turn,
 and the turns that this asks for. What the runtime does on its own account (an alarm, waking an
-actor, a batch) has no header, whoever was the cause of it.
+actor, a batch) has no header, whichever call has caused it.
 
 Source: W3C Trace Context, `traceparent`.
 """

@@ -529,7 +529,7 @@ MISSING = [
     ),
     ({"wasm_modules": {"X": "x.wasm"}}, "wasm_modules.X", "env.X raises when it is used"),
     ({"unsafe": {"bindings": [{"name": "U", "type": "x"}]}}, "unsafe.bindings 'U'", "env.U raises"),
-    ({"access": {"aud": "x"}}, "access", "nobody is asked who they are"),
+    ({"access": {"aud": "x"}}, "access", "no visitor is asked to log in"),
     ({"send_email": [{"name": "MAIL"}]}, "send_email 'MAIL'", "env.MAIL raises when it is used"),
 ]
 

@@ -313,7 +313,7 @@ def announced(chosen: Settings, server: HttpServer, admission: Admission) -> Ite
     if not server.loopback:
         text = (
             f"warning: calls are not authenticated, and {server.url} can be reached from other "
-            "machines: whoever reaches it can call these actors"
+            "machines: any program that reaches it can call these actors"
         )
         click.secho(text, fg="yellow", err=True)
     address.announce(chosen.data, server.host, server.port, admission.token, chosen.tls_cert)

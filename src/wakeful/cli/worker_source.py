@@ -105,7 +105,7 @@ class WorkerSource:
         allowed = EVERYTHING if chosen.development else chosen.allow_missing
         configs: list[WranglerConfig] = []
         for file in self._files:
-            with faults.hearing():
+            with faults.collecting():
                 configs.append(
                     read_config(
                         file, chosen.environment, strict=chosen.strict, allow_missing=allowed

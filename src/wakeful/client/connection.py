@@ -60,7 +60,7 @@ def failure(error: httpx2.HTTPError, actor: ActorId, url: str) -> WakefulError:
     """The error of a call whose HTTP exchange has failed."""
     what = str(error) or type(error).__name__
     if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout):
-        return Unreachable(f"{actor}: nobody answers at {url}: {what}; nothing was sent")
+        return Unreachable(f"{actor}: no server answers at {url}: {what}; nothing was sent")
     if isinstance(error, httpx2.TimeoutException):
         return DeadlineExceeded(f"{actor}: no answer in time: {what}; the call may have run")
     return UnknownOutcome(f"{actor}: the connection broke: {what}; the call may have run")

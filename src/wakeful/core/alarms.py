@@ -75,7 +75,7 @@ class AlarmCell(NamedTuple):
             now_ns: when it failed.
             jitter: drawn in [0, 1).
             counted: the handler's own failure; others (a full disk) are retried for ever.
-            retries_max: after so many retries it is given up.
+            retries_max: how often it is tried again before it is given up.
         """
         assert 0 <= jitter < 1
         assert 0 <= retries_max <= RETRIES_MAX

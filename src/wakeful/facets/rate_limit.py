@@ -1,4 +1,4 @@
-"""RateLimit: at most so many calls a second to one actor, with a burst (token bucket)."""
+"""RateLimit: bounds the calls a second to one actor, with a burst (token bucket)."""
 
 from __future__ import annotations
 

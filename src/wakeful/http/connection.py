@@ -162,7 +162,7 @@ class Connection(Protocol):
             self._transport.write(frame.serialize(mask=False))
 
     def _handle(self, frames: int) -> int:
-        """Handle at most so many frames of what has come, and say how many it was."""
+        """Handle at most `frames` frames of what has come; return how many it was."""
         handled = 0
         try:
             while handled < frames and (frame := self._next_frame()) is not None:

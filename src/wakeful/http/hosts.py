@@ -26,7 +26,7 @@ def is_address(name: str) -> bool:
 
 
 def is_here(name: str) -> bool:
-    """Whether a name means the machine of whoever uses it (localhost, loopback addresses)."""
+    """Whether a name means the machine that looks it up (localhost, loopback addresses)."""
     if name == LOCALHOST or name.endswith("." + LOCALHOST):
         return True
     address = _address(name)

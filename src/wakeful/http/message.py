@@ -94,7 +94,7 @@ class Answering(Protocol):
         """The answer to a request.
 
         Raises:
-            ClientGone: there is nobody to answer.
+            ClientGone: the client has left.
             UpgradeRequired: `connect` is to answer it.
         """
 
@@ -106,7 +106,7 @@ class Answering(Protocol):
 
 
 class ClientGone(Exception):
-    """The client has left before its request was complete: there is nobody to answer."""
+    """The client has left, so no answer can be sent."""
 
 
 def json_answer(value: object, status: int = 200) -> Answer:

@@ -41,7 +41,7 @@ class Taken:
             TimeoutError: granian has not closed it in time.
         """
         async with asyncio.timeout(LET_GO_SECONDS):
-            while self._held():  # noqa: ASYNC110 - nobody tells
+            while self._held():  # noqa: ASYNC110 - granian has no event for it
                 await asyncio.sleep(PAUSE_SECONDS)
 
     def _held(self) -> bool:

@@ -193,7 +193,7 @@ class Socket(WebSocket):
     Attributes:
         standing: it is lost when its actor's activation goes, keeps that awake, and has no
             automatic answers.
-        deaf: once its actor has closed it, it hears no more messages.
+        deaf: once its actor has closed it, it handles no more messages.
         outstanding: its events in its actor's mailbox, or being handled.
         waiting: its events for which there was no room there; None if reading goes on.
         taken_bytes: what its large messages take of the memory for all sockets.
@@ -366,7 +366,7 @@ class Socket(WebSocket):
 
     # --- for the driver --------------------------------------------------------------------------
 
-    def hears(self, room: ActorSockets, event: Event) -> bool:
+    def handles(self, room: ActorSockets, event: Event) -> bool:
         """Whether there is code that handles it."""
         return hasattr(room.type.cls, event.hook)
 

@@ -287,7 +287,7 @@ class Sockets:
             event.settle()
         elif socket.waiting is not None:
             socket.waiting.append(event)
-        elif socket.outstanding or socket.hears(room, event):
+        elif socket.outstanding or socket.handles(room, event):
             self._deliver(room, event)
             if socket.outstanding and _is_full(socket):
                 self._hold(socket)

@@ -27,7 +27,7 @@ class Pages:
 
     Attributes:
         count: how many pages the database has.
-        error: why the last read or write failed, for whoever finds SQLite failing.
+        error: why the last read or write failed; SQLite itself reports only that one did.
     """
 
     __slots__ = ("_dirty", "_dirty_max", "_saved", "_sent", "_stable", "_stored", "count", "error")

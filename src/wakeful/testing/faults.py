@@ -22,10 +22,10 @@ CHANCES: Final[Mapping[str, float]] = {
     "read_only": 0.03,  # nothing is written
     "refused": 0.02,  # commit itself raises
     "lane_taken": 0.01,  # another owner takes the lane of a batch, and writes nothing
-    "unknown_written": 0.04,  # written, and nobody says so
-    "unknown_lost": 0.04,  # not written, and nobody says so
+    "unknown_written": 0.04,  # written, and no outcome is reported
+    "unknown_lost": 0.04,  # not written, and no outcome is reported
     "disk_stalls": 0.05,  # seconds instead of a millisecond
-    "thread_late": 0.10,  # written long before the loop hears of it
+    "thread_late": 0.10,  # written long before the loop gets the outcome
     "load_slow": 0.30,
     "load_fails": 0.05,
     "load_early": 0.50,  # a slow load is of when it was asked for, not of when it answers

@@ -77,7 +77,7 @@ class Owner:
         return self.info.lane_of(shard_of(ActorId(type, name), self.info.shards))
 
     def neighbours(self, name: str, count: int) -> list[str]:
-        """Return so many names of actors in the same lane, beginning with the given one."""
+        """Return `count` names of actors in one lane, the given one first."""
         lane = self.lane(name)
         others = (f"{name}{number}" for number in itertools.count())
         return [name, *itertools.islice((n for n in others if self.lane(n) == lane), count - 1)]

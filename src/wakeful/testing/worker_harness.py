@@ -94,7 +94,7 @@ class WorkerHarness(Inside, WorkerRuntime):
             Exception: whatever the callback raised.
         """
         self._place(stub)
-        told = cast("Stub", stub)
+        target = cast("Stub", stub)
         returned: list[object] = []
         raised: list[BaseException] = []
 
@@ -103,10 +103,10 @@ class WorkerHarness(Inside, WorkerRuntime):
                 returned.append(await settled(callback(instance.target, instance.state)))
             except (ActivationAborted, CancelledError, GeneratorExit):
                 raise
-            except BaseException as error:  # as it is, not as another object would hear of it
+            except BaseException as error:  # as it is, not as another object would get it
                 raised.append(error)
 
-        await call(Event(told.id, run), told._deliver)
+        await call(Event(target.id, run), target._deliver)
         if raised:
             raise raised[0]
         return returned[0]

@@ -394,7 +394,7 @@ def leaks(host: Host) -> Iterable[str]:
         if lane.busy:
             yield "a batch is not written"
         if lane.commit.collecting.tickets:
-            yield "something waits for a batch that nobody writes to"
+            yield "something waits for a batch to which no actor writes"
     if host.sockets.count or host.sockets.connected or host.sockets._rooms:
         yield "a socket is kept that has ended"
     if len(host.delivery.waits):

@@ -28,10 +28,10 @@ class ArrayBuffer(Buffer, bytearray):
 
     @classmethod
     def new(cls, source: Any = 0, options: Any = None, **named: Any) -> ArrayBuffer:
-        """Make a buffer of so many zeros, or a copy of bytes.
+        """Make a buffer of zeros of a given length, or of a copy of bytes.
 
         Raises:
-            JsRangeError: a buffer cannot have so many bytes.
+            JsRangeError: a buffer cannot have that many bytes.
             JsTypeError: it is to be resizable.
         """
         if options is not None or named:

@@ -56,7 +56,7 @@ class Event:
         id: the object, by the name it was asked for with.
         run: makes the coroutine that does it.
         answer: what it returned; on its way to somebody else already.
-        error: what it raised, as the caller is to hear of it.
+        error: what it raised, as the caller gets it.
         depth: how many calls have led to it, each made while handling the one before.
         line: of the stub that it was sent by.
     """
@@ -79,7 +79,7 @@ class Pending:
 
     Attributes:
         reply: done when the answer is in the event.
-        remote: a reset of the object while it was on it is told as an error of its code.
+        remote: if the object is reset during the call, the error says that its code raised it.
     """
 
     __slots__ = ("_event", "remote", "reply")

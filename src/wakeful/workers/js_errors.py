@@ -83,7 +83,7 @@ def is_cancelled(error: BaseException) -> bool:
 
 
 def thrown(error: BaseException) -> JsException:
-    """What code of an object raised, as the caller hears of it.
+    """What code of an object raised, as the caller gets it.
 
     Of the marks only one arrives, `overloaded` before `retryable`. A name of an error that only the
     object's code knows becomes a part of the text.

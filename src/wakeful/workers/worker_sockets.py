@@ -87,7 +87,7 @@ class HibernatableSocket(WorkerSocket):
             end.face, end.token = self._make_face(end), token
         return cast("JsWebSocket", end.face)
 
-    def hears(self, room: ActorSockets, event: Event) -> bool:
+    def handles(self, room: ActorSockets, event: Event) -> bool:
         """Whether the object has a handler for the event."""
         cls: Any = room.type.cls
         handlers = cls._class.exported.handlers
@@ -100,14 +100,14 @@ class HibernatableSocket(WorkerSocket):
 
         def run(target: Instance) -> Any:
             self.heard_close |= event.hook == "on_close"
-            return target.hear(HANDLERS[event.hook], self, event.args)
+            return target.handle_socket_event(HANDLERS[event.hook], self, event.args)
 
-        heard = calls.Event(self._id, run)
-        await cast("WorkerObject", instance)._handle(heard)
-        if heard.error is not None:
+        handled = calls.Event(self._id, run)
+        await cast("WorkerObject", instance)._handle(handled)
+        if handled.error is not None:
             log = logger("wakeful")
             what = f"{HANDLERS[event.hook]} failed"
-            log.error(what, object=self._id.toString(), exc_info=heard.error)
+            log.error(what, object=self._id.toString(), exc_info=handled.error)
 
     def failed(self, code: int, why: str) -> None:
         """Note that the connection broke a rule."""
@@ -146,7 +146,7 @@ class StandardSocket(WorkerSocket):
         self._held = held
         super().hold(held=held or self._begun >= self._home.limits.mailbox)
 
-    def hears(self, room: ActorSockets, event: Event) -> bool:
+    def handles(self, room: ActorSockets, event: Event) -> bool:
         """Always true: the socket's state changes too."""
         return True
 
@@ -395,7 +395,7 @@ def enter(gated: Gated, socket: WorkerSocket, tags: tuple[str, ...]) -> None:
         ) from None
 
 
-def told(args: tuple[object, ...]) -> tuple[object, ...]:
+def handler_arguments(args: tuple[object, ...]) -> tuple[object, ...]:
     """Convert an event to the arguments of a handler, as JavaScript has them."""
     return tuple(
         JsBytes(arg)

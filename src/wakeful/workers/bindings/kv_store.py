@@ -75,9 +75,9 @@ class KvStore(DurableObject):
         self._sql.exec(SCHEMA)
 
     async def get(self, keys: tuple[bytes, ...], bytes_max: int) -> tuple[Entry | None, ...]:
-        """What keys have, in their order; None where there is nothing.
+        """The entries of keys, in their order; None where there is none.
 
-        The last one is that with which they are more than so many bytes.
+        The entries end with the one that takes them over `bytes_max`.
         """
         sql, now, entries = self._sql, self._now(), list[Entry | None]()
         for key in keys:

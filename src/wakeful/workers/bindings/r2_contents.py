@@ -118,7 +118,7 @@ class Contents:
         return next((int(str(until)) for (until,) in list(self._sql.exec(NEXT).raw())), None)
 
     def _remove(self, content: int, chunks_max: int) -> int:
-        """Remove so many chunks, and the content itself after the last one; return how many."""
+        """Remove some chunks, and the content itself after the last one; return how many."""
         chunks = list(self._sql.exec(FIRST, content, chunks_max).raw())
         for at, blob in chunks:
             self._sql.exec("DELETE FROM blobs WHERE id = ?", blob)

@@ -1,4 +1,4 @@
-"""`env.LIMITER`: so many calls a period for each key, counted in this process.
+"""`env.LIMITER`: bounds the calls a period for each key, counted in this process.
 
 Periods are windows of the clock, one after the other, the same for all keys.
 

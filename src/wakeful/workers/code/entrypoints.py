@@ -181,7 +181,7 @@ def arguments_taken(
     Args:
         function: what is called.
         bound: it has a first parameter, `self`, that callers do not give.
-        most: it gets no more than so many, unless it does not do with less.
+        most: the largest number that is given to it, unless it requires more.
     """
     parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
     any_number = any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)

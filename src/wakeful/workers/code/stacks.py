@@ -117,5 +117,5 @@ def _go_on(work: Any, given: Given) -> Any:
 
 def _parent() -> greenlet:
     parent = getcurrent().parent
-    assert parent is not None, "a stack has whoever drives it as its parent"
+    assert parent is not None, "the parent of a stack is the code that drives it"
     return parent

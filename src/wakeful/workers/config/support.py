@@ -70,14 +70,14 @@ SECTIONS: Final[dict[str, Section]] = {
         "containers", CONTAINER, "class_name", "ctx.container of {name} raises when it is used"
     ),
     "tail_consumers": Section(
-        "tail Workers", "Tail Worker", "service", "{name} is told nothing of this Worker"
+        "tail Workers", "Tail Worker", "service", "{name} gets no events of this Worker"
     ),
     "streaming_tail_consumers": Section(
-        "tail Workers", "Tail Worker", "service", "{name} is told nothing of this Worker"
+        "tail Workers", "Tail Worker", "service", "{name} gets no events of this Worker"
     ),
     "connect": Section("raw sockets", "Raw sockets", "", "connect() is never called"),
     "addresses": Section("incoming email", "Incoming email", "", "email() is never called"),
-    "access": Section("Cloudflare Access", "Access", "", "nobody is asked who they are"),
+    "access": Section("Cloudflare Access", "Access", "", "no visitor is asked to log in"),
     "pages_build_output_dir": Section("Pages projects", "Pages", "", NO_EFFECT),
     "site": Section("Workers Sites", "Workers Sites", "", "its files are not served"),
     "unsafe": Section("unsafe settings", "Unsafe settings", "", NO_EFFECT),

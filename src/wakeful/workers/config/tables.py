@@ -40,7 +40,7 @@ class Findings:
         self.warnings: list[str] = []
 
     @contextmanager
-    def hearing(self) -> Iterator[None]:
+    def collecting(self) -> Iterator[None]:
         """Note an error that the block raises as one more fault."""
         try:
             yield

@@ -189,7 +189,7 @@ def read_config(
     _check_names(config, table)
     limits = None
     if strict:
-        with findings.hearing():
+        with findings.collecting():
             limits = strict_of(file, {**config.vars, **config.secrets}, config.rest)
     findings.check()
     _warn_of_build(table)
@@ -198,7 +198,7 @@ def read_config(
 
 def _config(table: Table, environment: str | None, missing: tuple[Missing, ...]) -> WranglerConfig:
     secrets: dict[str, str] = {}
-    with table.findings.hearing():
+    with table.findings.collecting():
         secrets = read_secrets(table.file.parent, environment, _required_secrets(table))
     return WranglerConfig(
         file=table.file,

@@ -14,7 +14,7 @@ from wakeful.workers.crypto.provider import provided
 
 
 def derived(key: CryptoKey, asked: Algorithm, bits: int | None) -> bytes:
-    """Derive so many bits; None: as many as the agreement of two keys gives.
+    """Derive a number of bits; None: as many as the agreement of two keys gives.
 
     Raises:
         JsDomException: there are not that many.

@@ -38,7 +38,7 @@ from wakeful.workers.values import utf8
 from wakeful.workers.web.requests import JsRequest, Request
 from wakeful.workers.web.responses import FetchResponse, JsResponse, Response
 from wakeful.workers.web.streams import ReadableStream
-from wakeful.workers.worker_sockets import HibernatableSocket, told
+from wakeful.workers.worker_sockets import HibernatableSocket, handler_arguments
 
 if TYPE_CHECKING:
     from wakeful.workers.objects.classes import ObjectClass
@@ -210,12 +210,14 @@ class Instance:
         async with strict.alarm_time(self._class.storage.strict):
             await settled(handler(about))
 
-    async def hear(self, name: str, socket: HibernatableSocket, args: tuple[Any, ...]) -> None:
+    async def handle_socket_event(
+        self, name: str, socket: HibernatableSocket, args: tuple[Any, ...]
+    ) -> None:
         """Let the object handle an event of a socket, within the time limit of such handlers."""
         handler = self._class.exported.handler(self.target, name)
         if handler is not None:
             async with asyncio.timeout(self.state._event_seconds()):
-                await settled(handler(self.state._face(socket), *told(args)))
+                await settled(handler(self.state._face(socket), *handler_arguments(args)))
 
     async def called(self, owner: Instance, function: Callable[[], Any], event: Event) -> None:
         """Call a function that the object has sent to others."""

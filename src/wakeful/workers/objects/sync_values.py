@@ -66,10 +66,10 @@ class Listing(JsProxy):
         self._keys = cells.keys(span)
         self._first, self._last = 0, len(self._keys)  # what is left of them
         self._left = span.limit
-        hear = WeakMethod(self._hear)
+        changed = WeakMethod(self._add)
 
         def on_new_key(key: str) -> None:
-            if (alive := hear()) is not None:
+            if (alive := changed()) is not None:
                 alive(key)
 
         self._me = cells.on_new_key = on_new_key
@@ -100,7 +100,7 @@ class Listing(JsProxy):
         self._first += 1
         return self._keys[self._first - 1]
 
-    def _hear(self, name: str) -> None:
+    def _add(self, name: str) -> None:
         """Note a new key, if it is among the keys that are left."""
         key, keys = name.encode(), self._keys
         if not self._span.holds(key):

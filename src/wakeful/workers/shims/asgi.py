@@ -107,7 +107,7 @@ class Exchange:
         self._pipe = Pipe()
         self._over = asyncio.Event()
         self._stopped = asyncio.Event()
-        self._failure: Exception | None = None  # of the shutdown, until somebody has heard of it
+        self._failure: Exception | None = None  # of the shutdown, until it is raised or logged
 
     async def run(self) -> None:
         """Run the application to its end."""

@@ -55,7 +55,7 @@ def to_number(value: object) -> float:
 
 
 def to_int(value: object, bits: int) -> int:
-    """A value as a whole number of so many bits, without a sign; what exceeds them is lost."""
+    """A value as a whole number of some bits, without a sign; higher bits are lost."""
     found = to_number(value)
     return int(found) % (1 << bits) if math.isfinite(found) else 0
 

@@ -171,7 +171,7 @@ class Array(JsProxy):
         """An array of items; of one number, that many places without a value.
 
         Raises:
-            JsRangeError: an array cannot have so many items.
+            JsRangeError: an array cannot have that many items.
         """
         if len(items) != 1 or isinstance(items[0], bool) or not isinstance(items[0], int | float):
             return JsArray(items)

@@ -1,6 +1,6 @@
 """TextEncoderStream and TextDecoderStream: texts to bytes and back, chunk by chunk.
 
-Source:  Encoding standard; workerd, where a TextDecoderStream is fatal unless it is told not to be.
+Source:  Encoding standard; workerd, where a TextDecoderStream is fatal by default.
 """
 
 from __future__ import annotations

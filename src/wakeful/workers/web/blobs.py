@@ -187,7 +187,7 @@ class File(Blob):
 
     @property
     def last_modified(self) -> int:
-        """Milliseconds since 1970; 0 if nobody said."""
+        """Milliseconds since 1970; 0 if no time was given."""
         return self.js_object.lastModified
 
 

@@ -2,8 +2,8 @@
 
 A writer waits while the reader is behind. Nothing runs by itself: the reader's calls do the work.
 
-Invariants: when the reader leaves, or a change fails, the writer is told, or the stream that is
-            piped through.
+Invariants: when the reader leaves, or a change fails, the writer gets the error, or the stream
+            that is piped through does.
 Source:     Streams standard; workerd's IdentityTransformStream and FixedLengthStream.
 """
 
@@ -76,7 +76,7 @@ class WritableStream(JsProxy):
         self.locked = False
 
     def getWriter(self) -> Writer:
-        """A writer; nobody else can write until it is released.
+        """A writer; no other writer can be made until it is released.
 
         Raises:
             JsTypeError: somebody writes already.
@@ -226,7 +226,7 @@ class IdentityTransformStream(Pipe):
 
 
 class FixedLengthStream(Pipe):
-    """`js.FixedLengthStream`: so many bytes, unchanged.
+    """`js.FixedLengthStream`: a given number of bytes, unchanged.
 
     Raises:
         JsTypeError: the length is no whole number; later, there are more or fewer bytes.

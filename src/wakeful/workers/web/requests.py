@@ -112,7 +112,7 @@ class JsRequest(Body):
 
     @property
     def signal(self) -> AbortSignal:
-        """Says whether it is aborted: the one that was given, or one that nobody aborts."""
+        """The signal that was given, or one that is never aborted."""
         if self._signal is None:
             self._signal = AbortSignal()
         return self._signal

@@ -1,7 +1,7 @@
 """Where the chunks of a stream come from that code fills: a channel, and what puts chunks into it.
 
-A text is taken as UTF-8 where bytes are meant, which JavaScript refuses. Whoever fills a stream is
-asked for more only when the reader wants more.
+A text is taken as UTF-8 where bytes are meant, which JavaScript refuses. The code that
+fills a stream is asked for more only when the reader wants more.
 
 Source:  Streams standard, section on underlying sources; workerd.
 """

@@ -50,7 +50,7 @@ class ReadableStream(JsProxy):
         return cls(_once([data] if data else []))
 
     def getReader(self) -> Reader:
-        """A reader; nobody else can read until it is released.
+        """A reader; no other reader can be made until it is released.
 
         Raises:
             JsTypeError: somebody reads already.
