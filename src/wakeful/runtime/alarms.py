@@ -270,7 +270,7 @@ class Alarms:
         return {name for name, actor_type in self._types.items() if can_have_alarm(actor_type)}
 
     async def _tell_of_strangers(self) -> None:
-        """Log which types have alarms that nobody here handles."""
+        """Log which types have alarms and are not served by this runtime."""
         try:
             for name in set(await self._store.types()) - self._served():
                 for alarm in await self._store.alarms(EVER_NS, 1, (name,)):

@@ -1,7 +1,7 @@
 """The declared state of one activation, as a part of its working set.
 
 `snapshot` is the state at the last commit point. Whether a turn has changed something is found
-out by comparing: user code sets plain attributes, and nobody is told.
+out by comparing: user code sets plain attributes, and no code of ours runs then.
 """
 
 from __future__ import annotations

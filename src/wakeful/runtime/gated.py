@@ -69,7 +69,7 @@ class GatedPlan(MethodPlan):
     def copy_arguments(
         self, args: tuple[object, ...], kwargs: Mapping[str, object]
     ) -> tuple[tuple[object, ...], dict[str, object]]:
-        """The arguments themselves: whoever sends an event has copied what is in it."""
+        """The arguments themselves: the sender of an event has copied what is in it."""
         return args, dict(kwargs)
 
 
@@ -366,7 +366,7 @@ class Gated:
 
         Args:
             work: makes what is awaited there.
-            ended: is told of the task, before anybody who waits for the section.
+            ended: is called with the task, before those that wait for the section go on.
         """
         opening = _Opening(section_of.get())
         self._openings.append(opening)

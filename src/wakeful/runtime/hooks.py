@@ -18,7 +18,7 @@ class Hooks:
 
     Args:
         home: whose turns they are.
-        ended: told when one has ended.
+        ended: is called when a hook has ended.
     """
 
     __slots__ = ("_ended", "_home", "_loop", "_tasks")

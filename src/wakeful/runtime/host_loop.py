@@ -7,8 +7,8 @@ work would act in the caller's name. So `runtime` and `workers` schedule everyth
 test_tidy), and it runs with the variables that the host was made with. What does belong to the
 code that schedules it, such as a call that waits in a mailbox, is given a context explicitly.
 
-Invariants: each callback and each task runs in a copy of its own: what code sets there, nobody
-            else sees.
+Invariants: each callback and each task runs in a copy of its own: what code sets there, no
+            other code sees.
 """
 
 from __future__ import annotations

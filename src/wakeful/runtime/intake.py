@@ -1,4 +1,4 @@
-"""Which actors take new calls here, and what callers of the others are told."""
+"""Which actors take new calls here, and the errors that callers of the others get."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ class RunnerPool:
     """Parked runners, last in, first out.
 
     Args:
-        finish: is told of each turn that has ended after it had suspended.
+        finish: is called with each turn that has ended after it had suspended.
     """
 
     __slots__ = ("_all", "_depth", "_parked", "finish", "loop")

@@ -69,7 +69,7 @@ class Check:
     Args:
         path: the file.
         running: a server has it open.
-        progress: told how far it is, often.
+        progress: is called often, with how far the check is.
 
     Attributes:
         path: the file.

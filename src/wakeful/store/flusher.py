@@ -63,13 +63,13 @@ Message = JournalBatch | Fold | Stop | Copied
 
 
 class Listener(Protocol):
-    """Who hears of the flusher's work, in the loop's thread."""
+    """Gets the results of the flusher's work, in the loop's thread."""
 
     def on_written(self, batch: JournalBatch, seq: int, size_bytes: int) -> None:
         """A batch is durable."""
 
     def on_failed(self, batch: JournalBatch, error: StorageError) -> None:
-        """A batch is not durable, or nobody knows."""
+        """A batch is not durable, or its outcome is unknown."""
 
     def on_folded(self, folded: Folded) -> None:
         """A slice is in the cells."""
@@ -79,7 +79,7 @@ class Listener(Protocol):
 
 
 class _LoopGone(Exception):
-    """The loop is closed: nobody is left to be told."""
+    """The loop is closed, so no result can be handed to it."""
 
 
 class Flusher:

@@ -1,7 +1,7 @@
 """Whether the files of a data directory are still where they were opened.
 
 A directory can be deleted, renamed or replaced by a copy while a server has it open. The server's
-descriptors go on working: it would write, and acknowledge, what nobody finds at the path, while a
+descriptors go on working: it would write, and acknowledge, what is not found at the path, while a
 second server takes that path and acknowledges as well. So the paths are looked at again, before
 a batch is confirmed and whenever ownership is to be proven.
 

@@ -67,8 +67,8 @@ def make_whole(record: Logged, page: StoredPage) -> list[StorageCorrupt]:
         page: what the rows before have made of a page.
 
     Returns:
-        Why pages are left out: as they are stored they are damaged, and whoever reads them will
-        hear that.
+        Why pages are left out: as they are stored they are damaged, and reading them raises that
+        error.
     """
     damage: list[StorageCorrupt] = []
     for number, ranges in record.ranges.items():

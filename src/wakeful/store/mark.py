@@ -8,7 +8,7 @@ Shapes:     <partition>.mark: magic, version, the file's id, epoch, seq, time, C
             It is written in place and is smaller than a sector: it is there whole or not at all.
 Invariants: a batch is on disk before a mark names it. So the mark may be behind (it is written when
             no batch waits, and not synced for each), and is never ahead.
-Errors:     a mark that cannot be written is none: it is there to notice loss, and stops nobody.
+Errors:     none for a mark that cannot be written: it only helps to notice a loss.
 """
 
 from __future__ import annotations

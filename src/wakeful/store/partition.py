@@ -164,7 +164,7 @@ class Partition:
             raise storage_error(error, self._path) from error
 
     def _descriptors(self) -> Iterator[int]:
-        """Of the file and of SQLite's files beside it, whoever has them open."""
+        """The descriptors of the file and of SQLite's files beside it, in the whole process."""
         return descriptors_of([self._path, f"{self._path}-wal", f"{self._path}-shm"])
 
     def prove(self) -> None:

@@ -21,7 +21,7 @@ class Loss(msgspec.Struct, frozen=True):
     """Batches that were durable and are not there.
 
     Attributes:
-        batches: how many at least; None if the mark is damaged, and nobody can say.
+        batches: how many at least; None if the mark is damaged, so that it is unknown.
         after_ns: when the last batch that is there was written; None if it does not say.
         until_ns: when the last one that is known of was.
         why: what is wrong, in a sentence.

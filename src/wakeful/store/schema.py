@@ -46,7 +46,7 @@ CREATE TABLE pages(
 # No table has changed, but rows of the journal may have ranges of pages: none for an older wakeful.
 _RANGES: Final = ""
 
-# By type too: alarms of types that nobody serves are in nobody's way.
+# By type too: alarms of types that are not served do not hold up those of others.
 _ALARMS_BY_TYPE: Final = """
 DROP INDEX alarms;
 CREATE INDEX alarms ON cells(type, value, name) WHERE key = 'a'
@@ -77,7 +77,7 @@ SCHEMA: Final = (
 
 
 def migrate(connection: apsw.Connection, version: int, shards: int) -> int:
-    """Bring a file to the newest format it can have; a new one is told how many shards there are.
+    """Bring a file to the newest format it can have; a new one gets the number of shards.
 
     Returns:
         The format it has now.

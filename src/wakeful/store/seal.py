@@ -21,7 +21,7 @@ from wakeful.errors import StorageCorrupt
 from wakeful.store.checksums import PAGE_BYTES, RESERVED_AT, SUM_BYTES, matches, page_sum, vfs
 from wakeful.store.schema import SCHEMA
 
-# What does not change in the life of a file: its form, and settings that nobody touches.
+# What does not change in the life of a file: its form, and settings that never change.
 _FIXED: Final = (
     (0, b"SQLite format 3\0" + PAGE_BYTES.to_bytes(2, "big")),
     (RESERVED_AT, bytes((SUM_BYTES, 64, 32, 32))),

@@ -217,7 +217,7 @@ class SQLiteStore:
             fold_error=self._flusher.fold_error,
         )
 
-    # --- heard from the flusher, in the loop's thread --------------------------------------------
+    # --- results of the flusher, in the loop's thread --------------------------------------------
 
     def on_written(self, batch: JournalBatch, seq: int, size_bytes: int) -> None:
         """A batch is durable: show it to readers, then say so."""

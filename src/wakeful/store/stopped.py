@@ -83,7 +83,7 @@ class StoppedStore:
         """Write a batch; it is durable on return.
 
         Raises:
-            StorageError: nothing was written, or (UnknownOutcome) nobody knows.
+            StorageError: nothing was written; as UnknownOutcome: it may have been.
         """
         partition = self._partition
         writer, overlay, seq = partition.writer, partition.overlay, partition.seq + 1

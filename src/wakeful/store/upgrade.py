@@ -51,7 +51,7 @@ def consider(path: str, bytes_max: int) -> None:
 
 
 def add_checksums(path: str, progress: Progress | None = None) -> None:
-    """Write a file anew with a checksum on each page; nobody else may have it open.
+    """Write a file anew with a checksum on each page; no other process may have it open.
 
     Raises:
         StorageError: it stays as it is: it is damaged, there is no room, it is in use.
