@@ -190,9 +190,8 @@ class MethodPlan:
         by_name = [p.name for p in self.parameters if not p.by_position]
         hint = f" (by name only: {', '.join(by_name)})" if by_name else ""
         taken = f"at most {self.positional}" if self.positional else "no"
-        return InvalidArguments(
-            f"{self.name}() takes {taken} positional arguments{hint}, {given} given"
-        )
+        arguments = "positional argument" if self.positional == 1 else "positional arguments"
+        return InvalidArguments(f"{self.name}() takes {taken} {arguments}{hint}, {given} given")
 
     def _named(self, name: str) -> Parameter:
         for parameter in self.parameters:

@@ -267,7 +267,7 @@ class ActorError(WakefulError):
 
 
 class ActorRaised(ActorError):
-    """The actor's own code raised an error that does not travel as itself (see error_values).
+    """The actor's own code raised an error of a class that its caller does not have.
 
     Attributes:
         type_name: the class name of the remote exception.

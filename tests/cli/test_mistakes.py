@@ -139,6 +139,19 @@ def test_error_of_sql_is_shown_once_with_its_line(capsys: pytest.CaptureFixture[
     assert "OSError" not in said.replace("except OSError", "").replace("raise OSError", "")
 
 
+def test_an_error_made_anew_for_a_caller_is_shown_once() -> None:
+    def fails() -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no") as caught:
+        fails()
+    anew = ValueError("no").with_traceback(caught.value.__traceback__)
+    anew.__cause__ = caught.value
+    assert shown(anew).count("ValueError: no") == 1
+    assert shown(anew).count("in fails") == 1
+    assert "which led to" not in shown(anew)
+
+
 def test_notes_of_an_error_are_shown() -> None:
     error = TypeError("takes no arguments")
     error.add_note("Derive it from DurableObject")

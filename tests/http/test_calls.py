@@ -131,6 +131,13 @@ async def test_any_name_can_be_called(http: httpx2.AsyncClient, name: str) -> No
     assert listed.json()["actors"] == [{"type": "Counter", "name": name}]
 
 
+async def test_a_path_without_actors_before_the_type_is_put_right(http: httpx2.AsyncClient) -> None:
+    problem = (await http.post("/Counter/c/increment")).json()
+    assert (
+        problem["detail"] == "nothing is here; methods of actors are below /actors/<Type>/<name>/"
+    )
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "code", "field"),
     [
@@ -142,6 +149,7 @@ async def test_any_name_can_be_called(http: httpx2.AsyncClient, name: str) -> No
         ("POST", "/actors/Counter/increment", None, 404, "no_such_path", None),
         ("POST", "/actors/Counter", None, 404, "no_such_path", None),
         ("POST", "/actors", None, 404, "no_such_path", None),
+        ("POST", "/actors/", None, 404, "no_such_path", None),
         ("POST", "/actors/Counter//increment", None, 422, "invalid_arguments", None),
         ("GET", "/actors/Counter/c/increment", None, 405, "method_not_allowed", None),
         ("PUT", "/actors/Counter/c/get", None, 405, "method_not_allowed", None),

@@ -71,17 +71,21 @@ def full(error: BaseException) -> str:
 def readable(error: BaseException, roots: Sequence[Path]) -> RenderableType:
     """The user's frames with the lines around them, and what went wrong; causes first.
 
-    A cause without lines of the user's is left out if what it led to says the same.
+    A cause is left out if what it led to says the same, and the cause has no lines of the user's
+    or the same ones: an error made anew for a caller has the original one as its cause.
     """
     from rich.console import Group
     from rich.text import Text
 
     parts: list[RenderableType] = []
     chain = _chain(error)[::-1]
-    for index, link in enumerate(chain):
-        frames = user_frames(link.__traceback__, *roots)
-        repeated = any(str(link) in str(later) for later in chain[index + 1 :])
-        if repeated and not frames and not hasattr(link, "__notes__"):
+    lines = [user_frames(link.__traceback__, *roots) for link in chain]
+    for index, (link, frames) in enumerate(zip(chain, lines, strict=True)):
+        repeated = any(
+            str(link) in str(later) and (not frames or frames == same)
+            for later, same in zip(chain[index + 1 :], lines[index + 1 :], strict=True)
+        )
+        if repeated and not hasattr(link, "__notes__"):
             continue
         if parts:
             parts.append(Text("which led to", style="dim"))

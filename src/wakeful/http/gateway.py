@@ -190,10 +190,15 @@ class Gateway:
         elif path in self._fixed:
             handler = self._fixed[path]
         else:
-            raise NoSuchPath("nothing is here; /openapi.json says what there is")
+            raise NoSuchPath(f"nothing is here; {self._nearest(path)}")
         if request.method not in READ:
             raise NotAllowedHere(f"{path} is read with GET", "GET, HEAD")
         return await handler(request)
+
+    def _nearest(self, path: str) -> str:
+        if path[1:].partition("/")[0] in self._host.types:
+            return f"methods of actors are below {ACTORS}<Type>/<name>/"
+        return "/openapi.json says what there is"
 
     async def _health(self, request: Request) -> Answer:
         """Live: this answers. Ready: calls would be admitted and could be committed."""

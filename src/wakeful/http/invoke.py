@@ -172,6 +172,8 @@ class Calls:
         return found
 
     def _nowhere(self, type_name: str, name: str, method: str) -> WakefulError:
+        if not type_name:
+            return NoSuchPath("an actor's path is /actors/<Type>/<name>/<method>")
         actor_type = self._types.get(type_name)
         if actor_type is None:
             known = ", ".join(self._types) or "none"
