@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.core.proof import first_violation, prove
 
-from wakeful.core.working_set import COMMIT_POINT, Marks, WorkingSet
+from wakeful.core.working_set import COMMIT_POINT, Marks, Part, WorkingSet
 from wakeful.core.write_buffer import WriteBuffer
 
 Values = dict[str, int]
@@ -74,6 +74,7 @@ class Number:
 
 
 NAMES: Final = ("state", "rows", "third", "fourth")
+APART: Final = frozenset({"third"})  # it is committed while the others are held
 TOO_MUCH: Final = 5  # of the state
 
 
@@ -90,6 +91,7 @@ class WorkingSetMachine(RuleBasedStateMachine):
         self.now: Values = dict.fromkeys((*self.parts, "cell"), 0)
         self.committed = dict(self.now)
         self.stored = dict(self.now)
+        self.held = False
         self.marks: list[tuple[Marks, Values]] = []
 
     def check(self) -> None:
@@ -102,7 +104,7 @@ class WorkingSetMachine(RuleBasedStateMachine):
     def change(self, name: str, value: int) -> None:
         if name not in self.parts:
             self.parts[name] = Number(name)
-            self.working.add(self.parts[name])
+            self.working.add(self.parts[name], apart=name in APART)
             for then in (self.committed, self.stored, *(then for _, then in self.marks)):
                 then[name] = 0
         self.parts[name].value = self.now[name] = value
@@ -143,6 +145,22 @@ class WorkingSetMachine(RuleBasedStateMachine):
         self.now = dict(self.committed)
         self.marks.clear()
 
+    # --- turns that hold what they change
+
+    @precondition(lambda self: not self.held and self.now == self.committed)
+    @rule()
+    def hold(self) -> None:
+        self.working.undo()  # what was prepared, and changed back
+        self.marks.clear()
+        self.working.hold()
+        self.held = True
+
+    @precondition(lambda self: self.held)
+    @rule()
+    def let_go(self) -> None:
+        self.working.let_go()
+        self.held = False
+
     # --- commit points
 
     @rule()
@@ -153,7 +171,10 @@ class WorkingSetMachine(RuleBasedStateMachine):
 
     @rule()
     def save(self) -> None:
-        changed = {name for name, value in self.now.items() if value != self.committed[name]}
+        if self.held:  # what is apart keeps no mark that is older
+            self.marks.clear()
+        names = self.committing()
+        changed = {name for name in names if self.now[name] != self.committed[name]}
         refused = self.refused()
         try:
             wrote = self.working.save()
@@ -162,13 +183,19 @@ class WorkingSetMachine(RuleBasedStateMachine):
             return
         assert not refused
         assert wrote or not changed
-        self.committed = dict(self.now)
+        self.committed.update({name: self.now[name] for name in names})
         self.marks.clear()
 
+    def committing(self) -> set[str]:
+        """What the next commit point is of."""
+        return {name for name in self.now if not self.held or name in APART}
+
     def refused(self) -> bool:
-        if any(part.refuses for part in self.parts.values()):
+        names = self.committing()
+        if any(part.refuses for name, part in self.parts.items() if name in names):
             return True
-        return self.now["state"] > TOO_MUCH
+        changed = any(self.now[name] != self.committed[name] for name in names)
+        return self.now["state"] > TOO_MUCH and (changed or not self.held)
 
     @rule()
     def take(self) -> None:
@@ -269,6 +296,62 @@ def test_turn_is_undone_whole_though_a_record_left_meanwhile() -> None:
     assert not working.touched
 
 
+def test_a_turn_that_holds_its_changes_is_undone_over_its_calls() -> None:
+    """What it owes was written in between, and stays."""
+    state, rows, working = two()
+    intent = Number("intent")
+    working.add(intent, apart=True)
+    working.hold()
+    state.value, intent.value = 1, 1
+    assert working.save()
+    record = Record()
+    working.take(record)
+    assert record.values == {"intent": 1}
+    rows.value, intent.value = 2, 2
+    working.undo()
+    working.let_go()
+    assert (state.value, rows.value, intent.value) == (0, 0, 1)
+    assert not working.save()
+
+
+def test_a_turn_that_holds_its_changes_commits_once() -> None:
+    state, rows, working = two()
+    cells = WriteBuffer({})
+    working.add(cells)
+    working.hold()
+    state.value = 1
+    cells.put("k", b"1")
+    assert not working.save()
+    late = Number("late")  # as a database, first used in the middle of a turn
+    working.add(late)
+    rows.value = late.value = 2
+    assert not working.save()
+    assert working.held
+    working.let_go()
+    assert working.save()
+    record = Record()
+    working.take(record)
+    assert (record.values, record.puts) == ({"state": 1, "rows": 2, "late": 2}, {"k": b"1"})
+
+
+def test_marks_of_what_is_held_outlive_a_commit_point() -> None:
+    state, _, working = two()
+    working.hold()
+    state.value = 1
+    mark = working.mark()
+    state.value = 2
+    assert not working.save()
+    working.undo(mark)
+    assert state.value == 1
+
+
+def test_what_was_changed_before_is_not_held() -> None:
+    state, _, working = two()
+    state.value = 1
+    with pytest.raises(AssertionError, match="not of this turn"):
+        working.hold()
+
+
 # --- what the model catches -------------------------------------------------------------------
 
 
@@ -325,7 +408,37 @@ class IsNeverTouched(WorkingSet[Record]):
         return False
 
 
+class HoldsNothing(WorkingSet[Record]):
+    """A commit point takes what a turn holds."""
+
+    def hold(self) -> None:
+        pass
+
+
+class HoldsForEver(WorkingSet[Record]):
+    def let_go(self) -> None:
+        pass
+
+
+class HoldsWhatIsApart(WorkingSet[Record]):
+    """What a turn owes waits for its end."""
+
+    def hold(self) -> None:
+        self._committed = ()
+
+
+class LetsGoOfWhatComesLate(WorkingSet[Record]):
+    """A part that is first used in a turn that holds its changes is not held."""
+
+    def add(self, part: Part[Record], *, apart: bool = False) -> None:
+        super().add(part, apart=apart or self.held)
+
+
 BROKEN: Final = [
+    HoldsNothing,
+    HoldsForEver,
+    HoldsWhatIsApart,
+    LetsGoOfWhatComesLate,
     CommitsWhatItCan,
     UndoesTheFirstOnly,
     ForgetsLatePartsInMarks,

@@ -6,12 +6,17 @@ last record to the next one. A working set does the same with all its parts at o
 
 To add a part: a class with the methods of `Part`, and one call of `add` where it comes into being.
 
+A turn can hold what it changes over its calls: then a commit point is one of the parts that stand
+apart (what a turn intends, and owes, is written before its end), and the others keep what is
+changed until they are let go. So all of the turn can be undone at its end, or commits once.
+
 Shapes:     a part's mark is a number, 0 the last commit point; a set's mark is a tuple of its
             parts' marks, in the order the parts were added: one added since goes back to 0.
 Invariants: a commit point is whole: when one part, or the check of their size, refuses it, no part
             has taken over anything, and the turn can go on or be undone; undoing gives back what
             there was at the mark, or at the last commit point; a mark is good for one `undo` or
-            `release`, and not after that of an older one, nor after a commit point.
+            `release`, and not after that of an older one, nor after a commit point of its part;
+            while changes are held, the parts that do not stand apart have no commit point.
 Source:     savepoints as in SQLite; two phases as in Gray 1978, "Notes on Data Base Operating
             Systems", within one process.
 """
@@ -66,16 +71,40 @@ class WorkingSet(Generic[Record]):
         check: raises if the actor would keep too much; called between `prepare` and `commit`.
     """
 
-    __slots__ = ("_check", "_parts", "_prepared")
+    __slots__ = ("_apart", "_check", "_committed", "_parts", "_prepared")
 
     def __init__(self, parts: tuple[Part[Record], ...], check: Callable[[], None]) -> None:
-        self._parts = parts
+        self._parts = self._committed = parts  # all, and those that the next commit point is of
+        self._apart: tuple[Part[Record], ...] = ()
         self._check = check
         self._prepared: list[Part[Record]] = []
 
-    def add(self, part: Part[Record]) -> None:
-        """Add a part; at this moment it must hold no changes."""
+    def add(self, part: Part[Record], *, apart: bool = False) -> None:
+        """Add a part; at this moment it must hold no changes.
+
+        Args:
+            part: the part.
+            apart: it is committed also while the changes of a turn are held.
+        """
+        held = self.held
         self._parts = (*self._parts, part)
+        if apart:
+            self._apart = (*self._apart, part)
+        self._committed = self._apart if held else self._parts
+
+    @property
+    def held(self) -> bool:
+        """Whether the changes of a turn are held."""
+        return self._committed is not self._parts
+
+    def hold(self) -> None:
+        """Hold what is changed from now on over commit points: a turn begins."""
+        assert not self.touched, "what was changed before is not of this turn"
+        self._committed = self._apart
+
+    def let_go(self) -> None:
+        """The next commit point is one of all parts: the turn ends, or has been undone."""
+        self._committed = self._parts
 
     @property
     def touched(self) -> bool:
@@ -115,7 +144,7 @@ class WorkingSet(Generic[Record]):
             Exception: a part refuses, or there would be too much.
         """
         prepared = self._prepared = []
-        for part in self._parts:
+        for part in self._committed:
             if part.prepare():
                 prepared.append(part)
         if not prepared:
