@@ -994,6 +994,42 @@ async def test_a_turn_whose_changes_cannot_be_saved_ends_when_background_work_go
 
 
 @virtual
+async def test_a_turn_does_not_go_on_inside_of_a_transaction_of_background_work() -> None:
+    """In a class without @interleave methods too."""
+
+    class Plain(DurableObject):
+        notes: list[str] = []
+
+        async def begin(self) -> None:
+            self.ctx.wait_until(self._work())
+
+        async def note(self, text: str) -> str:
+            await asyncio.sleep(2)
+            self.notes.append(text)
+            await asyncio.sleep(1)
+            return text
+
+        @readonly
+        async def look(self) -> list[str]:
+            return self.notes
+
+        async def _work(self) -> None:
+            async def undone() -> None:
+                self.notes.append("undone")
+                await asyncio.sleep(5)
+                raise ValueError
+
+            await asyncio.sleep(1)
+            await outcome(self.ctx.storage.transaction(undone))
+
+    async with runtime(Plain) as rt:
+        plain = rt.get(Plain, "p")
+        await plain.begin()
+        assert await plain.note("kept") == "kept"
+        assert await plain.look() == ["kept"]
+
+
+@virtual
 async def test_background_work_whose_end_cannot_be_saved_is_undone_and_logged() -> None:
     async def work(desk: Desk) -> None:
         desk.notes.append("w1")

@@ -56,16 +56,19 @@ def the_failing_step_of_a_task_is_kept(patch: pytest.MonkeyPatch) -> None:
 def steps_begin_inside_of_a_transaction(patch: pytest.MonkeyPatch) -> None:
     """A turn goes on while another one's transaction is open, and is undone with that."""
     patch.setattr(Stepped, "_barred", lambda stepped: False)
+    patch.setattr(runners, "_barred", lambda turn: False)
 
 
 @variant
 def a_turn_admitted_before_begins_inside_of_a_transaction(patch: pytest.MonkeyPatch) -> None:
     """It has been let in before the transaction was opened, and has its first step after that."""
 
-    def at_once(turn: Any, loop: Any) -> Generator[object, object, None]:
-        yield from ()
+    let_in = runners._let_in
 
-    patch.setattr(runners, "_admitted", at_once)
+    def at_once(turn: Any, loop: Any, *, begun: bool) -> Generator[Any, Any, Any]:
+        return (yield from let_in(turn, loop, begun=begun)) if begun else None
+
+    patch.setattr(runners, "_let_in", at_once)
 
 
 @variant

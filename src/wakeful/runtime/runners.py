@@ -239,20 +239,37 @@ def _join(turn: Turn, work: Work) -> object:
     return _begin(turn, work)
 
 
-def _admitted(turn: Turn, loop: HostLoop) -> Generator[object, object, CancelledError | None]:
-    """Wait for the end of a transaction that was opened after the turn had been admitted.
+def _let_in(
+    turn: Turn, loop: HostLoop, *, begun: bool
+) -> Generator[object, object, CancelledError | None]:
+    """Wait for the end of a transaction that is not of this turn, if one is open.
+
+    Args:
+        turn: it is to begin, or to go on.
+        loop: the loop.
+        begun: it has begun; then a cancellation waits too, since its code has to end.
 
     Returns:
         A cancellation meanwhile.
     """
-    activation = turn.activation
-    gated = turn.plan is not None and turn.plan.gated  # its steps have a gate of their own
-    try:
-        while activation.transaction is not None and not gated:
-            yield from activation.transaction.over(loop)
-    except CancelledError as error:
-        return error
-    return None
+    cancelled: CancelledError | None = None
+    while _barred(turn) and (begun or cancelled is None):
+        assert turn.activation.transaction is not None
+        try:
+            yield from turn.activation.transaction.over(loop)
+        except CancelledError as error:
+            cancelled = error
+    return cancelled
+
+
+def _barred(turn: Turn) -> bool:
+    transaction, plan = turn.activation.transaction, turn.plan
+    return (
+        transaction is not None
+        and transaction.turn is not turn
+        and turn.activation.life.cause is None
+        and not (plan is not None and plan.gated)  # its steps have a gate of their own
+    )
 
 
 @types.coroutine
@@ -266,10 +283,11 @@ def _drive(
     loop: HostLoop,
 ) -> Generator[object, object, object]:
     """Forward what the turn's coroutine yields to the task, and what the task gets to it."""
+    thrown: BaseException | None = None
     try:
         if yielded is SUSPENDED:
             if cancelled is None:
-                cancelled = yield from _admitted(turn, loop)
+                cancelled = yield from _let_in(turn, loop, begun=False)
             if cancelled is not None or turn.cause is not None:
                 turn.ended = True  # not wanted any more before it has begun
                 work.close()
@@ -279,14 +297,21 @@ def _drive(
             yielded = context.run(work.throw, cancelled)
         turn.waited = True
         while True:
+            thrown = None
             try:
                 value = yield yielded
             except BaseException as error:
-                yielded = context.run(work.throw, error)
-            else:
+                thrown = error
+            if turn.activation.transaction is not None:
+                thrown = (yield from _let_in(turn, loop, begun=True)) or thrown
+            if thrown is None:
                 yielded = context.run(work.send, value)
+            else:
+                yielded = context.run(work.throw, thrown)
     except StopIteration as stop:
         return stop.value
+    finally:
+        thrown = cancelled = None  # no circle of an error and the frame that it has passed
 
 
 def _cancel(awaited: object) -> bool:

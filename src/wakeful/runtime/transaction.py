@@ -1,9 +1,9 @@
 """An open transaction of one actor: what its work changes is kept, or undone, as a whole.
 
-Its work runs in a critical section, so no turn begins meanwhile. A turn that had begun before goes
-on when the transaction is over, if it is one of steps (`runtime.steps`). Any other may go on, but
-must not commit half of the transaction along with its own changes: what would be a commit point of
-it waits until the transaction is over.
+Its work runs in a critical section, so no turn begins meanwhile; one that had begun before goes on
+when the transaction is over, and so does background work. A task that a turn has made may go on
+(unless its steps are known: `runtime.steps`), but must not commit half of the transaction along
+with its own changes: what would be a commit point of it waits until the transaction is over.
 
 Invariants: transactions of an actor are open one at a time, unless one runs inside another.
 """
