@@ -265,8 +265,4 @@ def _checked(result: object, request: JsRequest) -> JsResponse:
 
 def event_plan(exported: Exported) -> GatedPlan:
     """Return the plan by which events are delivered to the objects of a class."""
-
-    async def handle(instance: WorkerObject, event: Event) -> None:
-        await instance._handle(event)
-
-    return GatedPlan(f"{exported.cls.__name__} event", handle)
+    return GatedPlan(f"{exported.cls.__name__} event", WorkerObject._handle)
