@@ -27,6 +27,7 @@ from bench.servers import CpuTimes, RunningServer, serving
 from bench.settings import Settings
 
 GET, INCREMENT, INSERT = "get", "increment", "SQL insert"
+OVER_TLS = "get, over TLS"
 CONSTANT, FLOOR = "constant, POST", "constant after a sync"
 OBJECTS = 1_000
 
@@ -44,10 +45,12 @@ class Call:
 
 BARE, SYNCED = "bare granian", "granian and a sync"
 NATIVE, WORKER, WORKERD = "wakeful", "wakeful Worker", "workerd"
+TLS = "wakeful over TLS"
 SERVERS: Factories = {
     BARE: granian_constant.subject,
     SYNCED: granian_synced.subject,
     NATIVE: wakeful_http.subject,
+    TLS: wakeful_http.over_tls,
     f"{NATIVE}, tables": TABLES[NATIVE],
     WORKER: WORKERS[WORKER],
     f"{WORKER}, tables": TABLES[WORKER],
@@ -58,6 +61,7 @@ CALLS = [
     Call(BARE, CONSTANT, BARE, "write"),
     Call(SYNCED, FLOOR, SYNCED, "write"),
     Call(NATIVE, GET, NATIVE, "get"),
+    Call(NATIVE, OVER_TLS, TLS, "get"),
     Call(NATIVE, INCREMENT, NATIVE, "write"),
     Call(NATIVE, INSERT, f"{NATIVE}, tables", "write"),
     Call(WORKER, GET, WORKER, "get"),

@@ -31,6 +31,7 @@ MODULES = {
     "P9": "bench.p9_worker_counter",
     "U": "bench.cpu_per_call",
     "W": "bench.ws_sockets",
+    "K": "bench.choices",
     "A": "bench.alarms",
     "C": "bench.comparison",
 }

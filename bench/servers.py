@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -35,6 +36,7 @@ class HttpSubject:
     ready: str
     get: str
     write: str = ""
+    scheme: str = "http"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,11 @@ class RunningServer:
 
     def url(self, path: str = "") -> str:
         """An address on this server."""
-        return f"http://127.0.0.1:{self.port}{path}"
+        return f"{self.subject.scheme}://127.0.0.1:{self.port}{path}"
+
+    def trust(self) -> ssl.SSLContext | None:
+        """What a client needs to talk to it: it made its certificate itself."""
+        return ssl._create_unverified_context() if self.subject.scheme == "https" else None
 
     def resident_bytes(self) -> int:
         """The resident set size of its process."""
@@ -120,7 +126,8 @@ def _wait_until_ready(server: RunningServer, process: subprocess.Popen[bytes], l
         if process.poll() is not None:
             break
         try:
-            with urllib.request.urlopen(server.url(server.subject.ready), timeout=2):
+            ready = server.url(server.subject.ready)
+            with urllib.request.urlopen(ready, timeout=2, context=server.trust()):
                 return
         except urllib.error.HTTPError:
             return

@@ -15,6 +15,7 @@ class Settings:
     http_seconds: int = 4
     warmup_seconds: int = 3
     ask_seconds: float = 1.0
+    choice_asks: int = 10_000
     stored_objects: int = 1_000_000
     memory_actors: int = 100_000
     activations: int = 10_000
@@ -36,6 +37,7 @@ class Settings:
             http_seconds=1,
             warmup_seconds=1,
             ask_seconds=0.3,
+            choice_asks=1_000,
             stored_objects=50_000,
             memory_actors=10_000,
             activations=2_000,

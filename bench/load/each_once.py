@@ -89,17 +89,19 @@ def each_once(
         for number in range(1, objects + 1)
     ]
     with on_core(load_core()):
-        seen, seconds = uvloop.run(_callers(server.port, requests))
+        seen, seconds = uvloop.run(_callers(server, requests))
     return Load(len(seen) / seconds, percentile(seen, 50), percentile(seen, 99), len(seen))
 
 
-async def _callers(port: int, requests: list[bytes]) -> tuple[list[float], float]:
+async def _callers(server: RunningServer, requests: list[bytes]) -> tuple[list[float], float]:
     loop = asyncio.get_running_loop()
     seen: list[float] = []
     todo = iter(requests)
-    started = time.perf_counter()
+    started, trust = time.perf_counter(), server.trust()
     made = [
-        await loop.create_connection(lambda: Caller(todo, seen), "127.0.0.1", port)
+        await loop.create_connection(
+            lambda: Caller(todo, seen), "127.0.0.1", server.port, ssl=trust
+        )
         for _ in range(min(CONNECTIONS, len(requests)))
     ]
     await asyncio.gather(*(caller.ended for _, caller in made))

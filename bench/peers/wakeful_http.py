@@ -6,7 +6,10 @@ Durability: group commit, one fsync per batch, before any answer that it holds l
 from __future__ import annotations
 
 import importlib.util
+import shutil
+import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from bench.model import Missing
@@ -40,3 +43,21 @@ def served(name: str, target: Path, *, get: str = "", write: str = "") -> HttpSu
         ]  # fmt: skip
 
     return HttpSubject(name, command, ready=READY, get=get, write=write)
+
+
+def over_tls() -> HttpSubject:
+    """The counter over TLS, with a certificate made for the run."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        raise Missing("openssl is not installed, so there is no certificate")
+    plain = subject()
+
+    def command(port: int, directory: Path) -> list[str]:
+        cert, key = directory / "cert.pem", directory / "key.pem"
+        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
+        files = ["-keyout", str(key), "-out", str(cert), "-days", "1"]
+        made = [openssl, "req", "-x509", *curve, "-nodes", *files, "-subj", "/CN=127.0.0.1"]
+        subprocess.run(made, check=True, capture_output=True)
+        return [*plain.command(port, directory), "--tls-cert", str(cert), "--tls-key", str(key)]
+
+    return replace(plain, name="wakeful over TLS", command=command, scheme="https")
