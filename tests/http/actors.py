@@ -191,8 +191,20 @@ class Serving(NamedTuple):
                 writer.write_eof()
             async with asyncio.timeout(PATIENCE):
                 return await reader.read()
+        except TimeoutError:
+            raise
         except OSError:  # it was closed while we were sending
             return b""
+        finally:
+            writer.close()
+
+    async def head(self, data: bytes) -> bytes:
+        """The head of the answer to bytes as they are; granian may close much later."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.server.port)
+        try:
+            writer.write(data)
+            async with asyncio.timeout(PATIENCE):
+                return await reader.readuntil(b"\r\n\r\n")
         finally:
             writer.close()
 

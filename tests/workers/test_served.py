@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from tests.runtime.world import only_new_garbage
 
 from wakeful.errors import ConfigError
 from wakeful.http.server import HttpServer
@@ -61,9 +62,10 @@ def worker(tmp_path: Path) -> Path:
 @pytest.fixture
 async def running(worker: Path) -> AsyncIterator[tuple[WorkerRuntime, HttpServer]]:
     runtime = WorkerRuntime(worker / "data", read_config(worker), development=True)
-    async with runtime:
-        yield runtime, runtime.serve(port=0)
-    gc.collect()
+    with only_new_garbage():
+        async with runtime:
+            yield runtime, runtime.serve(port=0)
+        gc.collect()
 
 
 async def raw(server: HttpServer, target: str) -> bytes:
