@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import statistics
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "metrics" / "benchmark_results.json"
 README = ROOT / "README.md"
+PERFORMANCE = ROOT / "docs" / "performance.md"
 COMPARISON = ROOT / "examples" / "comparison" / "cloudflare_workers" / "README.md"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 
@@ -36,7 +39,11 @@ def save(results: Plain) -> list[Path]:
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
     written = [RESULTS]
-    tables = {README: target_table(results), COMPARISON: comparison_table(results)}
+    tables = {
+        README: target_table(results),
+        COMPARISON: comparison_table(results),
+        PERFORMANCE: cost_tables(results),
+    }
     for path, table in tables.items():
         if path.exists() and _replace(path, table):
             written.append(path)
@@ -103,6 +110,39 @@ def comparison_table(results: Plain) -> str:
     return "\n".join([*rows, "", provenance(results)])
 
 
+PARTS = ("main_thread_us", "io_thread_us", "other_threads_us")
+
+
+def cost_tables(results: Plain) -> str:
+    """What calls cost over HTTP, by thread, and what a choice costs in process."""
+    calls = [
+        "| over HTTP | CPU | main thread | server's I/O thread | other threads |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    choices = ["| in process | CPU |", "|---|---:|"]
+    for series in _series_of(results, "U"):
+        parts = [_us(_middle(series["detail"].get(part))) for part in PARTS]
+        if series["subject"] == "workerd":  # its threads do other things
+            parts = ["-", "-", "-"]
+        what = f"{series['subject']}: {series['workload']}"
+        calls.append(f"| {what} | {_us(series['median'])} | {' | '.join(parts)} |")
+    for series in _series_of(results, "K"):
+        choices.append(f"| {series['workload']} | {_us(series['median'])} |")
+    return "\n".join([*calls, "", *choices, "", provenance(results, {"U", "K"})])
+
+
+def _series_of(results: Plain, code: str) -> list[Plain]:
+    return [one for part in results["sections"] if part["code"] == code for one in part["series"]]
+
+
+def _middle(values: list[float] | None) -> float | None:
+    return statistics.median(values) if values else None
+
+
+def _us(value: float | None) -> str:
+    return "not measured" if value is None else f"{value:,.1f} µs"
+
+
 def _cell(results: Plain, code: str, subject: str, workload: str) -> str:
     for section in results["sections"]:
         for series in section["series"] if section["code"] == code else ():
@@ -130,9 +170,16 @@ def _number(value: float | None, unit: str) -> str:
     return f"{value:,.{digits}f} {unit}"
 
 
-def provenance(results: Plain) -> str:
-    """Where and when: the newest section speaks for the machine, all dates are named."""
-    sections = results["sections"]
+def provenance(results: Plain, codes: Collection[str] = ()) -> str:
+    """Where and when: the newest section speaks for the machine, all dates are named.
+
+    Args:
+        results: what was measured.
+        codes: the sections that count; by default all.
+    """
+    sections = [one for one in results["sections"] if not codes or one["code"] in codes]
+    if not sections:
+        return "Not measured yet."
     dates = sorted({section["date"][:10] for section in sections})
     machine = max(sections, key=lambda section: str(section["date"]))["machine"]
     sync = machine["fdatasync_us"]
