@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.workers.running import methods, raised, running, virtual
 
+from wakeful.runtime.delivery import STRAIGHT_RUN_MAX
 from wakeful.workers.proxies import DataCloneError, JsException, JsRangeError, JsTypeError
 from wakeful.workers.web.requests import JsRequest
 from wakeful.workers.web.signals import AbortController, AbortSignal
@@ -380,6 +381,29 @@ async def test_no_call_overtakes_one_that_has_no_task_yet(tmp_path: Path) -> Non
         event.set()
         await asyncio.gather(waiting, *posting)
         assert worker.log == [0, 1, 2]
+
+
+@virtual
+async def test_no_call_overtakes_those_that_are_queued(tmp_path: Path) -> None:
+    source = methods(
+        "async def block(self):\n    await self.ctx.blockConcurrencyWhile(workers.event.wait)",
+        "async def note(self, value):\n    log.append(value)",
+    )
+    async with running(tmp_path, source) as worker:
+        event = worker.module.workers.event = asyncio.Event()
+        stub, count = worker.stub(), STRAIGHT_RUN_MAX * 3
+        blocking = stub.block()
+        queued = [stub.note(value) for value in range(count)]
+
+        async def later() -> None:
+            await queued[0]  # the others are not all begun in this iteration of the loop
+            await stub.note(count)
+
+        posting = asyncio.ensure_future(later())
+        await asyncio.sleep(1)
+        event.set()
+        await asyncio.gather(blocking, *queued, posting)
+        assert worker.log == list(range(count + 1))
 
 
 @virtual
