@@ -70,7 +70,8 @@ class WorkerHarness(Inside, WorkerRuntime):
         """
         if isinstance(resource, str):
             resource = urljoin(ORIGIN, resource)
-        return Response(await self.worker.respond(make_request(resource, options)))
+        response = await self.worker.respond(make_request(resource, options))
+        return Response(response.moved())
 
     @overload
     async def run_in(

@@ -174,7 +174,7 @@ class Instance:
             given = (request, self._class.env, self.state)
         if handler is None:
             raise JsTypeError(NO_FETCH)
-        response = _checked(await settled(handler(*given)), request)
+        response = response_of(await settled(handler(*given)), request)
         content = await response.body_for(request.method)
         if isinstance(content, ReadableStream):
             content = relayed(self.gated, content)
@@ -241,15 +241,11 @@ class Instance:
 
 
 def response_of(result: object, request: JsRequest) -> JsResponse:
-    """Check what a fetch handler has returned, before it leaves the object.
+    """Check what a fetch handler has returned; return it as JavaScript's object.
 
     Raises:
         JsTypeError: it is not a response, or has a socket although the request was no upgrade.
     """
-    return _checked(result, request).moved()
-
-
-def _checked(result: object, request: JsRequest) -> JsResponse:
     if isinstance(result, FetchResponse):
         result = result.js_object
     if not isinstance(result, JsResponse):

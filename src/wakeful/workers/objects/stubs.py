@@ -76,7 +76,10 @@ class Stub:
             return failed(twin(self._broken))
         pending = call(Event(self.id, run, self._line), self._deliver)
         pending.remote = remote
-        own_tasks.when_done(pending.reply, self._look)
+        if pending.reply.done():
+            self._look(pending.reply)
+        else:
+            own_tasks.when_done(pending.reply, self._look)
         return pending
 
     def _look(self, reply: Future[object]) -> None:
