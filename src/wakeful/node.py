@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import CancelledError as FutureCancelled
 from contextlib import AsyncExitStack
+from functools import partial
 from os import PathLike, fspath
 from random import Random
 from types import TracebackType
@@ -43,13 +44,19 @@ T = TypeVar("T")
 Path = str | PathLike[str]
 
 
+def _monotonic_ns() -> Callable[[], int]:
+    """The clock that only grows and goes on while the machine sleeps, where there is one."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic_ns if clock is None else partial(time.clock_gettime_ns, clock)
+
+
 class SystemClock:
     """The machine's clocks."""
 
     trust_seconds = 5.0
 
     now_ns = staticmethod(time.time_ns)
-    monotonic_ns = staticmethod(time.monotonic_ns)
+    monotonic_ns = staticmethod(_monotonic_ns())
 
 
 class Runtime:
@@ -276,6 +283,7 @@ class Runtime:
     ) -> Page:
         """Stored actors of a type, by name, a page at a time; pass `page.cursor` to go on."""
         host = self.host
+        await host.committer.owned()
         return await host.store.actors(host.type_of(actor).name, prefix, cursor, limit)
 
     def serve(

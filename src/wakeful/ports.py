@@ -199,13 +199,25 @@ class Store(Protocol):
             StorageError: it cannot be read.
         """
 
+    def prove(self, lane: int) -> Awaitable[None] | None:
+        """Find out whether this owner still owns a lane; asked while nothing is written.
+
+        It did when this was called, if nothing is raised.
+
+        Raises:
+            Fenced: another owner has taken over.
+            DirectoryLost: what was opened is not where it was (in stores of files).
+            StorageError: that cannot be found out now.
+        """
+
     def commit(self, lane: int, records: Sequence[CommitRecord], done: Done) -> None:
         """Write a batch of a lane atomically; call `done` once, later, in the loop's thread.
 
         All records are of actors in the lane. The store may read them until `done`; the caller
         does not change them.
-        `done` gets None (durable), or the error: Fenced, StorageFull, StorageReadOnly and
-        StorageClosed mean nothing was written; UnknownOutcome means it may have been.
+        `done` gets None (durable, and the lane was still owned then), or the error: Fenced,
+        StorageFull, StorageReadOnly and StorageClosed mean nothing was written; UnknownOutcome
+        means it may have been, DirectoryLost that it may have been, elsewhere.
         """
 
     async def actors(
@@ -306,4 +318,4 @@ class Clock(Protocol):
         """Wall-clock nanoseconds since 1970."""
 
     def monotonic_ns(self) -> int:
-        """Nanoseconds that only ever grow."""
+        """Nanoseconds that only ever grow, also while the machine sleeps."""

@@ -24,6 +24,7 @@ class Variants(list[Plant]):
 QUICK: Final = {
     "a_steps_changes_are_undone_by_the_failure_of_background_work": 26,
     "a_turn_admitted_before_begins_inside_of_a_transaction": 237,
+    "read_after_the_term": 438,
     "sections_overlap": 12,
     "torn_row_is_read": 105,
     "the_lost_are_thrown_away_one_by_one": 94,

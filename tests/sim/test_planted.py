@@ -14,6 +14,7 @@ from tests.sim.planted import Plant, Variants, caught
 
 from wakeful.core.commit import GroupCommit
 from wakeful.core.gates import InputGate
+from wakeful.core.lease import Lease
 from wakeful.core.write_buffer import WriteBuffer
 from wakeful.errors import StorageError
 from wakeful.ports import STATE_KEY, CommitRecord
@@ -108,6 +109,12 @@ def epoch_not_checked(patch: pytest.MonkeyPatch) -> None:
         return land(disk, lane, records, disk.epoch(lane))
 
     patch.setattr(SimDisk, "land", unfenced)
+
+
+@variant
+def read_after_the_term(patch: pytest.MonkeyPatch) -> None:
+    """What the store has confirmed once counts for ever."""
+    patch.setattr(Lease, "renew", lambda lease, asked_ns: setattr(lease, "until_ns", 2**63))
 
 
 @variant

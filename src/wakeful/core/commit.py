@@ -96,6 +96,10 @@ class GroupCommit(Generic[T]):
         """Whether what leaves the actor must wait, because a confirmed write is not durable yet."""
         return _awaited(gate) > self.settled
 
+    def joins(self, gate: OutputGate) -> bool:
+        """Whether what leaves the actor must wait for the batch that is being collected."""
+        return _awaited(gate) == self.collecting.number
+
     def wait_confirmed(self, gate: OutputGate, ticket: T) -> None:
         """Hold a ticket until all that the actor has written and wants confirmed is durable."""
         self._wait(_awaited(gate), gate, ticket)

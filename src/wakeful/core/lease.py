@@ -1,13 +1,13 @@
-"""Ownership of shards: held under an epoch, for a time, and lost for ever once fenced.
+"""Ownership of shards: held under an epoch, for a time, and lost for ever once refused.
 
 The epoch goes with every write and the store compares it in the same transaction, so a lease is
-only a reason to stop early, never the thing that makes writing safe.
+never what makes writing safe. It is what makes reading from memory right: an owner that was paused
+does not know whether somebody else has written meanwhile, until it has asked the store again.
 
-A runtime on a data directory holds its lease until it is fenced. Terms, `renew` and `reacquire` are
-for leases that end by themselves (DESIGN.md 10): no product code calls them yet.
-
-Units:      int nanoseconds of the store's clock.
-Invariants: the epoch only grows; a lost lease does not come back under the same epoch.
+Units:      int nanoseconds of a clock that goes on while the process is paused, and the machine
+            asleep.
+Invariants: the term counts from before the store was asked, never from its answer; it never
+            shrinks; a lost lease does not come back under the same epoch.
 Source:     Gray & Cheriton 1989, "Leases"; fencing tokens, Kleppmann 2016.
 """
 
@@ -15,38 +15,46 @@ from __future__ import annotations
 
 
 class Lease:
-    """One owner's claim on a range of shards."""
+    """One owner's claim on a range of shards.
 
-    __slots__ = ("_lost", "epoch", "until_ns")
+    Attributes:
+        epoch: what its owner writes with.
+        term_ns: how long an answer of the store counts.
+        until_ns: the first instant at which ownership is not known; 0 before the first answer.
+    """
 
-    def __init__(self, epoch: int, until_ns: int | None = None) -> None:
+    __slots__ = ("_lost", "epoch", "term_ns", "until_ns")
+
+    def __init__(self, epoch: int, term_ns: int) -> None:
         assert epoch > 0
+        assert term_ns > 0
         self.epoch = epoch
-        self.until_ns = until_ns
+        self.term_ns = term_ns
+        self.until_ns = 0
         self._lost = False
 
-    def held(self, now_ns: int) -> bool:
-        """Whether the lease still counts as held; without a term it is held until it is fenced."""
-        return not self._lost and (self.until_ns is None or now_ns < self.until_ns)
+    def held(self, at_ns: int) -> bool:
+        """Whether the shards were owned at a time, as far as the store has said."""
+        return at_ns < self.until_ns
 
-    def renew(self, until_ns: int) -> None:
-        """Extend the term."""
-        assert not self._lost, "a lost lease is not renewed: acquire a new epoch"
-        assert self.until_ns is not None, "a lease without a term has nothing to extend"
-        assert until_ns >= self.until_ns, "a term never shrinks"
-        self.until_ns = until_ns
+    def renew(self, asked_ns: int) -> None:
+        """The store has confirmed the epoch; it was asked at that time."""
+        if not self._lost:
+            self.until_ns = max(self.until_ns, asked_ns + self.term_ns)
 
     def lose(self) -> None:
-        """The store has refused the epoch, or the term has run out."""
+        """The store has refused the epoch."""
         self._lost = True
+        self.until_ns = 0
 
-    def reacquire(self, epoch: int, until_ns: int | None = None) -> None:
-        """Start again under a newer epoch."""
+    def reacquire(self, epoch: int) -> None:
+        """Start again under a newer epoch, which is to be confirmed."""
         assert epoch > self.epoch, "an epoch is never used twice"
         self.epoch = epoch
-        self.until_ns = until_ns
+        self.until_ns = 0
         self._lost = False
 
     def check(self) -> None:
         """Assert the invariants."""
         assert self.epoch > 0
+        assert self.until_ns == 0 or not self._lost

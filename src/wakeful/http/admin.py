@@ -46,6 +46,7 @@ class Admin:
 
     async def answer(self, request: Request, path: str) -> Answer:
         """Answer a request for a path that starts as ours do."""
+        await self._deadlines.watch(self._host.committer.owned(), _late)  # else it reads elsewhere
         type_name, name = stored_actor(path)
         verb = request.method
         if not type_name:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from wakeful.errors import RuntimeOverloaded, WakefulError
+from wakeful.errors import RuntimeOverloaded, ShuttingDown, StorageError, WakefulError
 from wakeful.header import call_header
 from wakeful.http.admin import Admin
 from wakeful.http.bodies import Bodies, Incoming
@@ -203,11 +203,13 @@ class Gateway:
     async def _health(self, request: Request) -> Answer:
         """Live: this answers. Ready: calls would be admitted and could be committed."""
         host = self._host
-        ready = not host.intake.closing and host.committer.held(host.clock.monotonic_ns())
-        said: dict[str, object] = {"live": True, "ready": ready}
-        if (lost := host.committer.lost) is not None:
-            said["reason"] = lost.code
-        return json_answer(said, 200 if ready else 503)
+        if host.intake.closing:
+            return _unready(ShuttingDown.code)
+        try:
+            await host.committer.owned()
+        except StorageError as error:
+            return _unready(error.code)
+        return json_answer({"live": True, "ready": True})
 
     async def _metrics_page(self, request: Request) -> Answer:
         return 200, [("content-type", METRICS_TYPE)], self._metrics()
@@ -223,6 +225,10 @@ class Gateway:
         if cls is None:
             raise NoSuchPath("there is no error of this code")
         return 200, [("content-type", "text/plain; charset=utf-8")], explain(cls)
+
+
+def _unready(reason: str) -> Answer:
+    return json_answer({"live": True, "ready": False, "reason": reason}, 503)
 
 
 def _too_many(limit: int) -> RuntimeOverloaded:

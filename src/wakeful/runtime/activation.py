@@ -25,6 +25,7 @@ from wakeful.errors import (
     ActorAborted,
     LimitExceeded,
     Overloaded,
+    Retry,
     WakefulError,
     again,
 )
@@ -100,6 +101,7 @@ class Activation:
         "sql",
         "stepped",
         "stopping",
+        "timed",
         "transaction",
         "turns",
         "type",
@@ -119,6 +121,7 @@ class Activation:
         self.stepped = self.durable and actor_type.interleaves  # its turns go step by step
         self.confirm = actor_type.persistence is not None and actor_type.persistence.confirm
         self.idle_ns = actor_type.lifetime.idle_ns if actor_type.lifetime is not None else 0
+        self.timed = self.idle_ns > 0 or self.confirm  # when it is used is noted
         self.shard = shard
         self.lane = lane
         self.stopping = False
@@ -385,8 +388,10 @@ class Turn:
     @property
     def stands(self) -> bool:
         """Whether something that it did cannot be undone: it is saved, or others did it."""
-        gate = self.activation.gate
-        return self.acted or (self.saved > 0 and (gate.broken is None or self.saved < gate.batch))
+        broken, batch = self.activation.gate.broken, self.activation.gate.batch
+        if broken is None or broken.retry is Retry.ONLY_IF_IDEMPOTENT:  # the batch may be there
+            return self.acted or self.saved > 0
+        return self.acted or 0 < self.saved < batch
 
     def note_saved(self) -> None:
         """Note that what it has changed until now goes with the batch being collected."""

@@ -189,7 +189,7 @@ class Activator:
             if activation.life.state is not ActivationState.GONE:
                 break
             with suppress(StorageError):  # told to those who wrote
-                await self.committer.durable(activation)
+                await self.committer.written(activation)
             await asyncio.sleep(0)  # until it is forgotten
         if activation is None:
             # An activation that is never filled; it only carries the deletion.
@@ -199,7 +199,7 @@ class Activator:
         if activation.durable:
             self.committer.wrote(activation)
         self.discard(activation, ActorAborted(f"{actor} was deleted"))
-        await self.committer.durable(activation)
+        await self.committer.written(activation)
 
     async def stop(self, actor: ActorId) -> None:
         """Put one activation to sleep now, whatever its lifetime; its turns end first.
@@ -228,7 +228,7 @@ class Activator:
                 await self.change()
             elif self.committer.pending(activation):
                 with suppress(StorageError):  # told to those who wrote
-                    await self.committer.durable(activation)
+                    await self.committer.written(activation)
             else:
                 self.sleep(activation)
 
@@ -249,8 +249,8 @@ class Activator:
         actor = activation.id
         if self._intake.refuses(activation.shard):
             self._intake.check(actor, current.get())
-        if activation.lane.lost is not None:
-            raise again(activation.lane.lost)
+        if (lost := activation.lane.ownership.lost) is not None:
+            raise again(lost)
         if self.catalog.full():
             raise RuntimeOverloaded(
                 f"{actor}: {len(self.catalog)} actors are active and none can sleep "
@@ -323,7 +323,7 @@ class Activator:
             if activation.life.state is ActivationState.GONE:
                 return
             self._save(activation)
-            await self.committer.durable(activation)
+            await self.committer.written(activation)
         except BaseException as error:
             if activation.life.state is not ActivationState.GONE:
                 log = logger()

@@ -25,6 +25,7 @@ class Committer:
         info: what the store says of itself.
         broken: is told of the gates whose owners' writes are lost, of a batch all at once.
         alarm_set: is told when alarms have become durable: of the earliest.
+        now_ns: a clock that only ever grows.
         release: lets out what an activation wants to send, at its commit points.
     """
 
@@ -36,10 +37,12 @@ class Committer:
         *,
         broken: Broken,
         alarm_set: AlarmSet,
+        now_ns: Callable[[], int],
         release: Callable[[Activation], None],
     ) -> None:
         self.lanes = [
-            Lane(loop, store, lane, broken=broken, alarm_set=alarm_set) for lane in info.lanes
+            Lane(loop, store, lane, broken=broken, alarm_set=alarm_set, now_ns=now_ns)
+            for lane in info.lanes
         ]
         self._of_shard: list[Lane | None] = [None] * info.shards
         for lane, told in zip(self.lanes, info.lanes, strict=True):
@@ -62,11 +65,22 @@ class Committer:
     @property
     def lost(self) -> OwnershipLost | None:
         """Why this node does not own all that it has opened any more."""
-        return next((lane.lost for lane in self.lanes if lane.lost is not None), None)
+        lost = (lane.ownership.lost for lane in self.lanes)
+        return next((error for error in lost if error is not None), None)
 
-    def held(self, now_ns: int) -> bool:
-        """Whether all lanes may be written."""
-        return all(lane.lease.held(now_ns) for lane in self.lanes)
+    def owns_nothing(self) -> bool:
+        """Whether all lanes are lost."""
+        return all(lane.ownership.lost is not None for lane in self.lanes)
+
+    async def owned(self) -> None:
+        """Return when the store has confirmed that this node owns all its lanes now.
+
+        Raises:
+            OwnershipLost: it does not.
+            StorageError: that cannot be found out now.
+        """
+        for lane in self.lanes:
+            await lane.ownership.proven(lane.ownership.now_ns())
 
     def wrote(self, activation: Activation) -> None:
         """An activation has saved something: it goes with the batch being collected."""
@@ -81,12 +95,21 @@ class Committer:
         return activation.lane.commit.pending(activation.gate)
 
     async def durable(self, activation: Activation) -> None:
-        """Return when all that the activation has saved is durable.
+        """Return when all that the activation has saved is durable, and what it has read was right.
+
+        Raises:
+            StorageError: that will never be durable, or this node does not own it.
+        """
+        if activation.durable:
+            await activation.lane.durable(activation.gate)
+
+    async def written(self, activation: Activation) -> None:
+        """Return when all that the activation has saved is durable, whoever owns it by then.
 
         Raises:
             StorageError: that will never be durable.
         """
-        await activation.lane.durable(activation.gate)
+        await activation.lane.written(activation.gate)
 
     async def confirmed(self, activation: Activation) -> None:
         """Return when all that the activation has saved and wants confirmed is durable.

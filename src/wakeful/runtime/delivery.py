@@ -118,7 +118,7 @@ class Delivery:
             plan.calls += 1
             if not plan.straight or not activation.free or in_turn() is not None:
                 return await self._ask_slowly(activation, plan, args, kwargs)
-            if activation.idle_ns:
+            if activation.timed:
                 activation.used_ns = now_ns()
             try:
                 result = await (
@@ -143,7 +143,11 @@ class Delivery:
                 durable = new_future()
                 activation.lane.wrote_and_waits(activation.gate, durable)
                 await durable
-            elif wrote or activation.gate.batch > activation.lane.commit.settled:
+            elif (
+                wrote
+                or activation.gate.batch > activation.lane.commit.settled
+                or activation.used_ns >= activation.lane.lease.until_ns
+            ):
                 await self._straight_ended(activation, wrote)
             return result
 
@@ -247,7 +251,7 @@ class Delivery:
         return activation
 
     async def _straight_ended(self, activation: Activation, wrote: bool) -> None:
-        """The rarer ends of a straight turn: unconfirmed writes, or reads that must be durable."""
+        """The rarer ends of a straight turn: unconfirmed writes, or reads to be confirmed."""
         if wrote:
             self.committer.wrote(activation)
         elif activation.confirm:
@@ -344,7 +348,10 @@ class Delivery:
                 turn.reply = self._new_future()
                 return await turn.reply
             self._after_turn(activation)
-            if activation.confirm and self.committer.pending(activation):
+            if activation.confirm and (
+                activation.used_ns >= activation.lane.lease.until_ns
+                or self.committer.pending(activation)
+            ):
                 await self.committer.durable(activation)
             if turn.error is not None:
                 raise turn.error

@@ -152,7 +152,7 @@ class Drain:
         for activation in self._mine():
             if self._committer.pending(activation):
                 with suppress(StorageError):  # told to those who wrote
-                    await self._committer.durable(activation)
+                    await self._committer.written(activation)
         if self._all:
             await self._committer.settled()
 

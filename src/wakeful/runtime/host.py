@@ -74,7 +74,13 @@ class Host:
         self.types: dict[str, ActorType] = {}
         own = self.loop
         self.committer = Committer(
-            own, store, info, broken=self._broken, alarm_set=self._alarm_set, release=self._release
+            own,
+            store,
+            info,
+            broken=self._broken,
+            alarm_set=self._alarm_set,
+            now_ns=clock.monotonic_ns,
+            release=self._release,
         )
         self.intake = Intake(self.committer, info.shards)
         self.activator = Activator(
@@ -360,6 +366,6 @@ class Host:
         if isinstance(error, OwnershipLost):
             self.activator.discard_lane(lane, error)  # a newer owner serves them all, or none does
             self.sockets.drop_lane(lane)
-            if not self.disowned.done() and all(lane.lost for lane in self.committer.lanes):
+            if not self.disowned.done() and self.committer.owns_nothing():
                 logger().error("this process owns its actors no more", error=str(error))
                 self.disowned.set_result(error)

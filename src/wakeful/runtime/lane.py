@@ -15,10 +15,10 @@ from typing import Protocol, Union, cast
 
 from wakeful.core.commit import GroupCommit
 from wakeful.core.gates import OutputGate
-from wakeful.core.lease import Lease
 from wakeful.errors import OwnershipLost, StorageClosed, StorageError, UnknownOutcome, again
 from wakeful.ports import ALARM_KEY, CommitRecord, LaneInfo, Store, due_of
 from wakeful.runtime.host_loop import HostLoop
+from wakeful.runtime.ownership import Ownership
 
 Outcome = tuple["Future[object]", object, "BaseException | None"]
 Ticket = Union["Future[object]", Outcome]  # most callers know their answer and wait for a sign
@@ -38,8 +38,8 @@ class Lane:
 
     Attributes:
         number: which lane.
-        lease: the epoch its batches carry, and whether it may still be believed in.
-        lost: why this node does not own it any more.
+        ownership: whether this node owns it.
+        lease: that of the ownership: the epoch its batches carry, and until when it is known.
         commit: who has written, and who waits.
         batches: handed to the store so far.
         records: in those batches.
@@ -50,11 +50,13 @@ class Lane:
         info: what the store says of the lane.
         broken: is told of the gates whose owners' writes are lost, of a batch all at once.
         alarm_set: is told when alarms have become durable: of the earliest.
+        now_ns: a clock that only ever grows.
     """
 
     __slots__ = (
         "_alarm_set",
         "_alarms_due",
+        "_asked_ns",
         "_broken",
         "_idle",
         "_loop",
@@ -63,8 +65,8 @@ class Lane:
         "batches",
         "commit",
         "lease",
-        "lost",
         "number",
+        "ownership",
         "records",
     )
 
@@ -76,10 +78,18 @@ class Lane:
         *,
         broken: Broken,
         alarm_set: AlarmSet,
+        now_ns: Callable[[], int],
     ) -> None:
         self.number = info.number
-        self.lease = Lease(info.epoch)
-        self.lost: OwnershipLost | None = None
+        self.ownership = Ownership(
+            loop,
+            store,
+            info,
+            now_ns=now_ns,
+            on_lost=lambda error: broken(self, (), error),
+            on_idle=self._tell_idle,
+        )
+        self.lease = self.ownership.lease
         self.commit: GroupCommit[Ticket] = GroupCommit()
         self.batches = 0
         self.records = 0
@@ -89,6 +99,7 @@ class Lane:
         self._alarm_set = alarm_set
         self._scheduled = False
         self._alarms_due: list[int] = []
+        self._asked_ns = 0  # when the batch in flight was handed to the store
         self._idle: list[Future[None]] = []
 
     def wrote(self, gate: OutputGate) -> None:
@@ -107,7 +118,17 @@ class Lane:
             self._schedule()
 
     async def durable(self, gate: OutputGate) -> None:
-        """Return when all that an activation has saved is durable.
+        """Return when all that an activation has saved is durable, and what it has read was right.
+
+        Raises:
+            StorageError: that will never be durable, or this node does not own it.
+        """
+        if gate.broken is None and gate.batch != self.commit.collecting.number:
+            await self.ownership.proven(self.ownership.now_ns())
+        await self.written(gate)
+
+    async def written(self, gate: OutputGate) -> None:
+        """Return when all that an activation has saved is durable, whoever owns the lane by then.
 
         Raises:
             StorageError: that will never be durable.
@@ -123,8 +144,10 @@ class Lane:
         """Return when all that an activation has saved and wants confirmed is durable.
 
         Raises:
-            StorageError: that will never be durable.
+            StorageError: that will never be durable, or this node does not own it.
         """
+        if gate.broken is None and not self.commit.joins(gate):
+            await self.ownership.proven(self.ownership.now_ns())
         if self.commit.holds(gate):
             done: Future[object] = self._loop.future()
             self.commit.wait_confirmed(gate, done)
@@ -141,7 +164,46 @@ class Lane:
         *,
         confirm: bool,
     ) -> None:
-        """Give a future its outcome; a confirmed one only once all that it reveals is durable."""
+        """Give a future its outcome; a confirmed one only once all that it reveals is durable.
+
+        A batch that is being collected will prove as well that what was read was right.
+        """
+        if confirm and not self.commit.joins(gate):
+            at_ns = self.ownership.now_ns()
+            if not self.lease.held(at_ns):
+                wrote = self.commit.pending(gate)
+                proven = partial(self._proven, gate, reply, value, error, wrote)
+                self.ownership.when_proven(at_ns, proven)
+                return
+        self._reveal(gate, reply, value, error, confirm=confirm)
+
+    def _proven(
+        self,
+        gate: OutputGate,
+        reply: Future[object],
+        value: object,
+        error: BaseException | None,
+        wrote: bool,
+        failure: StorageError | None,
+    ) -> None:
+        if failure is None:
+            self._reveal(gate, reply, value, error, confirm=True)
+        elif wrote:
+            unknown = UnknownOutcome(f"what was written may be durable, or lost: {failure}")
+            unknown.__cause__ = failure
+            _resolve(reply, None, unknown)
+        else:
+            _resolve(reply, None, failure)
+
+    def _reveal(
+        self,
+        gate: OutputGate,
+        reply: Future[object],
+        value: object,
+        error: BaseException | None,
+        *,
+        confirm: bool,
+    ) -> None:
         if confirm and gate.batch > self.commit.settled and self.commit.holds(gate):
             self.commit.wait_confirmed(gate, (reply, value, error))
         elif gate.broken is not None:
@@ -151,11 +213,12 @@ class Lane:
 
     @property
     def busy(self) -> bool:
-        """Whether a batch is being collected or in flight."""
-        return self.commit.in_flight is not None or bool(self.commit.collecting.writers)
+        """Whether a batch is being collected or in flight, or an answer waits for the store."""
+        flying = self.commit.in_flight is not None
+        return flying or bool(self.commit.collecting.writers) or self.ownership.busy
 
     async def settled(self) -> None:
-        """Return when no batch is being collected or in flight."""
+        """Return when no batch is being collected or in flight, and no answer waits."""
         if self.busy:
             idle: Future[None] = self._loop.future()
             self._idle.append(idle)
@@ -182,6 +245,7 @@ class Lane:
             ]
             self.batches += 1
             self.records += len(records)
+            self._asked_ns = self.ownership.now_ns()
             self._store.commit(self.number, records, partial(self._heard, batch.number))
         except StorageError as error:
             self._loop.soon(self._done, error)
@@ -199,6 +263,7 @@ class Lane:
             self._failed(UnknownOutcome("the runtime was closed before the store had answered"))
         if self.commit.take() is not None:
             self._failed(StorageClosed("the runtime was closed before this was written"))
+        self.ownership.abandon()
         self._tell_idle()
 
     def _heard(self, batch: int, error: StorageError | None) -> None:
@@ -208,6 +273,7 @@ class Lane:
 
     def _done(self, error: StorageError | None) -> None:
         if error is None:
+            self.ownership.confirm(self._asked_ns)
             if self._alarms_due:
                 self._alarm_set(min(self._alarms_due))
             for ticket in self.commit.durable():
@@ -224,8 +290,7 @@ class Lane:
 
     def _failed(self, error: StorageError) -> None:
         if isinstance(error, OwnershipLost):
-            self.lease.lose()
-            self.lost = error
+            self.ownership.lose(error)
         gates, lost = self.commit.failed(error)
         for ticket in lost:
             reply = ticket[0] if isinstance(ticket, tuple) else ticket

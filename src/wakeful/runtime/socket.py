@@ -142,10 +142,15 @@ class Effect(NamedTuple):
 
 
 class Held(NamedTuple):
-    """Effects of a turn that is committed, waiting until its batch is durable."""
+    """Effects of a turn that is committed, waiting until its batch is durable.
+
+    Attributes:
+        at_ns: its actor must have been owned then; -1 if that does not matter.
+    """
 
     batch: int
     effects: list[Effect]
+    at_ns: int
 
 
 class SocketGroup:

@@ -40,6 +40,7 @@ from wakeful.errors import (
     Overloaded,
     ShuttingDown,
     SocketClosed,
+    StorageError,
     WakefulError,
 )
 from wakeful.ids import ActorId
@@ -220,16 +221,20 @@ class Sockets:
         if not effects or activation.life.cause is not None:
             return
         room = self._rooms.of(activation)
+        ownership = room.lane.ownership
         pending = activation.confirm and self._committer.pending(activation)
-        if not pending and room.held is None:
+        at_ns = ownership.now_ns() if activation.confirm else -1
+        if not pending and room.held is None and ownership.lease.held(at_ns):
             _do(effects)
             return
         if room.held is None:
             room.held = deque()
         batch = activation.gate.batch
         waiting = bool(room.held) and room.held[-1].batch == batch
-        room.held.append(Held(batch, effects))
-        if pending and not waiting:
+        room.held.append(Held(batch, effects, at_ns))
+        if not pending:
+            ownership.when_proven(at_ns, partial(self._proven, room))
+        elif not waiting:
             ticket: Future[object] = self._loop.future()
             self._loop.when_done(ticket, partial(self._settled, room))
             activation.lane.commit.wait(activation.gate, ticket)
@@ -241,19 +246,33 @@ class Sockets:
         self._let_go(room)
 
     def _let_go(self, room: ActorSockets) -> None:
-        settled = room.lane.commit.settled
+        settled, ownership = room.lane.commit.settled, room.lane.ownership
         while room.held and room.held[0].batch <= settled:
+            if not ownership.lease.held(room.held[0].at_ns):
+                ownership.when_proven(room.held[0].at_ns, partial(self._proven, room))
+                return
             _do(room.held.popleft().effects)
         if not room.held:
             room.held = None
+
+    def _proven(self, room: ActorSockets, error: StorageError | None) -> None:
+        """The actor was owned when it sent what is held; or nobody knows, and nothing is sent."""
+        if error is None:
+            self._let_go(room)
+        else:
+            self._drop(room)
 
     def gone(self, activation: Activation) -> None:
         """An activation has gone: its sockets stay if it sleeps, and are dropped if it is lost."""
         room = self._rooms.get(activation.id)
         if activation.life.cause is None:
+            effects = activation.effects or []
             if room is not None:
                 self._let_go(room)
-            _do(activation.effects or [])
+            if room is not None and room.held is not None:
+                room.held.append(Held(0, effects, -1))  # after what waits there
+            else:
+                _do(effects)
             self._rooms.tidy(room)
         elif room is not None:
             self._drop(room)

@@ -71,6 +71,12 @@ class MemoryStore:
         self._check_open()
         return self._disk.pages.get((actor.type, actor.name), {}).get(number)
 
+    def prove(self, lane: int) -> None:
+        """Compare the epoch with that of the lane's last owner."""
+        self._check_open()
+        if (epoch := self._epochs[lane]) != (newest := self._disk.epochs[lane]):
+            raise Fenced(f"epoch {epoch} has been followed by epoch {newest}")
+
     def commit(self, lane: int, records: Sequence[CommitRecord], done: Done) -> None:
         """Write a batch; `done` is called in a later turn of the loop."""
         self._in_flight += 1

@@ -116,7 +116,6 @@ class _Figures(Collector):
         yield from self._leases()
 
     def _leases(self) -> Iterator[Metric]:
-        now_ns = self._host.clock.monotonic_ns()
         epoch = GaugeMetricFamily(
             "wakeful_epoch", "The epoch this node writes with, by lane.", labels=("lane",)
         )
@@ -125,7 +124,7 @@ class _Figures(Collector):
         )
         for lane in self._host.committer.lanes:
             epoch.add_metric((str(lane.number),), lane.lease.epoch)
-            held.add_metric((str(lane.number),), int(lane.lease.held(now_ns)))
+            held.add_metric((str(lane.number),), int(lane.ownership.lost is None))
         yield epoch
         yield held
 

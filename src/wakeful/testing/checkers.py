@@ -5,7 +5,8 @@ Each checker yields a line for each thing that is wrong.
     acknowledged_is_durable    what an answer promises is on disk when it is given, and stays
     nothing_undurable_is_seen  what an answer or an error shows is on disk when it is given
     one_activation_commits     the records of an actor come from one activation after another
-    calls_are_linear           an answer shows no less than any answer before its call
+    calls_are_linear           an answer shows no less than any answer before its call, also of a
+                               node that was taken over more than a term ago
     turns_are_atomic           all places agree after each record; what was undone is nowhere
     alarms_are_kept            none fires early, twice or unset; a retry is counted and put off
     frames_are_in_order        a socket hears each thing said, once, in order, when it is durable
@@ -20,9 +21,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from wakeful.ids import ActorId
+from wakeful.runtime.ownership import TERM_NS
 from wakeful.testing.history import (
     Answered,
     Event,
@@ -237,7 +240,7 @@ def _reads_are_fresh(view: View, actor: ActorId) -> Iterator[str]:
                 yield f"call {read.call.op} deleted {actor} by {read.ended}, and no wipe landed"
             else:
                 floors.append((read.ended, (wiped[0].era, 0)))
-        if read.seen is None or read.call.node in owners.stale_at(read.ended):
+        if read.seen is None or owners.may_be_stale(read):
             continue
         positions = [at for at in _positions(view, read) if at >= floor]
         if positions:
@@ -247,19 +250,25 @@ def _reads_are_fresh(view: View, actor: ActorId) -> Iterator[str]:
 
 
 class _Owners:
-    """Tells which nodes had been taken over at a given index."""
+    """Tells whether a node had been taken over, and could not know it yet."""
 
-    def __init__(self, takeovers: list[tuple[int, str]]) -> None:
+    def __init__(self, takeovers: list[tuple[int, Opened]]) -> None:
         self._takeovers = takeovers
 
-    def stale_at(self, index: int) -> set[str]:
-        """All nodes but the last one that opened the disk before the index."""
-        opened = [node for at, node in self._takeovers if at < index]
-        return set(opened[:-1]) - set(opened[-1:])
+    def may_be_stale(self, read: Read) -> bool:
+        """Whether a read may show what was there before another node has taken over.
+
+        It may for a term of the lease, if it was asked for in that time.
+        """
+        opened = [event for at, event in self._takeovers if at < read.ended]
+        for event, follower in pairwise(opened):
+            if event.node == read.call.node:
+                return read.call.at_s < follower.at_s + TERM_NS / 1e9
+        return False
 
 
 def _owners(events: Sequence[Event]) -> _Owners:
-    return _Owners([(i, event.node) for i, event in enumerate(events) if isinstance(event, Opened)])
+    return _Owners([(i, event) for i, event in enumerate(events) if isinstance(event, Opened)])
 
 
 def turns_are_atomic(view: View) -> Iterator[str]:

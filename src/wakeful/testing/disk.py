@@ -230,6 +230,35 @@ class SimStore:
             raise StorageError(f"{actor}: page {number} could not be read")
         return self._disk.pages.get(actor, {}).get(number)
 
+    def prove(self, lane: int) -> asyncio.Future[None] | None:
+        """Compare the epoch with the disk's, now or a little later."""
+        self._open_info()
+        if not self._disk.plan.hit("proof_slow"):
+            self._prove(lane)
+            return None
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[None] = loop.create_future()
+        delay_s = self._disk.random.choice((self._latency_s(), self._disk.random.random()))
+        loop.call_later(delay_s, self._prove_later, answer, lane)
+        return answer
+
+    def _prove_later(self, answer: asyncio.Future[None], lane: int) -> None:
+        if answer.done():
+            return
+        try:
+            self._prove(lane)
+        except StorageError as error:
+            answer.set_exception(error)
+        else:
+            answer.set_result(None)
+
+    def _prove(self, lane: int) -> None:
+        epoch, newest = self._open_info().lanes[lane].epoch, self._disk.epoch(lane)
+        if epoch != newest:
+            raise Fenced(f"epoch {epoch} has been followed by epoch {newest}")
+        if self._disk.plan.hit("proof_fails"):
+            raise StorageError("the epoch could not be read")
+
     def commit(self, lane: int, records: Sequence[CommitRecord], done: Done) -> None:
         """Start writing a batch; it lands later."""
         assert lane not in self._flights, "a batch of this lane is on its way already"

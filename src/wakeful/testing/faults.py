@@ -16,7 +16,7 @@ from typing import Final
 BUDGET: Final = 40
 
 # How likely a fault is at each of its points, in a seed where it is on. The points are: each
-# batch (full to thread_late), each load, each page read, each life of a node.
+# batch (full to thread_late), each load, each page read, each proof of ownership, each life.
 CHANCES: Final[Mapping[str, float]] = {
     "full": 0.04,  # nothing is written
     "read_only": 0.03,  # nothing is written
@@ -30,6 +30,8 @@ CHANCES: Final[Mapping[str, float]] = {
     "load_fails": 0.05,
     "load_early": 0.50,  # a slow load is of when it was asked for, not of when it answers
     "page_fails": 0.01,
+    "proof_slow": 0.30,
+    "proof_fails": 0.02,
     "crash": 0.60,
     "crash_writes": 0.40,  # what was in flight is there after all
     "crash_tears": 0.50,  # of what was in flight a part is there
@@ -39,7 +41,7 @@ CHANCES: Final[Mapping[str, float]] = {
 
 # These harm nothing that has to recover, so they cost nothing.
 HARMLESS: Final = frozenset(
-    {"thread_late", "load_slow", "load_early", "crash_writes", "crash_tears"}
+    {"thread_late", "load_slow", "load_early", "proof_slow", "crash_writes", "crash_tears"}
 )
 
 

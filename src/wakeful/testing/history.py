@@ -44,6 +44,7 @@ class Invoked(NamedTuple):
     kind: str
     actor: ActorId
     steps: tuple[Step, ...]
+    at_s: float = 0.0
 
 
 class Answered(NamedTuple):
@@ -112,6 +113,7 @@ class Opened(NamedTuple):
 
     node: str
     epochs: tuple[int, ...]
+    at_s: float = 0.0
 
 
 class Remark(NamedTuple):
@@ -136,14 +138,14 @@ class History:
     def __init__(self, now_s: Callable[[], float]) -> None:
         self.events: list[Event] = []
         self._times: list[float] = []
-        self._now_s = now_s
+        self.now_s = now_s
         self._closed = False
 
     def add(self, event: Event) -> None:
         """Note an event."""
         if not self._closed:
             self.events.append(event)
-            self._times.append(self._now_s())
+            self._times.append(self.now_s())
 
     def close(self) -> None:
         """End the history: later events, from processes that were killed, are ignored."""

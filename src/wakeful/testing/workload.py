@@ -359,7 +359,8 @@ class Client:
         """Make a call; whether it succeeded. Patience is how long the client waits."""
         op = next(self._ops)
         history = self._history
-        history.add(Invoked(op, self._node, call.kind, call.actor, call.steps))
+        asked_s = history.now_s()
+        history.add(Invoked(op, self._node, call.kind, call.actor, call.steps, asked_s))
         if call.after:
             history.add(Invoked(next(self._ops), self._node, "background", call.actor, call.after))
         try:

@@ -283,7 +283,7 @@ class Node:
         async with runtime:
             self._host = self._runtime.host
             objects.start(self._host)
-            world.history.add(Opened(self.name, self._store.epochs))
+            world.history.add(Opened(self.name, self._store.epochs, world.history.now_s()))
             visitors = self._clients_of_sockets = Visitors(
                 runtime,
                 self.name,
