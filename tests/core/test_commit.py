@@ -53,6 +53,8 @@ class CommitMachine(RuleBasedStateMachine):
         gate = self.gates[which]
         awaited = self.awaited(gate)
         assert self.commit.holds(gate) == bool(awaited)
+        collected = {write for writer, write in self.collecting if writer is gate}
+        assert self.commit.joins(gate) == bool(awaited & collected)
         if awaited:
             ticket = next(self.numbers)
             self.commit.wait_confirmed(gate, ticket)

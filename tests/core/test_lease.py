@@ -1,4 +1,4 @@
-"""A lease is held for its term, under an epoch that only grows, and never again once lost."""
+"""A lease is held for a term of the store's last answer, and never again once lost."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tests.core.proof import first_violation, prove
 from wakeful.core.lease import Lease
 
 HORIZON_NS: Final = 30
+TERM_NS: Final = 5
 
 
 class LeaseMachine(RuleBasedStateMachine):
@@ -19,31 +20,31 @@ class LeaseMachine(RuleBasedStateMachine):
 
     subject: type[Lease] = Lease
 
-    @initialize(until_ns=st.none() | st.integers(1, 9))
-    def start(self, until_ns: int | None) -> None:
-        self.lease = self.subject(1, until_ns)
+    @initialize()
+    def start(self) -> None:
+        self.lease = self.subject(1, TERM_NS)
         self.epoch = 1
-        self.believe(until_ns)
+        self.lost = False
+        self.believed: set[int] = set()
 
-    @rule(until_ns=st.integers(0, HORIZON_NS))
-    def renew(self, until_ns: int) -> None:
-        extends = set(range(until_ns)) >= self.believed and bool(self.believed)
-        assert self.happens(lambda: self.lease.renew(until_ns)) is extends
-        if extends:
-            self.believe(until_ns)
+    @rule(asked_ns=st.integers(0, HORIZON_NS))
+    def renew(self, asked_ns: int) -> None:
+        self.lease.renew(asked_ns)
+        if not self.lost:
+            self.believed |= set(range(asked_ns + TERM_NS))
 
     @rule()
     def lose(self) -> None:
         self.lease.lose()
-        self.believed = set()
+        self.believed, self.lost = set(), True
 
-    @rule(step=st.integers(-1, 2), until_ns=st.none() | st.integers(1, HORIZON_NS))
-    def reacquire(self, step: int, until_ns: int | None) -> None:
+    @rule(step=st.integers(-1, 2))
+    def reacquire(self, step: int) -> None:
         epoch = self.epoch + step
-        assert self.happens(lambda: self.lease.reacquire(epoch, until_ns)) is (step > 0)
+        assert self.happens(lambda: self.lease.reacquire(epoch)) is (step > 0)
         if step > 0:
             self.epoch = epoch
-            self.believe(until_ns)
+            self.believed, self.lost = set(), False
 
     @invariant()
     def agrees(self) -> None:
@@ -51,9 +52,6 @@ class LeaseMachine(RuleBasedStateMachine):
         assert self.lease.epoch == self.epoch
         for now_ns in range(HORIZON_NS + 10):
             assert self.lease.held(now_ns) == (now_ns in self.believed)
-
-    def believe(self, until_ns: int | None) -> None:
-        self.believed = set(range(HORIZON_NS + 10 if until_ns is None else until_ns))
 
     def happens(self, act: object) -> bool:
         assert callable(act)
@@ -68,57 +66,51 @@ def test_lease_agrees_with_the_instants_it_is_believed_in() -> None:
     prove(LeaseMachine)
 
 
-def test_lease_is_held_until_its_term_and_not_at_it() -> None:
-    lease = Lease(1, until_ns=10)
-    assert lease.held(9)
-    assert not lease.held(10)
+def test_lease_is_not_held_before_the_store_has_confirmed_it() -> None:
+    assert not Lease(1, TERM_NS).held(0)
 
 
-def test_lease_without_a_term_is_held_until_it_is_fenced() -> None:
-    lease = Lease(1)
-    assert lease.held(10**20)
-    lease.lose()
-    assert not lease.held(0)
+def test_term_counts_from_when_the_store_was_asked() -> None:
+    lease = Lease(1, TERM_NS)
+    lease.renew(10)
+    assert lease.held(14)
+    assert not lease.held(15)
 
 
-def test_lease_without_a_term_cannot_be_given_one() -> None:
-    """It is held for ever, and a term never shrinks."""
-    lease = Lease(1)
-    with pytest.raises(AssertionError, match="without a term"):
-        lease.renew(10)
-    assert lease.held(11)
+def test_an_older_answer_takes_nothing_back() -> None:
+    lease = Lease(1, TERM_NS)
+    lease.renew(20)
+    lease.renew(10)
+    assert lease.held(24)
 
 
 def test_lost_lease_comes_back_under_a_newer_epoch_only() -> None:
-    lease = Lease(1, until_ns=10)
+    lease = Lease(1, TERM_NS)
+    lease.renew(10)
     lease.lose()
-    with pytest.raises(AssertionError, match="lost lease is not renewed"):
-        lease.renew(20)
+    lease.renew(11)
+    assert not lease.held(0)
     with pytest.raises(AssertionError, match="never used twice"):
-        lease.reacquire(1, until_ns=20)
-    lease.reacquire(2, until_ns=20)
-    assert lease.held(19)
+        lease.reacquire(1)
+    lease.reacquire(2)
+    assert not lease.held(0)
+    lease.renew(12)
+    assert lease.held(16)
 
 
-def test_term_never_shrinks() -> None:
-    lease = Lease(1, until_ns=10)
-    lease.renew(20)
-    with pytest.raises(AssertionError, match="never shrinks"):
-        lease.renew(19)
-
-
-def test_epochs_start_at_one() -> None:
+@pytest.mark.parametrize(("epoch", "term_ns"), [(0, 1), (1, 0)])
+def test_epochs_and_terms_start_at_one(epoch: int, term_ns: int) -> None:
     with pytest.raises(AssertionError):
-        Lease(0)
+        Lease(epoch, term_ns)
 
 
 # --- what the model catches -------------------------------------------------------------------
 
 
 class RenewsAfterLoss(Lease):
-    def renew(self, until_ns: int) -> None:
+    def renew(self, asked_ns: int) -> None:
         self._lost = False
-        super().renew(until_ns)
+        super().renew(asked_ns)
 
 
 class HoldsAfterLoss(Lease):
@@ -127,28 +119,35 @@ class HoldsAfterLoss(Lease):
 
 
 class HoldsAtItsTerm(Lease):
-    def held(self, now_ns: int) -> bool:
-        return not self._lost and (self.until_ns is None or now_ns <= self.until_ns)
+    def held(self, at_ns: int) -> bool:
+        return 0 < self.until_ns >= at_ns
 
 
 class ReusesItsEpoch(Lease):
-    def reacquire(self, epoch: int, until_ns: int | None = None) -> None:
+    def reacquire(self, epoch: int) -> None:
         if epoch == self.epoch:
             self.epoch -= 1
-        super().reacquire(epoch, until_ns)
+        super().reacquire(epoch)
 
 
 class StaysLost(Lease):
-    def reacquire(self, epoch: int, until_ns: int | None = None) -> None:
+    def reacquire(self, epoch: int) -> None:
         lost = self._lost
-        super().reacquire(epoch, until_ns)
+        super().reacquire(epoch)
         self._lost = lost
 
 
-class Shrinks(Lease):
-    def renew(self, until_ns: int) -> None:
-        assert not self._lost
+class BelievesTheOldTerm(Lease):
+    def reacquire(self, epoch: int) -> None:
+        until_ns = self.until_ns
+        super().reacquire(epoch)
         self.until_ns = until_ns
+
+
+class Shrinks(Lease):
+    def renew(self, asked_ns: int) -> None:
+        if not self._lost:
+            self.until_ns = asked_ns + self.term_ns
 
 
 BROKEN: Final = [
@@ -157,6 +156,7 @@ BROKEN: Final = [
     HoldsAtItsTerm,
     ReusesItsEpoch,
     StaysLost,
+    BelievesTheOldTerm,
     Shrinks,
 ]
 

@@ -177,11 +177,19 @@ class Owner:
         finally:
             self._runner.close()
 
+    def prove(self, lane: int) -> None:
+        """Ask the store whether the lane is still owned.
+
+        Raises:
+            StorageError: it is not, or that cannot be found out.
+        """
+        self.read(lambda: self.store.prove(lane))
+
     def run(self, work: Callable[[], Coroutine[object, object, T]]) -> T:
         """Run a coroutine in the store's loop."""
         return self._runner.run(work())
 
-    def read(self, call: Callable[[], T | Awaitable[T]]) -> T:
+    def read(self, call: Callable[[], Awaitable[T] | T]) -> T:
         """Call the store in its loop; what it returns may be awaitable."""
 
         async def main() -> T:

@@ -16,7 +16,7 @@ from typing import Final
 
 import pytest
 
-from wakeful.errors import Fenced, StorageClosed, StorageError
+from wakeful.errors import Fenced, OwnershipLost, StorageClosed, StorageError
 from wakeful.ids import ActorId
 from wakeful.ports import ALARM_KEY, due_cell
 from wakeful.testing.store_owner import Owner as Owner
@@ -294,6 +294,24 @@ class FencingCases(Suite):
                 assert new.load("a") == {"s": b"new"}
         with Owner(place) as last:
             assert last.load("a") == {"s": b"new"}
+
+    def test_an_owner_proves_that_it_owns_its_lanes(self, owner: Owner) -> None:
+        """Before it has written, and after."""
+        for _ in range(2):
+            for lane in owner.info.lanes:
+                owner.prove(lane.number)
+            owner.put("a", {"s": b"1"})
+
+    def test_an_owner_that_was_taken_over_proves_nothing(self, place: Place) -> None:
+        """It is told when it asks, also if neither has written."""
+        with Owner(place) as old:
+            old.put("a", {"s": b"old"})
+            place.steal()
+            with Owner(place) as new:
+                for lane in old.info.lanes:
+                    with pytest.raises(OwnershipLost):
+                        old.prove(lane.number)
+                new.prove(new.info.lanes[0].number)
 
     def test_an_owner_that_was_taken_over_closes_without_harm(self, place: Place) -> None:
         """What an old owner still had to tidy up does not touch what the new one wrote."""
