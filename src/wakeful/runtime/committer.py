@@ -94,6 +94,13 @@ class Committer:
         """Whether something that the activation saved is not durable yet."""
         return activation.lane.commit.pending(activation.gate)
 
+    def withholds(self, activation: Activation) -> bool:
+        """Whether what an activation has answered, as it was used last, may not be seen yet."""
+        lane = activation.lane
+        return activation.confirm and (
+            activation.used_ns >= lane.lease.until_ns or lane.commit.pending(activation.gate)
+        )
+
     async def durable(self, activation: Activation) -> None:
         """Return when all that the activation has saved is durable, and what it has read was right.
 

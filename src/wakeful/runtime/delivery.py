@@ -348,10 +348,7 @@ class Delivery:
                 turn.reply = self._new_future()
                 return await turn.reply
             self._after_turn(activation)
-            if activation.confirm and (
-                activation.used_ns >= activation.lane.lease.until_ns
-                or self.committer.pending(activation)
-            ):
+            if self.committer.withholds(activation):
                 await self.committer.durable(activation)
             if turn.error is not None:
                 raise turn.error
