@@ -73,15 +73,7 @@ class Host:
         self.sql = sql
         self.types: dict[str, ActorType] = {}
         own = self.loop
-        self.committer = Committer(
-            own,
-            store,
-            info,
-            broken=self._broken,
-            alarm_set=self._alarm_set,
-            now_ns=clock.monotonic_ns,
-            release=self._release,
-        )
+        self.committer = self._make_committer(info)
         self.intake = Intake(self.committer, info.shards)
         self.activator = Activator(
             loop=own,
@@ -326,6 +318,17 @@ class Host:
         args: tuple[object, ...],
     ) -> object:
         return await self.delivery.asking(plan)(self.ref(actor_type, actor.name), *args)
+
+    def _make_committer(self, info: StoreInfo) -> Committer:
+        return Committer(
+            self.loop,
+            self.store,
+            info,
+            broken=self._broken,
+            alarm_set=self._alarm_set,
+            now_ns=self.clock.monotonic_ns,
+            release=self._release,
+        )
 
     def _make_alarms(self, random: Random) -> Alarms:
         return Alarms(

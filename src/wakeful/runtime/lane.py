@@ -168,26 +168,23 @@ class Lane:
 
         A batch that is being collected will prove as well that what was read was right.
         """
-        if confirm and not self.commit.joins(gate):
-            at_ns = self.ownership.now_ns()
-            if not self.lease.held(at_ns):
-                wrote = self.commit.pending(gate)
-                proven = partial(self._proven, gate, reply, value, error, wrote)
-                self.ownership.when_proven(at_ns, proven)
-                return
-        self._reveal(gate, reply, value, error, confirm=confirm)
+        at_ns = self.ownership.now_ns() if confirm else -1
+        if not confirm or self.lease.held(at_ns) or self.commit.joins(gate):
+            self._reveal(gate, reply, value, error, confirm=confirm)
+        else:
+            reveal = partial(self._reveal, gate, reply, value, error, confirm=True)
+            proven = partial(self._proven, reveal, reply, self.commit.pending(gate))
+            self.ownership.when_proven(at_ns, proven)
 
     def _proven(
         self,
-        gate: OutputGate,
+        reveal: Callable[[], None],
         reply: Future[object],
-        value: object,
-        error: BaseException | None,
         wrote: bool,
         failure: StorageError | None,
     ) -> None:
         if failure is None:
-            self._reveal(gate, reply, value, error, confirm=True)
+            reveal()
         elif wrote:
             unknown = UnknownOutcome(f"what was written may be durable, or lost: {failure}")
             unknown.__cause__ = failure

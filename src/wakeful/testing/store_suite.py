@@ -308,10 +308,10 @@ class FencingCases(Suite):
             old.put("a", {"s": b"old"})
             place.steal()
             with Owner(place) as new:
-                for lane in old.info.lanes:
-                    with pytest.raises(OwnershipLost):
-                        old.prove(lane.number)
                 new.prove(new.info.lanes[0].number)
+            for lane in old.info.lanes:
+                with pytest.raises(OwnershipLost):
+                    old.prove(lane.number)
 
     def test_an_owner_that_was_taken_over_closes_without_harm(self, place: Place) -> None:
         """What an old owner still had to tidy up does not touch what the new one wrote."""
