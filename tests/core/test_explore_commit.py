@@ -82,7 +82,8 @@ class CommitWorld:
         subject: type[GroupCommit[Ticket]] = GroupCommit,
     ) -> None:
         self.commit = subject()
-        self.lease = Lease(1)
+        self.lease = Lease(1, term_ns=1)
+        self.lease.renew(0)  # it is looked at at 0 only: held until it is lost
         self.disk_epoch = 1
         self.disk = {"a": 0, "b": 0}
         self.writing: list[tuple[Activation, int, int]] = []
