@@ -155,7 +155,10 @@ class WorkingSetMachine(RuleBasedStateMachine):
     def prepare_only(self) -> None:
         """Something else refuses the commit point: the turn goes on, or is undone."""
         if not self.refused():
-            self.working.prepare()
+            try:
+                self.working.prepare()
+            except Refused as error:
+                raise AssertionError("a part that stands aside was asked") from error
 
     @rule()
     def save(self) -> None:
