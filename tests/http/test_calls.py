@@ -375,7 +375,8 @@ async def test_health_is_live_and_ready_until_the_runtime_closes(
     assert (answer.status_code, answer.json()) == (200, {"live": True, "ready": True})
     served.runtime.host.intake.closing = True
     answer = await http.get("/_wakeful/health")
-    assert (answer.status_code, answer.json()) == (503, {"live": True, "ready": False})
+    said = {"live": True, "ready": False, "reason": "shutting_down"}
+    assert (answer.status_code, answer.json()) == (503, said)
 
 
 async def test_two_runtimes_in_one_process_do_not_meet(tmp_path: Path) -> None:
