@@ -2,15 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from wakeful.actor_type import ActorType
 from wakeful.errors import StateInvalid
 
-if TYPE_CHECKING:
-    from wakeful.runtime.activation import Activation
+
+class Touched(Protocol):
+    """What a turn may change."""
+
+    @property
+    def touched(self) -> bool:
+        """Whether something has changed since the last commit point."""
 
 
-def check_unchanged(activation: Activation, method: str) -> bool:
+class Changeable(Protocol):
+    """An activation, as far as a method can change it."""
+
+    @property
+    def type(self) -> ActorType:
+        """The type of its actor."""
+
+    @property
+    def working(self) -> Touched:
+        """What it keeps."""
+
+    @property
+    def sql(self) -> object | None:
+        """Its database, if it has been opened."""
+
+    def save(self) -> bool:
+        """Make what the turn has changed part of the next record; whether there was anything."""
+
+
+def check_unchanged(activation: Changeable, method: str) -> bool:
     """Refuse what a method that is marked @readonly has changed.
 
     Returns:
