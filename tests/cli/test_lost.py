@@ -3,12 +3,15 @@
 import json
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import httpx2
 import pytest
+
+from wakeful.runtime.ownership import TERM_NS
 
 Launch = Callable[..., Any]  # see conftest
 LOST: Final = 7
@@ -88,3 +91,26 @@ def test_one_of_two_servers_acknowledges(
     third = serve(launch)
     assert increment(client, third.url()).json() == begun + 2
     assert third.interrupt() == 0
+
+
+def test_a_paused_server_whose_directory_was_taken_over_does_not_answer_from_memory(
+    launch: Launch, app: Path, client: httpx2.Client
+) -> None:
+    """It reads only; the other one, on the same files, has written meanwhile."""
+    first = serve(launch)
+    old = first.url()
+    assert increment(client, old).json() == 1
+    assert client.get(f"{old}/actors/Counter/c1/get").json() == 1
+    first.process.send_signal(signal.SIGSTOP)
+    stopped_ns = time.monotonic_ns()
+    (app.with_name("data") / "lock").unlink()
+    second = serve(launch)
+    url = second.url()
+    assert increment(client, url).json() == 2
+    assert time.monotonic_ns() > stopped_ns + TERM_NS, "a server has started faster than a term"
+    first.process.send_signal(signal.SIGCONT)
+    refused = client.get(f"{old}/actors/Counter/c1/get")
+    assert (refused.status_code, refused.json()["code"]) == (503, "directory_lost")
+    assert first.wait() == LOST
+    assert client.get(f"{url}/actors/Counter/c1/get").json() == 2
+    assert second.interrupt() == 0

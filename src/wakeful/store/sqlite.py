@@ -147,7 +147,7 @@ class SQLiteStore:
         return self._partition.alarms(until_ns, limit, types)
 
     def prove(self, lane: int) -> None:
-        """Look at the files again, and at the epoch; takes some 10 microseconds."""
+        """Look at the files again, and at the epoch; takes some 5 microseconds."""
         self._check_open()
         try:
             self._partition.prove()
