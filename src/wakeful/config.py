@@ -36,6 +36,9 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         activate_seconds: how long waking (`on_activate` included) may take.
         shutdown_seconds: how long closing may take: turns under way end, actors go to sleep, what
             they wrote becomes durable; what has not ended then is thrown away, within two seconds.
+        reopen_seconds: how long a store that can commit no more, as after a failed fsync, is opened
+            again and again; meanwhile calls get StorageUnavailable (503), then the runtime has
+            nothing left that it could serve.
         request_bytes: the largest HTTP request body that an actor's arguments are (413).
         stream_bytes: the largest that a Worker is given, as it comes (413; Cloudflare's limit).
         http_requests: HTTP requests being handled at once (503).
@@ -63,6 +66,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     turn_seconds: float = 60.0
     activate_seconds: float = 30.0
     shutdown_seconds: float = 10.0
+    reopen_seconds: float = 30.0
     request_bytes: int = 1024 * 1024
     stream_bytes: int = 100 * 1024 * 1024
     http_requests: int = 10_000

@@ -31,6 +31,7 @@
     ├─ StorageError             the store refused or failed
     │  ├─ LimitExceeded         413  ├─ StorageFull 507  ├─ StorageReadOnly 503
     │  ├─ UnknownOutcome        500  ├─ StorageCorrupt 500  ├─ StorageClosed 503
+    │  ├─ StorageUnavailable    503  it does not answer at the moment; it is being opened again
     │  ├─ DirectoryInUse        -    ├─ FormatTooNew -
     │  └─ OwnershipLost         503  this process does not own what it has opened any more
     │     ├─ Fenced             503  a newer epoch owns the actor
@@ -401,8 +402,20 @@ class StorageReadOnly(StorageError):
     retry = Retry.SAFE
 
 
+class StorageUnavailable(StorageError):
+    """The disk has failed, and what is on it may be intact: nothing of this call was written.
+
+    A store that can commit no more is opened again, for `limits.reopen_seconds` at most; until it
+    is, every call of its actors gets this error.
+    """
+
+    code = "storage_unavailable"
+    http = 503
+    retry = Retry.SAFE
+
+
 class StorageClosed(StorageError):
-    """The store is closed, or its flusher has died: nothing more can be committed."""
+    """The store is closed: nothing more can be committed."""
 
     code = "storage_closed"
     http = 503

@@ -174,11 +174,29 @@ class Store(Protocol):
     called before the read, and never part of a batch.
     """
 
+    @property
+    def failed(self) -> StorageError | None:
+        """Why nothing can be committed until `reopen`; None while all is well.
+
+        It is set before the batch that has met the failure is answered. From then on reads and
+        commits get StorageUnavailable.
+        """
+
     async def open(self) -> StoreInfo:
         """Take ownership: lock, migrate, check, raise the epoch of each lane.
 
         Raises:
             DirectoryInUse, FormatTooNew, StorageCorrupt, StorageReadOnly, StorageFull.
+        """
+
+    async def reopen(self) -> StoreInfo:
+        """Begin again after a failure: what is durable is read anew, each lane has a newer epoch.
+
+        Lanes have the numbers and shards that they had. No batch is in flight. May be tried again.
+
+        Raises:
+            OwnershipLost: another owner has it now, or it is gone: trying again is of no use.
+            StorageError: it cannot be opened yet.
         """
 
     def load(self, actor: ActorId) -> Cells | Awaitable[Cells]:
@@ -216,8 +234,9 @@ class Store(Protocol):
         All records are of actors in the lane. The store may read them until `done`; the caller
         does not change them.
         `done` gets None (durable, and the lane was still owned then), or the error: Fenced,
-        StorageFull, StorageReadOnly and StorageClosed mean nothing was written; UnknownOutcome
-        means it may have been, DirectoryLost that it may have been, elsewhere.
+        StorageFull, StorageReadOnly, StorageUnavailable and StorageClosed mean nothing was
+        written; UnknownOutcome means it may have been, DirectoryLost that it may have been,
+        elsewhere.
         """
 
     async def actors(

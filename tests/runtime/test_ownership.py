@@ -438,7 +438,7 @@ async def test_waiters_of_an_abandoned_question_are_told() -> None:
         store,
         info.lanes[0],
         now_ns=lambda: 5,
-        on_lost=lambda error: None,
+        on_failed=lambda error: None,
         on_idle=lambda: idle.append(None),
     )
     told: list[StorageError | None] = []

@@ -26,12 +26,15 @@ class Disk(apsw.VFS):
     Attributes:
         counts: operations so far: "write wal", "sync db", ...
         fault: called before each operation with its name; may raise.
+        forgetful: a sync that fails drops what it should have written; it is still read, as long as
+            the machine is on, and no later sync writes it (as Linux does).
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.counts: Counter[str] = Counter()
         self.fault: Callable[[str], None] | None = None
+        self.forgetful = False
         self.files: dict[str, Contents] = {}
         self.deleted: dict[str, Contents] = {}  # until the directory is synced
         self.lock = threading.Lock()
@@ -132,7 +135,12 @@ class DiskFile(apsw.VFSFile):
         self._note(newsize, None)
 
     def xSync(self, flags: int) -> None:
-        self._disk.operate("sync", self._path)
+        try:
+            self._disk.operate("sync", self._path)
+        except apsw.Error:
+            if self._disk.forgetful:
+                self._disk.files[self._path].since.clear()
+            raise
         super().xSync(flags)
         with self._disk.lock:
             self._disk.files[self._path].sync()

@@ -15,11 +15,11 @@ from tests.store.disk import Disk
 
 from wakeful.errors import (
     Fenced,
-    StorageClosed,
     StorageCorrupt,
     StorageError,
     StorageFull,
     StorageReadOnly,
+    StorageUnavailable,
     UnknownOutcome,
 )
 from wakeful.ports import CommitRecord
@@ -140,7 +140,7 @@ def test_an_io_error_that_passes_is_settled(tmp_path: Path, disk: Disk, operatio
         disk.fault = fail(operation, apsw.IOError, once=True)
         with pytest.raises(StorageError, match="nothing was written") as caught:
             owner.put("a", {"s": b"2"})
-        assert caught.type is StorageError
+        assert caught.type is StorageUnavailable
         owner.put("b", {"s": b"3"})
     assert reread(tmp_path) == {"a": {"s": b"1"}, "b": {"s": b"3"}}
 
@@ -166,7 +166,7 @@ def test_an_io_error_that_stays_is_an_unknown_outcome(tmp_path: Path, disk: Disk
     disk.fault = fail("sync wal", apsw.IOError)
     with pytest.raises(UnknownOutcome):
         owner.put("a", {"s": b"2"})
-    with pytest.raises(StorageClosed, match="closed itself"):
+    with pytest.raises(StorageUnavailable, match="nothing can be committed"):
         owner.put("a", {"s": b"3"})
     disk.fault = None
     owner.close()
@@ -201,10 +201,11 @@ def test_a_dead_flusher_answers_all_that_wait(tmp_path: Path, disk: Disk) -> Non
         batches = [Deadly(first), *others]
         return list(await asyncio.gather(*(owner.committed(batch) for batch in batches)))
 
-    assert [type(error) for error in owner.run(three)] == [StorageClosed] * 3
-    with pytest.raises(StorageClosed, match="killed"):
+    assert [type(error) for error in owner.run(three)] == [StorageUnavailable] * 3
+    with pytest.raises(StorageUnavailable, match="killed"):
         owner.put("d", {"s": b"1"})
-    assert owner.load("a") == {"s": b"1"}
+    with pytest.raises(StorageUnavailable, match="killed"):
+        owner.load("a")
     owner.close()
     assert reread(tmp_path) == {"a": {"s": b"1"}}
 
@@ -216,7 +217,7 @@ def test_a_flusher_that_dies_in_the_write_does_not_know_its_outcome(
     disk.fault = fail("write wal", lambda: SystemExit("killed"))
     with pytest.raises(UnknownOutcome):
         owner.put("a", {"s": b"1"})
-    with pytest.raises(StorageClosed):
+    with pytest.raises(StorageUnavailable):
         owner.put("b", {"s": b"1"})
     disk.fault = None
     owner.close()
@@ -273,7 +274,7 @@ class Scenario:
         gone = owner.record("c", {"s": value}, wipe=True, pages=dict(pages))
         try:
             owner.commit(*pair, gone)
-        except (UnknownOutcome, StorageClosed):
+        except UnknownOutcome:
             pass
         except StorageError:
             self.refused.append(number)

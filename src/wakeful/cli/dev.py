@@ -40,7 +40,7 @@ from wakeful.cli.process import (
 from wakeful.cli.sources import Rows, Source, source_of
 from wakeful.cli.tables import print_table
 from wakeful.core.hibernation import RESTART
-from wakeful.errors import ConfigError, DirectoryInUse, OwnershipLost, StorageError
+from wakeful.errors import ConfigError, DirectoryInUse, StorageError
 from wakeful.http.message import Answer, Answering, Request
 from wakeful.http.server import HttpServer
 from wakeful.node import Runtime
@@ -155,7 +155,7 @@ class Development:
         self._started = Event()
         self._shown: Rows = ()
         self.runtime: Runtime
-        self.disowned: asyncio.Future[OwnershipLost] = asyncio.get_running_loop().create_future()
+        self.disowned: asyncio.Future[StorageError] = asyncio.get_running_loop().create_future()
 
     async def start(self) -> None:
         """Import the target and start the first runtime.
@@ -252,7 +252,7 @@ class Development:
         runtime.host.disowned.add_done_callback(self._lost)
         self._switch.open(self._admission.gateway(runtime, self._errors.report))
 
-    def _lost(self, disowned: asyncio.Future[OwnershipLost]) -> None:
+    def _lost(self, disowned: asyncio.Future[StorageError]) -> None:
         if not self.disowned.done():
             self.disowned.set_result(disowned.result())
 
@@ -300,7 +300,7 @@ async def _until_stopped_or_broken(
     watching: asyncio.Task[None],
     stop: Event,
     server: HttpServer,
-    disowned: asyncio.Future[OwnershipLost],
+    disowned: asyncio.Future[StorageError],
 ) -> None:
     """Return when asked to stop; raise the error that ended the watching or the serving."""
     serving = asyncio.create_task(until_stopped(stop, server, disowned))

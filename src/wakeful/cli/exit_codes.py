@@ -6,7 +6,8 @@ Failure             1  it failed while running
 ├─ DataFailure      4  the data directory cannot be used
 ├─ AddressFailure   5  the address cannot be listened on
 ├─ DamageFailure    6  `wakeful check` has found damage
-└─ LostFailure      7  the data directory was taken away while it was served
+├─ LostFailure      7  the data directory was taken away while it was served
+└─ DiskFailure      8  the disk failed while it was served, and did not come back
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import click
 EXIT_CODES: Final = """\
 Exit codes: 0 stopped in good order, 1 failed while running, 2 wrong usage, 3 no usable
 actors in the target, 4 the data directory cannot be used, 5 the address cannot be used,
-7 the data directory was deleted, replaced or taken over while it was served, 130 interrupted
-while starting.
+7 the data directory was deleted, replaced or taken over while it was served, 8 its disk failed
+and did not come back, 130 interrupted while starting.
 """
 
 
@@ -79,3 +80,9 @@ class LostFailure(Failure):
     """The data directory was deleted, replaced or taken over while it was served."""
 
     exit_code = 7
+
+
+class DiskFailure(Failure):
+    """The disk failed while it was served, and the store could not be opened again."""
+
+    exit_code = 8

@@ -23,6 +23,7 @@ from wakeful.cli import address
 from wakeful.cli.exit_codes import (
     AddressFailure,
     DataFailure,
+    DiskFailure,
     Failure,
     LostFailure,
     TargetFailure,
@@ -324,12 +325,12 @@ def announced(chosen: Settings, server: HttpServer, admission: Admission) -> Ite
 
 
 async def until_stopped(
-    stop: asyncio.Event, server: HttpServer, disowned: asyncio.Future[OwnershipLost]
+    stop: asyncio.Event, server: HttpServer, disowned: asyncio.Future[StorageError]
 ) -> None:
     """Return when the server is to stop.
 
     Raises:
-        LostFailure: there is nothing left that it could serve.
+        LostFailure, DiskFailure: there is nothing left that it could serve.
         Failure: it has ended by itself.
     """
     waiting: set[asyncio.Future[Any]] = {
@@ -340,7 +341,8 @@ async def until_stopped(
     for task in waiting:
         task.cancel()
     if disowned.done():
-        raise LostFailure(str(disowned.result()))
+        why = disowned.result()
+        raise (LostFailure if isinstance(why, OwnershipLost) else DiskFailure)(str(why))
     if not stop.is_set():
         raise Failure("the HTTP server has ended unexpectedly")
 

@@ -4,6 +4,8 @@ The epoch goes with every write and the store compares it in the same transactio
 never what makes writing safe. It is what makes reading from memory right: an owner that was paused
 does not know whether somebody else has written meanwhile, until it has asked the store again.
 
+After its store has failed and was opened again an owner begins under a new epoch (`reacquire`).
+
 Units:      int nanoseconds of a clock that goes on while the process is paused, and the machine
             asleep.
 Invariants: the term counts from before the store was asked, never from its answer; it never

@@ -124,7 +124,8 @@ class Activator:
         Raises:
             ActivationFailed: the constructor raised.
             StorageError, StateError: what is stored cannot be read.
-            RuntimeOverloaded, ShuttingDown, OwnershipLost: it may not wake here now.
+            RuntimeOverloaded, ShuttingDown, OwnershipLost, StorageUnavailable: it may not wake
+                here now.
         """
         activation = self._new(actor_type, actor)
         self._check_may_wake(activation)
@@ -194,6 +195,8 @@ class Activator:
         if activation is None:
             # An activation that is never filled; it only carries the deletion.
             activation = self._new(actor_type, actor)
+            if (lost := activation.lane.ownership.lost) is not None:
+                raise again(lost)
             self.catalog.add(activation)
         activation.wiped = True
         if activation.durable:

@@ -183,6 +183,11 @@ class Alarms:
         else:
             self._stale = True
 
+    def look_anew(self) -> None:
+        """`check`, also for those that were passed over: what was in their way has gone."""
+        self._passed_over.clear()
+        self.check()
+
     async def run_early(self, actor_type: ActorType, actor: ActorId) -> bool:
         """Run an actor's alarm now, due or not; returns whether there was one that was not running.
 

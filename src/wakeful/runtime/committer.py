@@ -5,7 +5,7 @@ from __future__ import annotations
 from asyncio import Future
 from collections.abc import Callable
 
-from wakeful.errors import CallError, Fenced, OwnershipLost
+from wakeful.errors import CallError, Fenced, StorageError
 from wakeful.ports import Store, StoreInfo
 from wakeful.runtime.activation import Activation, current, in_transaction
 from wakeful.runtime.host_loop import HostLoop
@@ -63,8 +63,8 @@ class Committer:
         return lane
 
     @property
-    def lost(self) -> OwnershipLost | None:
-        """Why this node does not own all that it has opened any more."""
+    def lost(self) -> StorageError | None:
+        """Why this node does not own all that it has opened any more, or not for now."""
         lost = (lane.ownership.lost for lane in self.lanes)
         return next((error for error in lost if error is not None), None)
 

@@ -38,6 +38,7 @@ from wakeful.runtime.gated import inside, section_of
 from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.intake import Intake
 from wakeful.runtime.lane import Lane
+from wakeful.runtime.recovery import Recovery
 from wakeful.runtime.refs import Ref, ref_class
 from wakeful.runtime.sockets import Sockets
 from wakeful.runtime.timed_ref import TimedRef, check_timeout, timed_class
@@ -51,7 +52,7 @@ class Host:
     """Everything one node runs; made by wakeful.node, used by the adapters above.
 
     Attributes:
-        disowned: done, with the reason, once this node owns nothing any more.
+        disowned: done, with the reason, once this node has nothing left that it could serve.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Host:
         sql: SqlFactory,
     ) -> None:
         self.loop = HostLoop(loop, (current, call_header, inside, section_of, running))
-        self.disowned: Future[OwnershipLost] = self.loop.future()
+        self.disowned: Future[StorageError] = self.loop.future()
         self.clock = clock
         self.config = config
         self.store = store
@@ -96,6 +97,7 @@ class Host:
             intake=self.intake,
         )
         self.alarms = self._make_alarms(random)
+        self.recovery = self._make_recovery()
         self.sockets = Sockets(
             loop=own,
             clock=clock,
@@ -258,6 +260,7 @@ class Host:
         Args:
             deadline: when it is to be over; by default in `limits.shutdown_seconds`.
         """
+        self.recovery.close()
         await self._drain(None, deadline).run()
 
     async def drain(self, shards: Collection[int], deadline: Deadline | None = None) -> bool:
@@ -342,6 +345,17 @@ class Host:
             running_max=min(RUNNING_MAX, max(1, self.config.limits.active_actors // 2)),
         )
 
+    def _make_recovery(self) -> Recovery:
+        return Recovery(
+            self.loop,
+            self.store,
+            committer=self.committer,
+            activator=self.activator,
+            seconds=self.config.limits.reopen_seconds,
+            reopened=self.alarms.look_anew,
+            gave_up=self._disown,
+        )
+
     def _make_context(self, activation: Activation) -> Context:
         return Context(self, activation)
 
@@ -369,6 +383,12 @@ class Host:
         if isinstance(error, OwnershipLost):
             self.activator.discard_lane(lane, error)  # a newer owner serves them all, or none does
             self.sockets.drop_lane(lane)
-            if not self.disowned.done() and self.committer.owns_nothing():
-                logger().error("this process owns its actors no more", error=str(error))
-                self.disowned.set_result(error)
+            if self.committer.owns_nothing():
+                self._disown(error)
+        elif (failed := self.store.failed) is not None:
+            self.recovery.begin(failed)
+
+    def _disown(self, error: StorageError) -> None:
+        if not self.disowned.done():
+            logger().error("this process can serve its actors no more", error=str(error))
+            self.disowned.set_result(error)

@@ -86,7 +86,7 @@ class Lane:
             store,
             info,
             now_ns=now_ns,
-            on_lost=lambda error: broken(self, (), error),
+            on_failed=lambda error: broken(self, (), error),
             on_idle=self._tell_idle,
         )
         self.lease = self.ownership.lease
@@ -220,6 +220,11 @@ class Lane:
             idle: Future[None] = self._loop.future()
             self._idle.append(idle)
             await idle
+
+    def reacquire(self, epoch: int) -> None:
+        """It may be written again, under a newer epoch."""
+        assert not self.busy, "a batch of the old epoch is on its way"
+        self.ownership.reacquire(epoch)
 
     def _schedule(self) -> None:
         if self.commit.in_flight is None:

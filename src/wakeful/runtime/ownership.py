@@ -33,7 +33,7 @@ class Ownership:
 
     Attributes:
         lease: the claim.
-        lost: why the lane is not owned any more.
+        lost: why the lane is not owned any more, or not until the store is opened again.
         now_ns: the clock that terms are counted by.
 
     Args:
@@ -41,12 +41,12 @@ class Ownership:
         store: who confirms.
         info: what the store says of the lane.
         now_ns: see above.
-        on_lost: is told of a loss that the store tells when asked, in a later turn of the loop.
+        on_failed: is told why the store has not confirmed it, in a later turn of the loop.
         on_idle: is told when nobody waits any more.
     """
 
     __slots__ = (
-        *("_lane", "_loop", "_on_idle", "_on_lost", "_question", "_store", "_waiting"),
+        *("_lane", "_loop", "_on_idle", "_on_failed", "_question", "_store", "_waiting"),
         *("lease", "lost", "now_ns"),
     )
 
@@ -57,16 +57,16 @@ class Ownership:
         info: LaneInfo,
         *,
         now_ns: Callable[[], int],
-        on_lost: Callable[[OwnershipLost], None],
+        on_failed: Callable[[StorageError], None],
         on_idle: Callable[[], None],
     ) -> None:
         self.lease = Lease(info.epoch, TERM_NS)
-        self.lost: OwnershipLost | None = None
+        self.lost: StorageError | None = None
         self.now_ns = now_ns
         self._lane = info.number
         self._loop = loop
         self._store = store
-        self._on_lost = on_lost
+        self._on_failed = on_failed
         self._on_idle = on_idle
         self._waiting: list[tuple[int, Told]] = []
         self._question: Task[None] | bool = False  # under way: a task, or a call right now
@@ -81,12 +81,21 @@ class Ownership:
         self.lease.renew(asked_ns)
         self._tell()
 
-    def lose(self, error: OwnershipLost) -> None:
-        """The store has refused a batch because of its epoch, or of where it is."""
-        if self.lost is None:
+    def lose(self, error: StorageError) -> None:
+        """The store has refused the epoch, is not where it was, or has failed; the first two stay.
+
+        It is not asked again, unless the lane is acquired again.
+        """
+        if not isinstance(self.lost, OwnershipLost):
             self.lost = error
             self.lease.lose()
             self._fail(error)
+
+    def reacquire(self, epoch: int) -> None:
+        """The store was opened again, and has given a newer epoch."""
+        assert not self.busy, "somebody waits for the old epoch to be confirmed"
+        self.lease.reacquire(epoch)
+        self.lost = None
 
     async def proven(self, at_ns: int) -> None:
         """Return when the store has confirmed that the lane was owned at a time.
@@ -148,9 +157,10 @@ class Ownership:
             if self._waiting and not self._question:
                 self._ask()  # the answer took longer than a term
             return
-        if isinstance(error, OwnershipLost) and self.lost is None:
-            self.lose(error)
-            self._loop.soon(self._on_lost, error)
+        if self.lost is None:
+            if isinstance(error, OwnershipLost):
+                self.lose(error)
+            self._loop.soon(self._on_failed, error)
         self._fail(error)
 
     def _tell(self) -> None:

@@ -20,7 +20,7 @@ from typing import Protocol
 import apsw
 import msgspec
 
-from wakeful.errors import StorageClosed, StorageError, UnknownOutcome
+from wakeful.errors import StorageClosed, StorageError, StorageUnavailable, UnknownOutcome
 from wakeful.ports import CommitRecord, Done
 from wakeful.store import journal
 from wakeful.store.checkpointer import Checkpointer
@@ -141,15 +141,15 @@ class Flusher:
     # --- in the thread ---------------------------------------------------------------------------
 
     def _run(self) -> None:
-        cause = StorageClosed("the store is closed")
+        cause: StorageError = StorageClosed("the store is closed")
         clean = False
         try:
             self._serve()
             clean = self._finish()
         except StorageError as error:
-            cause = StorageClosed(f"the store has closed itself: {error}")
+            cause = StorageUnavailable(f"nothing can be committed: {error}")
         except BaseException as error:
-            cause = StorageClosed(f"the flusher died: {error!r}")
+            cause = StorageUnavailable(f"nothing can be committed: the flusher died: {error!r}")
         self._checkpointer.close()
         self._writer.close(clean=clean)
         with suppress(_LoopGone):

@@ -61,6 +61,16 @@ class MemoryStore:
         self._epochs = [disk.take(lane) for lane in range(len(disk.epochs))]
         return StoreInfo(disk.shards, even_lanes(disk.shards, self._epochs))
 
+    @property
+    def failed(self) -> StorageError | None:
+        """Memory does not fail."""
+        return None
+
+    async def reopen(self) -> StoreInfo:
+        """Take the disk over from this owner itself."""
+        self._check_open()
+        return await self.open()
+
     def load(self, actor: ActorId) -> Cells:
         """All cells of an actor."""
         self._check_open()

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 
 import apsw
 
+from wakeful.errors import DirectoryLost
 from wakeful.forks import descriptors_of, keep_from_children
 from wakeful.ids import ActorId
 from wakeful.log import logger
@@ -38,6 +39,7 @@ class Partition:
         limits: sizes and thresholds.
         vfs: the name of an apsw VFS.
         strict: refuse a file whose journal has lost its end, instead of going on without it.
+        after: its owner's last one, of which nothing but the file is trusted: the disk has failed.
 
     Attributes:
         writer: the connection that writes.
@@ -45,6 +47,7 @@ class Partition:
         seq: the number of the last batch in the journal.
         epoch: what its owner writes with.
         shards: how many shards its actors hash to.
+        id: which file it is.
         loss: what the journal has lost at its end, and the owner goes on without.
         files: whether it is still where it was opened.
 
@@ -53,10 +56,18 @@ class Partition:
     """
 
     def __init__(
-        self, path: str, shards: int, limits: Limits, vfs: str | None, *, strict: bool = False
+        self,
+        path: str,
+        shards: int,
+        limits: Limits,
+        vfs: str | None,
+        *,
+        strict: bool = False,
+        after: Partition | None = None,
     ) -> None:
         self.overlay = Overlay()
         self.seq = 0
+        self.id: str = "" if after is None else after.id
         self._path = path
         self._limits = limits
         with ExitStack() as undo:
@@ -67,9 +78,13 @@ class Partition:
                 self.writer = Writer(path, limits, vfs)
                 undo.callback(self.writer.close, clean=False)
                 before = self.writer.prepare(shards)
+                if after is not None and before.id != self.id:
+                    raise DirectoryLost(f"{path} has been replaced by another data file")
                 self.loss = recovery.loss(path, before, self.writer.seq, self.writer.time_ns)
                 if self.loss is not None:
                     recovery.accept(path, self.loss, before.epoch, strict=strict)
+                if after is not None:
+                    self.writer.settle()
                 meta = self.writer.own()
                 self.files = self.writer.files
                 self._reader = Reader(path, limits, vfs)
@@ -83,6 +98,7 @@ class Partition:
         keep_from_children(self, Partition._descriptors)
         self.epoch = meta.epoch
         self.shards = meta.shards
+        self.id = meta.id
 
     def info(self) -> StoreInfo:
         """What the store over it yields: it holds all shards."""

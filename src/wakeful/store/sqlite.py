@@ -20,11 +20,20 @@ from typing import Final
 
 import msgspec
 
-from wakeful.errors import Fenced, OwnershipLost, StorageClosed, StorageError, again
+from wakeful.errors import (
+    Fenced,
+    OwnershipLost,
+    StorageClosed,
+    StorageError,
+    StorageUnavailable,
+    UnknownOutcome,
+    again,
+)
 from wakeful.ids import ActorId
 from wakeful.ports import Alarm, Cells, CommitRecord, Done, Page, StoreInfo
 from wakeful.store.flusher import Flusher, Fold, JournalBatch, Stop
 from wakeful.store.fold import Folded
+from wakeful.store.identity import OpenFiles
 from wakeful.store.limits import Limits
 from wakeful.store.lock import DirectoryLock
 from wakeful.store.partition import Partition
@@ -38,7 +47,7 @@ class StoreState(Enum):
 
     NEW = "new"
     OPEN = "open"
-    FAILED = "failed"  # nothing can be written any more; reads go on
+    FAILED = "failed"  # nothing is written or read until it is opened again
     CLOSING = "closing"
     CLOSED = "closed"
 
@@ -95,6 +104,12 @@ class SQLiteStore:
         self._ended = asyncio.Event()
         self._closed_because: StorageError = StorageClosed("the store is not open")
         self._lost: OwnershipLost | None = None
+        self._files = OpenFiles()  # the lock and the file, also while it is closed after a failure
+
+    @property
+    def failed(self) -> StorageError | None:
+        """Why nothing can be committed until it is opened again."""
+        return self._closed_because if self._state is StoreState.FAILED else None
 
     async def open(self) -> StoreInfo:
         """Take the data directory: lock, migrate, check, bump the epoch, replay the journal."""
@@ -102,13 +117,46 @@ class SQLiteStore:
         self._loop = asyncio.get_running_loop()
         self._lock.acquire()
         try:
-            partition = Partition(
-                self._file, self._shards, self._limits, self._vfs, strict=self._strict
-            )
-            self._lock.note(partition.files)
+            partition = self._opened(None)
         except BaseException:
             self._lock.release()
             raise
+        return self._use(partition)
+
+    async def reopen(self) -> StoreInfo:
+        """Begin again with what is on the disk, as after a crash; the directory stays locked.
+
+        No handle and nothing in memory outlives this: after a failed fsync the system may have
+        dropped what it still shows.
+        """
+        if self._state is StoreState.OPEN:
+            self._fail(StorageUnavailable("the store is being opened again"))
+            self._flusher.put(Stop(self._overlay.active))
+        await self._ended.wait()
+        if self._state is not StoreState.FAILED:
+            raise self._closed_because
+        self._flusher.join()
+        self._partition.stop_reading()
+        try:
+            self._files.check()
+            partition = self._opened(self._partition)
+        except OwnershipLost as error:
+            self._lost = error
+            raise
+        self._ended.clear()
+        return self._use(partition)
+
+    def _opened(self, after: Partition | None) -> Partition:
+        strict = self._strict
+        partition = Partition(
+            self._file, self._shards, self._limits, self._vfs, strict=strict, after=after
+        )
+        self._lock.note(partition.files)
+        return partition
+
+    def _use(self, partition: Partition) -> StoreInfo:
+        self._lock.note(self._files)
+        self._files.add(self._file)
         self._partition = partition
         self._overlay = partition.overlay
         self._flusher = Flusher(partition.writer, partition.seq, self, self._loop)
@@ -161,7 +209,7 @@ class SQLiteStore:
             asyncio.get_running_loop().call_soon(done, again(self._lost))
             return
         if self._state is not StoreState.OPEN:
-            asyncio.get_running_loop().call_soon(done, self._closed_because)
+            asyncio.get_running_loop().call_soon(done, again(self._closed_because))
             return
         self._in_flight += 1
         self._idle.clear()
@@ -226,7 +274,9 @@ class SQLiteStore:
         self._answer(batch, None)
 
     def on_failed(self, batch: JournalBatch, error: StorageError) -> None:
-        """A batch has failed."""
+        """A batch has failed; after an unknown outcome the flusher ends."""
+        if isinstance(error, UnknownOutcome) and self._state is StoreState.OPEN:
+            self._fail(StorageUnavailable(f"nothing can be committed: {error}"))
         self._answer(batch, error)
 
     def on_folded(self, folded: Folded) -> None:
@@ -241,12 +291,15 @@ class SQLiteStore:
 
     def on_end(self, cause: StorageError) -> None:
         """The flusher has ended: in order, or of an error."""
-        if self._state is StoreState.OPEN:
-            self._state = StoreState.FAILED
-        self._closed_because = cause
+        if self._state in (StoreState.OPEN, StoreState.FAILED):
+            self._fail(cause)
         self._ended.set()
         for batch, error in self._flusher.abandoned(cause):
             self._loop.call_soon(self._answer, batch, error)  # one that raises stops no other
+
+    def _fail(self, cause: StorageError) -> None:
+        self._state = StoreState.FAILED
+        self._closed_because = cause
 
     def _answer(self, batch: JournalBatch, error: StorageError | None) -> None:
         if not isinstance(error, Fenced):
@@ -283,8 +336,8 @@ class SQLiteStore:
     def _check_open(self) -> None:
         if self._lost is not None:
             raise again(self._lost)
-        if self._state not in (StoreState.OPEN, StoreState.FAILED):
-            raise self._closed_because
+        if self._state is not StoreState.OPEN:
+            raise again(self._closed_because)
 
 
 async def _surely(event: asyncio.Event, deadline: float | None) -> asyncio.CancelledError | None:

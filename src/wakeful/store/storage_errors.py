@@ -12,6 +12,7 @@ from wakeful.errors import (
     StorageError,
     StorageFull,
     StorageReadOnly,
+    StorageUnavailable,
 )
 from wakeful.ports import CommitRecord
 from wakeful.store.checksums import is_mismatch
@@ -25,12 +26,16 @@ def storage_error(error: Exception, path: str) -> StorageError:
             return error
         case apsw.FullError():
             return StorageFull(f"no space for {path}, nothing was written ({said})")
-        case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError():
+        case apsw.ReadOnlyError() | apsw.PermissionsError():
             return StorageReadOnly(f"{path} cannot be written ({said})")
         case apsw.IOError() if is_mismatch(error):
             return StorageCorrupt(f"{path} is damaged: a page of it does not match its checksum")
         case apsw.CorruptError() | apsw.NotADBError():
             return StorageCorrupt(f"{path} is damaged ({said})")
+        case apsw.IOError() if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_CORRUPTFS:
+            return StorageCorrupt(f"{path}: its file system is damaged ({said})")
+        case apsw.IOError() | apsw.CantOpenError():
+            return StorageUnavailable(f"{path} cannot be reached: the disk fails ({said})")
         case apsw.BusyError() | apsw.LockedError():
             return StorageError(f"another process keeps {path} locked ({said})")
         case _:

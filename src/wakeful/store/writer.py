@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 import apsw
 import msgspec
 
-from wakeful.errors import Fenced, StorageCorrupt, StorageError, UnknownOutcome
+from wakeful.errors import Fenced, StorageCorrupt, StorageUnavailable, UnknownOutcome
 from wakeful.log import logger
 from wakeful.store import checksums, journal
 from wakeful.store.checksums import is_mismatch, reserve
@@ -145,6 +145,17 @@ class Writer:
             self.seq, self.time_ns = seq, self._decoded(seq, blob, journal.time_of)
         return meta
 
+    def settle(self) -> None:
+        """Copy the log into the file, sync that, and begin the log anew.
+
+        After a failed fsync the system may show what it will not write any more. What was read from
+        the log is then written a second time, so that the file does not depend on it.
+
+        Raises:
+            apsw.Error: it is not settled, and nothing is to be built on it.
+        """
+        self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
     def own(self) -> Meta:
         """Take ownership of a file that is prepared."""
         self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
@@ -195,7 +206,7 @@ class Writer:
                 raise storage_error(error, self.path) from error  # it failed while reading
             if not self._settled(seq, error):
                 said = f"{self.path}: writing failed ({error}), nothing was written"
-                raise StorageError(said) from error
+                raise StorageUnavailable(said) from error
         self.wal_bytes += 2 * PAGE_BYTES + len(row)
         self.seq, self.time_ns = seq, time_ns
         if seq % NOTED_EVERY == 0:
@@ -256,13 +267,17 @@ class Writer:
     def _connect(self) -> apsw.Connection:
         connection = apsw.Connection(self.path, vfs=self.vfs or checksums.vfs())
         connection.set_busy_timeout(self.limits.busy_timeout_ms)
-        for pragma in (
-            "synchronous=full",
-            "wal_autocheckpoint=0",
-            "temp_store=memory",
-            f"cache_size=-{self.limits.cache_bytes // 1024}",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
+        try:
+            for pragma in (
+                "synchronous=full",
+                "wal_autocheckpoint=0",
+                "temp_store=memory",
+                f"cache_size=-{self.limits.cache_bytes // 1024}",
+            ):
+                connection.execute(f"PRAGMA {pragma}")
+        except apsw.Error:
+            connection.close(True)  # the error's traceback would keep it open
+            raise
         self._durable = True
         return connection
 

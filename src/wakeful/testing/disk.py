@@ -204,6 +204,16 @@ class SimStore:
         self._closing = False
         return self._info
 
+    @property
+    def failed(self) -> StorageError | None:
+        """It loses batches, and stays open."""
+        return None
+
+    async def reopen(self) -> StoreInfo:
+        """Begin again with what has landed, under new epochs."""
+        self._open_info()
+        return await self.open()
+
     def load(self, actor: ActorId) -> Cells | asyncio.Future[Cells]:
         """All cells of an actor, now or a little later."""
         self._open_info()

@@ -113,6 +113,10 @@ class Owner:
         self.store.commit(lane, records, future.set_result)
         return future
 
+    def reopen(self) -> None:
+        """Have the store begin again, as after a failure of its disk."""
+        self.info = self.run(self.store.reopen)
+
     def put(self, name: str, puts: dict[str, bytes | None], *, type: str = "Counter") -> None:
         """Commit a single record."""
         self.commit(self.record(name, puts, type=type))

@@ -231,6 +231,29 @@ class LifeCases(Suite):
                 assert after.epoch > before.epoch
             assert second.info.shards == first.info.shards
 
+    def test_what_is_committed_survives_a_reopen_by_its_owner(self, place: Place) -> None:
+        """As after a failed disk: epochs are newer, records of the old ones are refused."""
+        with Owner(place) as owner:
+            owner.put("a", {"s": b"1", "gone": b"1"})
+            owner.put("a", {"gone": None})
+            owner.put_pages("a", {1: b"1" * 4096})
+            stale, before = owner.record("a", {"s": b"2"}), owner.info
+            owner.reopen()
+            assert owner.store.failed is None
+            for lane, after in zip(before.lanes, owner.info.lanes, strict=True):
+                assert after.epoch > lane.epoch
+                assert (after.number, after.first, after.last) == (
+                    *(lane.number, lane.first, lane.last),
+                )
+            with pytest.raises(Fenced):
+                owner.commit(stale)
+            assert owner.load("a") == {"s": b"1"}
+            assert owner.pages("a") == {1: b"1" * 4096}
+            owner.put("b", {"s": b"3"})
+        with Owner(place) as later:
+            assert later.load("a") == {"s": b"1"}
+            assert later.load("b") == {"s": b"3"}
+
     def test_close_finishes_what_is_in_flight(self, place: Place) -> None:
         """A commit begun before close is answered, and kept if the answer is None."""
         with Owner(place) as first:
