@@ -14,7 +14,6 @@
     │  ├─ DeadlineExceeded      504  the outcome is unknown: it may have run
     │  │  └─ DeadlineInQueue    503  it has not run, and will not
     │  ├─ Unreachable           503  no server answers: nothing was sent
-    │  ├─ WrongThread           500  made in another thread, or on another event loop
     │  ├─ CallCycle             508  waiting would never end
     │  └─ WrongThread           500  made in another thread, or on another event loop
     ├─ ActorError               the actor answered with a failure
@@ -30,9 +29,8 @@
     │  └─ SchemaMismatch        500  stored state does not fit the class
     ├─ StorageError             the store refused or failed
     │  ├─ LimitExceeded         413  ├─ StorageFull 507  ├─ StorageReadOnly 503
-    │  ├─ UnknownOutcome        500  ├─ StorageCorrupt 500  ├─ StorageClosed 503
-    │  ├─ StorageUnavailable    503  it does not answer at the moment; it is being opened again
-    │  ├─ DirectoryInUse        -    ├─ FormatTooNew -
+    │  ├─ UnknownOutcome        500  ├─ StorageCorrupt 500  ├─ StorageUnavailable 503
+    │  ├─ DirectoryInUse        -    ├─ FormatTooNew -    ├─ StorageClosed 503
     │  └─ OwnershipLost         503  this process does not own what it has opened any more
     │     ├─ Fenced             503  a newer epoch owns the actor
     │     └─ DirectoryLost      503  the data directory has been deleted or replaced
@@ -52,7 +50,6 @@ from typing import ClassVar, Final, TypeVar
 OWN: Final = __name__.partition(".")[0]
 WORD_START: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 CODE: Final = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-
 
 E = TypeVar("E", bound="WakefulError")
 
@@ -403,11 +400,7 @@ class StorageReadOnly(StorageError):
 
 
 class StorageUnavailable(StorageError):
-    """The disk has failed, and what is on it may be intact: nothing of this call was written.
-
-    A store that can commit no more is opened again, for `limits.reopen_seconds` at most; until it
-    is, every call of its actors gets this error.
-    """
+    """The disk fails, or the store is being opened again; nothing of this call was written."""
 
     code = "storage_unavailable"
     http = 503
