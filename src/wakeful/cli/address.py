@@ -14,7 +14,11 @@ from typing import Final
 
 import msgspec
 
+from wakeful.log import logger
+from wakeful.store.reserve import NO_SPACE, with_reserve
+
 FILE: Final = "server.json"
+PARTITION: Final = "partition-0000.db"
 ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # listening there, it answers here
 
 
@@ -52,6 +56,17 @@ def announce(
     url = f"http://{place}" if certificate is None else f"https://{place}"
     path = None if certificate is None else str(certificate.resolve())
     content = msgspec.json.encode(Server(url, os.getpid(), token, path))
+    try:
+        with_reserve(str(data / PARTITION), lambda: _write(data, content))
+    except OSError as error:
+        (data / f"{FILE}.new").unlink(missing_ok=True)
+        if error.errno not in NO_SPACE:
+            raise
+        said = "the disk is full: commands for this directory will not find its server"
+        logger().warning(said, file=str(data / FILE))
+
+
+def _write(data: Path, content: bytes) -> None:
     temporary = data / f"{FILE}.new"
     temporary.unlink(missing_ok=True)
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

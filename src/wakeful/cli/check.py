@@ -134,10 +134,13 @@ def _add_checksums(file: str) -> None:
 def _checked(file: str, *, running: bool, target: Path | None) -> Report:
     from wakeful.errors import StorageError
     from wakeful.store.check import Check
+    from wakeful.store.reserve import with_reserve
 
     progress = Progress()
     try:
-        with closing(Check(file, running=running, progress=progress)) as check:
+        # To read a log takes memory that is shared through a file, which needs a little room.
+        made = with_reserve(file, lambda: Check(file, running=running, progress=progress))
+        with closing(made) as check:
             return _report(check, progress, running=running, target=target)
     except StorageError as error:
         raise DataFailure(str(error)) from error

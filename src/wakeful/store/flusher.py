@@ -27,6 +27,7 @@ from wakeful.store.checkpointer import Checkpointer
 from wakeful.store.fold import Folded, Folder
 from wakeful.store.images import Images
 from wakeful.store.overlay import Generation
+from wakeful.store.reserve import only_deletes
 from wakeful.store.storage_errors import storage_error, strangers
 from wakeful.store.writer import Writer
 
@@ -122,6 +123,11 @@ class Flusher:
         """End as soon as possible: what is not folded and not written stays so."""
         self._given_up = True
 
+    @property
+    def tight(self) -> bool:
+        """Whether what is durable is to be folded at once, since the disk is full."""
+        return self._writer.room.tight
+
     def join(self) -> None:
         """Wait for the end of the thread, after on_end."""
         self._thread.join()
@@ -204,19 +210,22 @@ class Flusher:
     def _write(self, seq: int, batch: JournalBatch) -> int:
         if self._given_up:
             raise StorageClosed("the store was closed before this was written")
-        if self.hurry and self.fold_error is not None:
-            # Too much piles up: as long as it cannot be folded nothing more is taken.
+        if self.hurry and self.fold_error is not None and not only_deletes(batch.records):
+            # Too much piles up: as long as it cannot be folded nothing more is added.
             self.fold_error = None
             self._fold()
             if self.fold_error is not None:
                 raise self.fold_error
+        if self.tight:
+            while self._may_fold():  # what was deleted before makes room for this
+                self._fold()
         if (fenced := strangers(batch.records, self._writer.epoch)) is not None:
             raise fenced
         now_ns = time.time_ns()
         records = [self._images.logged(record) for record in batch.records]
         row = journal.encode(seq, records, now_ns)
         batch.touched = True
-        self._writer.append(seq, row, now_ns)
+        self._writer.append(seq, row, batch.records, now_ns)
         self._images.keep(batch.records)
         return len(row)
 
@@ -236,6 +245,7 @@ class Flusher:
             return 0
         if folded.finished:
             self._images.folded()
+            self._writer.folded()
         self._tell(self._listener.on_folded, folded)
         self._consider_copying()
         return folded.worth_bytes

@@ -11,11 +11,15 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from wakeful.errors import DirectoryInUse, StorageFull, StorageReadOnly
 from wakeful.forks import keep_from_children
 from wakeful.store.identity import OpenFiles
+
+_PID_CHARS: Final = 10  # always as many: nothing of an earlier owner's is left
 
 
 class DirectoryLock:
@@ -41,8 +45,8 @@ class DirectoryLock:
             raise self._refused(error) from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+            with suppress(OSError):  # for people, and a full disk may have no room for it
+                os.pwrite(fd, f"{os.getpid():<{_PID_CHARS}}\n".encode(), 0)
         except BlockingIOError:
             owner = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(fd)

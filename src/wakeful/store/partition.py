@@ -23,6 +23,7 @@ from wakeful.store.images import make_whole
 from wakeful.store.limits import Limits
 from wakeful.store.overlay import Key, Overlay
 from wakeful.store.reader import Reader
+from wakeful.store.reserve import with_reserve
 from wakeful.store.seal import seal
 from wakeful.store.storage_errors import storage_error
 from wakeful.store.writer import Writer
@@ -70,6 +71,14 @@ class Partition:
         self.id: str = "" if after is None else after.id
         self._path = path
         self._limits = limits
+        with_reserve(path, lambda: self._take(shards, vfs, strict, after))
+        keep_from_children(self, Partition._descriptors)
+        self.epoch = self.writer.epoch
+
+    def _take(
+        self, shards: int, vfs: str | None, strict: bool, after: Partition | None
+    ) -> None:
+        path, limits = self._path, self._limits
         with ExitStack() as undo:
             try:
                 if vfs is None:
@@ -95,8 +104,6 @@ class Partition:
             except apsw.Error as error:
                 raise storage_error(error, path) from error
             undo.pop_all()
-        keep_from_children(self, Partition._descriptors)
-        self.epoch = meta.epoch
         self.shards = meta.shards
         self.id = meta.id
 

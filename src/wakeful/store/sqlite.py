@@ -325,13 +325,16 @@ class SQLiteStore:
 
     def _consider_folding(self) -> None:
         fullness = self._partition.fullness()
-        if fullness < 1 or self._state is not StoreState.OPEN:
+        if self._state is not StoreState.OPEN or (fullness < 1 and not self._is_tight()):
             return
         if self._overlay.frozen is None:
             self._flusher.hurry = False
             self._flusher.put(Fold(self._overlay.freeze()))
         elif fullness >= self._limits.overload:
             self._flusher.hurry = True
+
+    def _is_tight(self) -> bool:
+        return self._flusher.tight and bool(self._overlay.active.changes)
 
     def _check_open(self) -> None:
         if self._lost is not None:

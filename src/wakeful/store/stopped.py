@@ -92,20 +92,21 @@ class StoppedStore:
         try:
             now_ns = time.time_ns()
             row = journal.encode(seq, records, now_ns)
-            writer.append(seq, row, now_ns)
+            writer.append(seq, row, records, now_ns)
             partition.files.check()
             writer.note()
         except (apsw.Error, ValueError, TypeError) as error:
             raise storage_error(error, self._file) from error
         partition.seq = seq
         overlay.active.apply(seq, records, len(row))
-        if partition.fullness() < 1:
+        if partition.fullness() < 1 and not writer.room.tight:
             return
         if overlay.frozen is None:
             self._folder.add(overlay.freeze())
         with suppress(StorageError):  # the batch is durable, whether or not this works
             partition.fold_all(self._folder)
             overlay.frozen = None
+            writer.folded()
         if writer.wal_bytes > self._limits.wal_bytes:
             with suppress(apsw.Error):  # what is not copied stays in the log
                 writer.checkpoint()

@@ -24,7 +24,7 @@ def storage_error(error: Exception, path: str) -> StorageError:
     match error:
         case StorageError():
             return error
-        case apsw.FullError():
+        case apsw.FullError() | apsw.IOError() if _is_full(error):
             return StorageFull(f"no space for {path}, nothing was written ({said})")
         case apsw.ReadOnlyError() | apsw.PermissionsError():
             return StorageReadOnly(f"{path} cannot be written ({said})")
@@ -40,6 +40,12 @@ def storage_error(error: Exception, path: str) -> StorageError:
             return StorageError(f"another process keeps {path} locked ({said})")
         case _:
             return StorageError(f"{path} failed ({said})")
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether there is no space; of a page of shared memory SQLite says it in its own way."""
+    code = getattr(error, "extendedresult", None)
+    return isinstance(error, apsw.FullError) or code == apsw.SQLITE_IOERR_SHMSIZE
 
 
 def strangers(records: Sequence[CommitRecord], epoch: int) -> Fenced | None:

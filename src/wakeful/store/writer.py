@@ -20,12 +20,14 @@ import msgspec
 
 from wakeful.errors import Fenced, StorageCorrupt, StorageUnavailable, UnknownOutcome
 from wakeful.log import logger
+from wakeful.ports import CommitRecord
 from wakeful.store import checksums, journal
 from wakeful.store.checksums import is_mismatch, reserve
 from wakeful.store.identity import OpenFiles
 from wakeful.store.journal import Logged
 from wakeful.store.limits import Limits
 from wakeful.store.mark import Mark
+from wakeful.store.room import Room
 from wakeful.store.schema import check_verifying, format_version, migrate, quick_check
 from wakeful.store.storage_errors import storage_error
 
@@ -95,6 +97,7 @@ class Writer:
         seq: the last batch that is durable.
         time_ns: when it was written, if it says so.
         files: whether the file and its log are still where they were opened.
+        room: what is done when the disk is full.
     """
 
     def __init__(self, path: str, limits: Limits, vfs: str | None) -> None:
@@ -106,6 +109,7 @@ class Writer:
         self.limits = limits
         self.vfs = vfs
         self.files = OpenFiles()
+        self.room = Room(path, limits, lambda: self._connection)
         self._log = f"{os.path.realpath(path)}-wal"  # where SQLite has it
         self._mark: Mark | None = None
         self._durable = True  # is `synchronous` FULL?
@@ -159,7 +163,7 @@ class Writer:
     def own(self) -> Meta:
         """Take ownership of a file that is prepared."""
         self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
-        self._connection.execute(_OWN)
+        self._execute(_OWN, ())
         meta = self._meta()
         self.epoch = meta.epoch
         self.files.add(self._log)
@@ -167,6 +171,9 @@ class Writer:
             self._mark = Mark(self.path, meta.id, meta.epoch)
             self.note()
             self._mark.sync()
+        self.room.keep(self.files, 0)
+        if self.room.short:
+            self.room.refill()
         return meta
 
     def replay(self) -> Iterator[tuple[int, list[Logged], int]]:
@@ -188,17 +195,28 @@ class Writer:
         if self._mark is not None:
             self._mark.note(self.seq, self.time_ns or 0)
 
-    def append(self, seq: int, row: bytes | bytearray, time_ns: int = 0) -> None:
-        """Make a batch durable; the time is that in its row.
+    def append(
+        self,
+        seq: int,
+        row: bytes | bytearray,
+        records: Sequence[CommitRecord],
+        time_ns: int = 0,
+    ) -> None:
+        """Make a batch durable; records and time are those in its row.
+
+        On a full disk only deletions may use the reserve.
 
         Raises:
+            StorageFull: the disk is full, nothing was written.
             Fenced: another owner has opened the file since; nothing was written.
             UnknownOutcome: it cannot be found out whether it was written.
             StorageError, apsw.Error: nothing was written.
         """
         try:
             self._set_durable(durable=True)
-            self._connection.execute(_APPEND, (seq, self.epoch, row))
+            if self.room.short:
+                self.room.admit(records, self.files, self.wal_bytes)
+            self._execute(_APPEND, (seq, self.epoch, row), records)
             if self._connection.changes() != 1:
                 raise self.fenced()
         except apsw.IOError as error:
@@ -209,11 +227,14 @@ class Writer:
                 raise StorageUnavailable(said) from error
         self.wal_bytes += 2 * PAGE_BYTES + len(row)
         self.seq, self.time_ns = seq, time_ns
+        if self.wal_bytes > self.room.kept_until:
+            self.room.keep(self.files, self.wal_bytes)
         if seq % NOTED_EVERY == 0:
             self.note()
 
     def put(self, cells: Sequence[tuple[str, str, str, bytes]], size_bytes: int) -> None:
         """Store cells: type, name, key, value."""
+        self.room.check_growth()
         self._fold(_PUTS, cells)
         self.wal_bytes += size_bytes
 
@@ -223,6 +244,7 @@ class Writer:
 
     def put_pages(self, pages: Sequence[tuple[str, str, int, bytes]], size_bytes: int) -> None:
         """Store pages: type, name, number, data."""
+        self.room.check_growth()
         self._fold(_PAGE_PUTS, pages)
         self.wal_bytes += size_bytes
 
@@ -238,12 +260,20 @@ class Writer:
     def forget(self, seq: int) -> None:
         """Delete the journal rows before one; that one stays, so that seq never starts again."""
         self._set_durable(durable=False)
-        self._connection.execute(_FORGET, (seq, self.epoch))
+        self._execute(_FORGET, (seq, self.epoch))
 
     def checkpoint(self) -> None:
         """Copy the rest of the log into the file, so that the next write begins it anew."""
         self.wal_bytes = 0
-        self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        finally:
+            self.room.keep(self.files, 0)
+
+    def folded(self) -> None:
+        """All that was to be folded is: what it took away may serve others, and the reserve."""
+        self.room.relieve()
+        self.room.keep(self.files, self.wal_bytes)
 
     def close(self, *, clean: bool) -> None:
         """Close the file; clean says that nothing is left to fold.
@@ -256,9 +286,11 @@ class Writer:
                 self._connection.execute(_CLEAN, (1, self.epoch))
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         with suppress(apsw.Error):
-            if self.files.intact():
+            if intact := self.files.intact():
                 self.files.closed()
             self._connection.close(True)  # SQLite leaves the log of another file at the path alone
+            if intact:
+                self.room.refill()
         if self._mark is not None:
             self.note()
             self._mark.sync()
@@ -287,10 +319,19 @@ class Writer:
             some = rows[start : start + _ROWS[-1]]
             size = next(size for size in _ROWS if size >= len(some))
             bindings = [*chain.from_iterable(some), *some[-1] * (size - len(some)), self.epoch]
-            self._connection.execute(statements[size], bindings)
+            self._execute(statements[size], bindings)
         self.wal_bytes += len(rows) * PAGE_BYTES
         if self._connection.execute(_EPOCH).get != self.epoch:
             raise self.fenced()
+
+    def _execute(
+        self,
+        sql: str,
+        bindings: Sequence[SQLiteValue | bytearray],
+        records: Sequence[CommitRecord] = (),
+    ) -> None:
+        """Execute a statement; on a full disk with what room there is for such records."""
+        self.room.run(lambda: self._connection.execute(sql, bindings), records)
 
     def fenced(self) -> Fenced:
         """The error for a write, once the file has a new owner."""
