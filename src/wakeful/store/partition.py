@@ -75,9 +75,7 @@ class Partition:
         keep_from_children(self, Partition._descriptors)
         self.epoch = self.writer.epoch
 
-    def _take(
-        self, shards: int, vfs: str | None, strict: bool, after: Partition | None
-    ) -> None:
+    def _take(self, shards: int, vfs: str | None, strict: bool, after: Partition | None) -> None:
         path, limits = self._path, self._limits
         with ExitStack() as undo:
             try:
