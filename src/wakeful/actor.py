@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import ClassVar, Final, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import ClassVar, Final, Literal, ParamSpec, Protocol, TypeVar, cast, overload
 
 import msgspec
 
@@ -104,6 +104,57 @@ class ActorAlarm(Protocol):
 
     def failed(self) -> AlarmFailure | None:
         """The alarm that was given up, until another one is set or `delete` is called."""
+
+
+class Reminder(msgspec.Struct, frozen=True):
+    """A message of an actor to itself that is due at a time.
+
+    Attributes:
+        name: its name, if it was given one.
+        method: what is called.
+        due_ns: when it is tried next, in nanoseconds since 1970.
+        scheduled_ns: the occurrence that this is for.
+        retries: how often that has failed.
+    """
+
+    name: str | None
+    method: str
+    due_ns: int
+    scheduled_ns: int
+    retries: int = 0
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """An occurrence of a reminder that was given up, because its method kept failing.
+
+    Attributes:
+        id: of this dead letter, in its actor.
+        method: what was called.
+        scheduled_ns: when it was due, in nanoseconds since 1970.
+        given_up_ns: when it was given up.
+        retries: how often it was tried again.
+        error: the class and the text of what the method raised last.
+    """
+
+    id: str
+    method: str
+    scheduled_ns: int
+    given_up_ns: int
+    retries: int
+    error: str
+
+
+class ActorReminders(Protocol):
+    """The reminders of an actor. Source: DESIGN 9."""
+
+    def list(self) -> Sequence[Reminder]:
+        """Those that are set, the earliest first."""
+
+    def cancel(self, name: str) -> bool:
+        """Take the reminder of a name back; returns whether there was one."""
+
+    def dead(self) -> Sequence[DeadLetter]:
+        """The occurrences that were given up."""
 
 
 class WebSocket(Protocol):
@@ -219,6 +270,48 @@ class ActorContext(Protocol):
 
     def get(self, actor: type[A], name: str, *, timeout: float | None = None) -> A:
         """A ref to another actor, as `Runtime.get`."""
+
+    def tell(
+        self,
+        actor: A,
+        /,
+        *,
+        delay: timedelta | None = None,
+        at: datetime | None = None,
+        every: timedelta | None = None,
+        cron: str | None = None,
+        zone: str | None = None,
+        name: str | None = None,
+        times: int | None = None,
+        missed: Literal["once", "all", "skip"] = "once",
+    ) -> A:
+        """Have a method of this actor called later, durably: `self.ctx.tell(self, ...).method()`.
+
+        The message is part of the turn: it is committed, or undone, with it. It wakes the actor,
+        also after a restart; its turn has its effect once. A turn that raises is undone and tried
+        again as an alarm is; an occurrence that keeps failing becomes a dead letter.
+
+        Args:
+            actor: the actor itself, `self`.
+            delay: how long from now; without any time the message is due when the turn has ended.
+            at: when, with a time zone.
+            every: again and again, so far apart; first after that time, or at `delay` or `at`.
+            cron: again and again, by an expression of five fields.
+            zone: the time zone in which `cron` counts; UTC by default.
+            name: one reminder of that name per actor; set again, it replaces the one before.
+            times: how often `every` or `cron` happen; without a limit by default.
+            missed: of occurrences that fell due while nothing ran: "once" one for all of them,
+                "all" each of them, "skip" none that is over a minute late.
+
+        Raises:
+            ConfigError: the class does not wake by itself, or is not durable.
+            InvalidArguments: a time, a name or an argument of the method is not usable.
+            LimitExceeded: the actor's agenda has `limits.agenda` entries.
+        """
+
+    @property
+    def reminders(self) -> ActorReminders:
+        """The reminders that `tell` has set."""
 
     def abort(self, reason: str = "") -> None:
         """Throw this activation away: undo the turn, fail calls under way, start anew next time.

@@ -355,7 +355,9 @@ class ActorType:
 
     async def run_alarm(self, instance: Actor, info: AlarmInfo) -> None:
         """Call an instance's alarm handler, with the information if it takes it."""
-        handler: Callable[..., Awaitable[None]] = instance.alarm  # type: ignore[attr-defined]  # if it has one
+        if not self.has_alarm:
+            raise ConfigError(f"{self.name} has an alarm set and no alarm() method")
+        handler: Callable[..., Awaitable[None]] = instance.alarm  # type: ignore[attr-defined]  # it has one
         if self._alarm_is_told:
             await handler(info)
         else:

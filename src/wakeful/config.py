@@ -28,6 +28,8 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         mailbox: calls waiting for one actor; one more gets Overloaded (429).
         active_actors: activations in memory; the least recently used one goes to sleep first.
+        agenda: what one actor owes at a time: its alarm, its reminders and messages to itself; one
+            more gets LimitExceeded (413).
         background: pieces of `wait_until` work that one actor, object or Worker has running; one
             more gets Overloaded (429).
         calls_waiting: calls waiting in all mailboxes together; one more gets
@@ -61,6 +63,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     mailbox: int = 1_000
     active_actors: int = 100_000
+    agenda: int = 10_000
     background: int = 10_000
     calls_waiting: int = 100_000
     turn_seconds: float = 60.0

@@ -12,11 +12,12 @@ import uuid
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import CancelledError as FutureCancelled
 from contextlib import AsyncExitStack
+from datetime import datetime, timedelta
 from functools import partial
 from os import PathLike, fspath
 from random import Random
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, Literal, ParamSpec, Self, TypeVar
 
 from wakeful.actor import Actor, DurableObject
 from wakeful.actor_type import ActorType
@@ -204,6 +205,49 @@ class Runtime:
             InvalidArguments, PayloadTooLarge: the name, or the timeout, is not usable.
         """
         return self.host.get(actor, name, timeout)
+
+    def tell(
+        self,
+        actor: type[A],
+        to: str,
+        /,
+        *,
+        delay: timedelta | None = None,
+        at: datetime | None = None,
+        every: timedelta | None = None,
+        cron: str | None = None,
+        zone: str | None = None,
+        name: str | None = None,
+        times: int | None = None,
+        missed: Literal["once", "all", "skip"] = "once",
+    ) -> A:
+        """Have a method of an actor called later: `await rt.tell(Cart, "ada").expire()`.
+
+        Awaiting it returns when the actor keeps the message durably; the method itself runs later,
+        in a turn of its own, and has its effect once. A message that was told without a time is due
+        at once; the keywords make it a reminder, as those of `ctx.tell`.
+
+        Args:
+            actor: the class.
+            to: the actor's name.
+            delay, at, every, cron, zone, name, times, missed: as `ctx.tell` has them.
+
+        Raises:
+            UnknownActorType, ConfigError: the class is not registered, or cannot be told.
+            InvalidArguments: a name, a time or an argument of the method is not usable.
+            LimitExceeded: the actor's agenda has `limits.agenda` entries.
+        """
+        options: dict[str, object] = {
+            "delay": delay,
+            "at": at,
+            "every": every,
+            "cron": cron,
+            "zone": zone,
+            "name": name,
+            "times": times,
+            "missed": missed,
+        }
+        return self.host.tell(actor, to, options)
 
     def spawn(self, actor: type[A], *args: object, name: str | None = None) -> A:
         """Start an actor that has no lifetime of its own; it lives until `stop`.

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
+from wakeful.core.agenda import HEAD_KEY
 from wakeful.core.working_set import Part
 from wakeful.errors import Fenced, StorageError
 from wakeful.facet import Persistence
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 STATE_KEY: Final = "s"
 KV_PREFIX: Final = "k"
 NAME_KEY: Final = "n"  # of a Worker's object: the name that it was requested by
-ALARM_KEY: Final = "a"  # the one cell a store looks into: its first 8 bytes are when it is due
+AGENDA_KEY: Final = HEAD_KEY  # the one cell a store looks into: its first 8 bytes are a time
 
 Cells = dict[str, bytes]
 NO_PAGES: Final[dict[int, bytes | None]] = {}  # shared by records without any: never changed

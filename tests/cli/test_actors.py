@@ -12,8 +12,10 @@ from click.testing import CliRunner, Result
 from wakeful import AlarmInfo, DurableObject, Runtime
 from wakeful.actor import AlarmFailure
 from wakeful.cli.main import command
+from wakeful.core.agenda import Agenda
 from wakeful.core.alarms import AlarmCell
-from wakeful.ports import ALARM_KEY, FAILED_ALARM_KEY, CommitRecord
+from wakeful.ports import AGENDA_KEY, FAILED_ALARM_KEY, CommitRecord
+from wakeful.runtime.reminders import Dead, Kept, Message
 from wakeful.store.stopped import StoppedStore
 
 
@@ -125,6 +127,8 @@ def test_get_gives_json(data: Path) -> None:
     assert content == {
         "alarm": None,
         "failed_alarm": None,
+        "reminders": [],
+        "dead_letters": [],
         "type": "Basket",
         "name": "b2",
         "schema_version": 1,
@@ -170,7 +174,7 @@ def test_get_shows_an_alarm_that_is_retried_and_one_that_was_given_up(tmp_path: 
     info = store.open()
     failure = AlarmFailure(scheduled_ns=10**18, given_up_ns=10**18 + 1, retries=3, error="[no]")
     cells: dict[str, bytes | None] = {
-        ALARM_KEY: AlarmCell(3 * 10**18, 2 * 10**18, 4).pack(),
+        AGENDA_KEY: AlarmCell(3 * 10**18, 2 * 10**18, 4).pack(),
         FAILED_ALARM_KEY: msgspec.msgpack.encode(failure),
     }
     store.commit([CommitRecord("Ledger", "a", 0, info.lanes[0].epoch, 1, False, cells)])
@@ -181,6 +185,31 @@ def test_get_shows_an_alarm_that_is_retried_and_one_that_was_given_up(tmp_path: 
     content = json.loads(actors(tmp_path, "get", "Ledger", "a", "--json").stdout)
     assert content["alarm"]["scheduled_ns"] == 2 * 10**18
     assert content["failed_alarm"] == msgspec.to_builtins(failure)
+
+
+def test_get_shows_reminders_and_dead_letters(tmp_path: Path) -> None:
+    store = StoppedStore(tmp_path)
+    info = store.open()
+    agenda = Agenda({})
+    agenda.set("rnew year", Kept(Message("write"), 3 * 10**18, retries=1).entry())
+    agenda.commit()
+    dead = Dead(Message("write"), 10**18, 10**18 + 1, 2, "ValueError: no [pen]")
+    record = CommitRecord("Diary", "d", 0, info.lanes[0].epoch, 1, False, {})
+    agenda.take(record)
+    record.puts["dold"] = msgspec.msgpack.encode(dead)
+    store.commit([record])
+    store.close()
+    text = " ".join(actors(tmp_path, "get", "Diary", "d").stdout.split())
+    assert (
+        "reminder 'new year': write at 2065-01-24T05:20:00.000000000Z, failed runs so far: 1"
+        in text
+    )
+    assert "write of 2001-09-09T01:46:40.000000000Z was given up at 2001-09-09T01:46:40" in text
+    assert "ValueError: no [pen]" in text
+    content = json.loads(actors(tmp_path, "get", "Diary", "d", "--json").stdout)
+    assert [reminder["name"] for reminder in content["reminders"]] == ["new year"]
+    assert [dead["id"] for dead in content["dead_letters"]] == ["old"]
+    assert content["alarm"] is None
 
 
 def test_get_of_an_actor_with_many_tables_says_that_there_are_more(tmp_path: Path) -> None:

@@ -176,7 +176,7 @@ def test_damage_inside_of_an_actors_database_is_told(data: Path) -> None:
 def test_a_cell_that_does_not_decode_is_told(data: Path) -> None:
     store = StoppedStore(data)
     epoch = store.open().lanes[0].epoch
-    cells: dict[str, bytes | None] = {"a": b"no alarm"}
+    cells: dict[str, bytes | None] = {"a": b"no agenda"}
     store.commit([CommitRecord("Ledger", "n23", 0, epoch, 1, False, cells)])
     store.close()
     assert concerned(report(data)) == {"n23"}

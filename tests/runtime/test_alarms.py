@@ -413,7 +413,7 @@ def test_a_handler_that_always_fails_is_tried_again_for_a_day() -> None:
         assert await reminder.due() is not None
         assert rt.host.alarms.given_up == 0
         await asyncio.sleep(40_000)  # jitter adds up to a quarter
-        assert rt.host.alarms.fired == 93
+        assert rt.host.courier.fired == 93
         assert await reminder.due() is None
         assert rt.host.alarms.given_up == 1
 
@@ -425,7 +425,7 @@ def test_an_alarm_that_is_given_up_is_kept_with_its_error_until_the_next_is_set(
         hasty = rt.get(Hasty, "h")
         scheduled_ns = await hasty.at(1)
         await asyncio.sleep(60)
-        assert rt.host.alarms.fired == 3
+        assert rt.host.courier.fired == 3
         failure = await hasty.failed()
         assert failure is not None
         assert (failure.scheduled_ns, failure.retries) == (scheduled_ns, 2)
@@ -463,7 +463,7 @@ def test_on_alarm_failed_may_set_the_next_alarm() -> None:
         await asyncio.sleep(10)
         assert await hasty.due() is not None
         await asyncio.sleep(50)
-        assert rt.host.alarms.fired == 6
+        assert rt.host.courier.fired == 6
 
     run(work)
 
@@ -519,7 +519,7 @@ def test_alarms_are_on_time_where_few_actors_may_be_awake() -> None:
             for number in range(40):
                 await rt.get(Waker, f"w{number}").start()
             await asyncio.sleep(1 + 40 / 2 * 0.5 + 1)
-            assert rt.host.alarms.failed == 0
+            assert rt.host.courier.failed == 0
             assert [await rt.get(Waker, f"w{n}").get() for n in range(40)] == [1] * 40
 
     try:
@@ -537,7 +537,7 @@ def test_an_alarm_that_finds_no_room_is_tried_again_at_once_and_not_counted() ->
             await rt.get(Waker, "w").start()
             busy = asyncio.create_task(rt.get(Waker, "busy").rest(5.0))
             await asyncio.sleep(5.0)
-            assert rt.host.alarms.failed == 0
+            assert rt.host.courier.failed == 0
             await busy
             await asyncio.sleep(0.8)
             assert await rt.get(Waker, "w").get() == 1
@@ -569,7 +569,7 @@ def test_a_handler_that_keeps_too_much_is_given_up_like_one_that_raises() -> Non
         await hasty.overdo()
         await hasty.at(1)
         await asyncio.sleep(500)
-        assert rt.host.alarms.fired == 3
+        assert rt.host.courier.fired == 3
         failure = await hasty.failed()
         assert failure is not None
         assert failure.error.startswith("LimitExceeded: ")
@@ -638,9 +638,9 @@ def test_thousands_of_alarms_in_one_second_all_fire_once() -> None:
         count = 600
         await asyncio.gather(*(rt.get(Reminder, str(n)).at(10 + n / count) for n in range(count)))
         await asyncio.sleep(9)
-        assert rt.host.alarms.fired == 0
+        assert rt.host.courier.fired == 0
         await asyncio.sleep(30)
-        assert rt.host.alarms.fired == count
+        assert rt.host.courier.fired == count
         assert len(await rt.get(Reminder, "77").seen()) == 1
 
     run(work)
@@ -656,7 +656,7 @@ def test_alarms_due_in_the_same_moment_are_not_looked_for_one_by_one() -> None:
         assert isinstance(store, CountingStore)
         store.looks = 0
         await asyncio.sleep(30)
-        assert rt.host.alarms.fired == count
+        assert rt.host.courier.fired == count
         assert store.looks < 10
 
     run(work)
@@ -667,7 +667,7 @@ def test_an_alarm_set_to_now_by_its_own_handler_fires_when_that_has_ended() -> N
         await rt.get(Impatient, "i").start()
         await asyncio.sleep(5)
         assert await rt.get(Impatient, "i").seen() == 3
-        assert rt.host.alarms.fired == 3
+        assert rt.host.courier.fired == 3
 
     run(work)
 
@@ -678,7 +678,7 @@ def test_without_alarms_there_is_no_timer() -> None:
     async def work(rt: Runtime) -> None:
         await rt.get(Reminder, "r").seen()
         await asyncio.sleep(5)
-        assert rt.host.alarms._timer is None
+        assert rt.host.courier._timer is None
 
     run(work)
 
@@ -733,12 +733,12 @@ def test_alarms_of_types_that_nobody_serves_are_told_once_and_cost_nothing() -> 
         with structlog.testing.capture_logs() as logs:
             async with Runtime(MemoryStore(disk), [Waker], clock=clock) as rt:
                 await asyncio.sleep(10)
-                alarms = rt.host.alarms
+                alarms = rt.host.courier
                 assert (alarms.fired, alarms._passed_over, alarms._waiting) == (0, set(), {})
         assert [log["event"] for log in logs] == ["nobody here handles the alarms of this type"]
         async with Runtime(MemoryStore(disk), [Reminder], clock=clock) as rt:
             await asyncio.sleep(10)
-            assert rt.host.alarms.fired == 2_000
+            assert rt.host.courier.fired == 2_000
 
     loop.run_until_complete(main())
     loop.close()

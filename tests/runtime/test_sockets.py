@@ -22,7 +22,7 @@ from wakeful import (
     WebSocket,
 )
 from wakeful.errors import PayloadTooLarge, StorageFull
-from wakeful.runtime.alarms import InternalPlan
+from wakeful.runtime.internal_plan import InternalPlan
 from wakeful.runtime.refs import Ref
 from wakeful.runtime.socket import Socket
 

@@ -8,15 +8,17 @@ from typing import Any, Final
 import pytest
 from tests.sim.planted import Plant, Variants, caught
 
+from wakeful.core.agenda import ALARM, Agenda, Entry
 from wakeful.core.alarms import AlarmCell, AlarmRun
 from wakeful.core.working_set import COMMIT_POINT, Marks, WorkingSet
 from wakeful.core.write_buffer import WriteBuffer
 from wakeful.errors import ActorAborted, WakefulError
-from wakeful.ports import ALARM_KEY, NO_PAGES, CommitRecord
+from wakeful.ports import NO_PAGES, CommitRecord
 from wakeful.runtime.activation import Activation, transact
 from wakeful.runtime.activator import Activator
 from wakeful.runtime.alarm_face import AlarmFace
 from wakeful.runtime.alarms import Alarms
+from wakeful.runtime.courier import Courier
 from wakeful.runtime.gated import Gated
 from wakeful.runtime.host import Host
 from wakeful.runtime.socket import Socket
@@ -147,7 +149,7 @@ def alarm_outside_the_turn(patch: pytest.MonkeyPatch) -> None:
 @variant
 def alarm_fires_early(patch: pytest.MonkeyPatch) -> None:
     """A clock that is a little fast."""
-    init = Alarms.__init__
+    init = Courier.__init__
 
     class Fast:
         def __init__(self, clock: Any) -> None:
@@ -156,10 +158,10 @@ def alarm_fires_early(patch: pytest.MonkeyPatch) -> None:
         def now_ns(self) -> int:
             return int(self._clock.now_ns()) + 2_000_000
 
-    def hasty(alarms: Alarms, *, clock: Any, **more: Any) -> None:
-        init(alarms, clock=Fast(clock), **more)
+    def hasty(courier: Courier, *, clock: Any, **more: Any) -> None:
+        init(courier, clock=Fast(clock), **more)
 
-    patch.setattr(Alarms, "__init__", hasty)
+    patch.setattr(Courier, "__init__", hasty)
 
 
 @variant
@@ -177,46 +179,47 @@ def alarm_goes_even_if_it_was_set_again(patch: pytest.MonkeyPatch) -> None:
 @variant
 def alarm_goes_before_its_handler_runs(patch: pytest.MonkeyPatch) -> None:
     """A handler that fails, or a crash, loses it."""
-    run_handler = Alarms._run_handler
+    fulfil = Alarms.fulfil
 
-    async def once(alarms: Alarms, instance: Any, activation: Activation, cell: bytes) -> None:
-        activation.writes().delete(ALARM_KEY)
+    async def once(alarms: Alarms, instance: Any, id: str, entry: Entry) -> None:
+        activation = instance.ctx.activation
+        activation.owed().remove(id)
         await instance.ctx._host.commit_point(activation)
-        await run_handler(alarms, instance, activation, cell)
+        await fulfil(alarms, instance, id, entry)
 
-    patch.setattr(Alarms, "_run_handler", once)
+    patch.setattr(Alarms, "fulfil", once)
 
 
 @variant
 def alarm_does_not_wait_its_turn(patch: pytest.MonkeyPatch) -> None:
     """Its handler runs beside the turn that is under way."""
-    init = Alarms.__init__
+    init = Courier.__init__
 
-    def interleaved(alarms: Alarms, **more: Any) -> None:
-        init(alarms, **more)
-        for plan in alarms._plans[False]:
+    def interleaved(courier: Courier, **more: Any) -> None:
+        init(courier, **more)
+        for plan in courier._plans[False]:
             plan.interleave = True
 
-    patch.setattr(Alarms, "__init__", interleaved)
+    patch.setattr(Courier, "__init__", interleaved)
 
 
 @variant
 def nobody_is_told_of_new_alarms(patch: pytest.MonkeyPatch) -> None:
     """The timer is set when the runtime starts, and not when an alarm becomes durable."""
-    patch.setattr(Alarms, "note", lambda alarms, due_ns: None)
+    patch.setattr(Courier, "note", lambda courier, due_ns: None)
 
 
 @variant
 def alarms_of_the_last_life_are_forgotten(patch: pytest.MonkeyPatch) -> None:
     """Nobody looks for those that were set before a restart."""
     patch.setattr(Host, "start", lambda host: None)
-    check = Alarms.check
+    check = Courier.check
 
-    def known(alarms: Any) -> None:
-        if alarms._due_ns < 2**62:
-            check(alarms)
+    def known(courier: Any) -> None:
+        if courier._due_ns < 2**62:
+            check(courier)
 
-    patch.setattr(Alarms, "check", known)
+    patch.setattr(Courier, "check", known)
 
 
 @variant
@@ -456,12 +459,12 @@ def transaction_forgets_the_alarm(patch: pytest.MonkeyPatch) -> None:
     undo = WorkingSet.undo
 
     def partly(working: WorkingSet[CommitRecord], marks: Marks = ()) -> None:
-        buffers = [part for part in working._parts if isinstance(part, WriteBuffer)]
-        alarms = [buffer.get(ALARM_KEY) for buffer in buffers]
+        agendas = [part for part in working._parts if isinstance(part, Agenda)]
+        alarms = [agenda.get(ALARM) for agenda in agendas]
         undo(working, marks)
-        for buffer, alarm in zip(buffers, alarms, strict=True):
+        for agenda, alarm in zip(agendas, alarms, strict=True):
             if marks and alarm is not None:
-                buffer.put(ALARM_KEY, alarm)
+                agenda.set(ALARM, alarm)
 
     patch.setattr(WorkingSet, "undo", partly)
 

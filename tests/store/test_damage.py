@@ -15,7 +15,7 @@ import pytest
 
 from wakeful.errors import StorageCorrupt, StorageError
 from wakeful.ids import ActorId
-from wakeful.ports import ALARM_KEY, CommitRecord, due_cell
+from wakeful.ports import AGENDA_KEY, CommitRecord, due_cell
 from wakeful.store.check import Check
 from wakeful.store.limits import Limits
 from wakeful.store.stopped import StoppedStore
@@ -50,7 +50,7 @@ def fill(store: StoppedStore, epoch: int, history: History) -> None:
             puts: dict[str, bytes | None] = {
                 "s": b"%d" % number * chance.randrange(1, 60),
                 f"k{chance.randrange(4)}": chance.choice([None, chance.randbytes(40)]),
-                ALARM_KEY: due_cell(chance.randrange(EVER_NS), b"rest"),
+                AGENDA_KEY: due_cell(chance.randrange(EVER_NS), b"rest"),
             }
             pages: dict[int, bytes | None] = {chance.randrange(1, 4): page}
             if any(record.name == name for record in records):

@@ -12,7 +12,7 @@ from tests.workers.workerd_state import ALL, ODD, ONE, TWO, contents, unpacked
 
 from wakeful.core.alarms import AlarmCell
 from wakeful.ids import ActorId, shard_of
-from wakeful.ports import ALARM_KEY, KV_PREFIX, NAME_KEY, LaneInfo, StoreInfo
+from wakeful.ports import AGENDA_KEY, KV_PREFIX, NAME_KEY, LaneInfo, StoreInfo
 from wakeful.workers.objects import stored
 from wakeful.workers.workerd_files import importer as importing
 from wakeful.workers.workerd_files.importer import CannotImport, Imported, Importer, find
@@ -183,7 +183,7 @@ def test_the_source_is_left_as_it_is(importer: Importer, state: Path) -> None:
 
 
 def test_alarms_arrive(importer: Importer, state: Path) -> None:
-    cell = read(importer, state, ALL).cells[ALARM_KEY]
+    cell = read(importer, state, ALL).cells[AGENDA_KEY]
     assert AlarmCell.unpack(cell) == AlarmCell.at(4102444800_123_000_000)
     assert not read(importer, state, TWO).alarmed, "it was deleted again"
 
@@ -199,7 +199,7 @@ def test_alarms_of_older_files_are_beside_them(importer: Importer, state: Path) 
     with apsw.Connection(str(file)) as connection:
         connection.execute("DROP TABLE _cf_METADATA")
     connection.close()
-    cell = read(importer, state, ONE).cells[ALARM_KEY]
+    cell = read(importer, state, ONE).cells[AGENDA_KEY]
     assert AlarmCell.unpack(cell) == AlarmCell.at(4102444800_000_000_000)
 
 

@@ -12,7 +12,7 @@ from tests.workers.several import together, write
 
 from wakeful.errors import ConfigError, StorageFull
 from wakeful.ids import ActorId, shard_of
-from wakeful.ports import ALARM_KEY, CommitRecord, due_cell
+from wakeful.ports import AGENDA_KEY, CommitRecord, due_cell
 from wakeful.store.memory import MemoryDisk, MemoryStore
 from wakeful.testing.disk import SimDisk, SimStore
 from wakeful.testing.faults import FaultPlan
@@ -170,7 +170,7 @@ STEPS = (
 def fill(disk: SimDisk) -> None:
     """Put objects on a disk, with alarms and pages."""
     info = disk.acquire()
-    puts = {"kvalue": b"1", ALARM_KEY: due_cell(5)}
+    puts = {"kvalue": b"1", AGENDA_KEY: due_cell(5)}
     for number, actor in enumerate([*OBJECTS, KEPT], 1):
         shard = shard_of(actor, info.shards)
         lane = info.lane_of(shard)

@@ -196,6 +196,13 @@ def _print_stored(stored: ActorView) -> None:
     if (failed := stored.failed_alarm) is not None:
         text = f"the alarm of {utc(failed.scheduled_ns)} was given up at {utc(failed.given_up_ns)}"
         console.print(Text(f"\n{text}: {failed.error}", style="red"))
+    for reminder in stored.reminders:
+        tries = f", failed runs so far: {reminder.retries}" if reminder.retries else ""
+        name = f" {reminder.name!r}" if reminder.name is not None else ""
+        console.print(Text(f"\nreminder{name}: {reminder.method} at {utc(reminder.due_ns)}{tries}"))
+    for dead in stored.dead_letters:
+        text = f"{dead.method} of {utc(dead.scheduled_ns)} was given up at {utc(dead.given_up_ns)}"
+        console.print(Text(f"\n{text}: {dead.error}", style="red"))
     for rows in stored.tables:
         _print_rows(console, rows)
     if stored.sql_error is not None:

@@ -174,22 +174,21 @@ def _column(value: object) -> tuple[str | bytes, str]:
 
 
 def _alarm(cells: Cells) -> str | None:
-    from wakeful.core.alarms import AlarmCell
+    from wakeful.core.agenda import alarm_of
     from wakeful.log import utc
-    from wakeful.ports import ALARM_KEY
+    from wakeful.ports import AGENDA_KEY
 
-    if ALARM_KEY not in cells:
-        return None
-    return utc(AlarmCell.unpack(cells[ALARM_KEY]).due_ns)
+    alarm = alarm_of(cells[AGENDA_KEY]) if AGENDA_KEY in cells else None
+    return None if alarm is None else utc(alarm.due_ns)
 
 
 # --- for workerd -----------------------------------------------------------------------------
 
 
 def _fill_for_workerd(connection: apsw.Connection, actor: ActorId, cells: Cells) -> None:
-    from wakeful.core.alarms import AlarmCell
+    from wakeful.core.agenda import alarm_of
     from wakeful.errors import StorageCorrupt
-    from wakeful.ports import ALARM_KEY, KV_PREFIX, STATE_KEY
+    from wakeful.ports import AGENDA_KEY, KV_PREFIX, STATE_KEY
     from wakeful.workers.objects import stored
     from wakeful.workers.workerd_files.v8_writer import write
 
@@ -208,6 +207,7 @@ def _fill_for_workerd(connection: apsw.Connection, actor: ActorId, cells: Cells)
         except (StorageCorrupt, TypeError, ValueError, RecursionError) as error:
             raise Failure(f"{actor}: the value of key {name!r}: {error}") from error
         connection.execute("INSERT INTO _cf_KV VALUES (?, ?)", row)
-    if ALARM_KEY in cells:
-        due_ns = AlarmCell.unpack(cells[ALARM_KEY]).due_ns
+    alarm = alarm_of(cells[AGENDA_KEY]) if AGENDA_KEY in cells else None
+    if alarm is not None:
+        due_ns = alarm.due_ns
         connection.execute("INSERT INTO _cf_METADATA VALUES (1, ?)", (due_ns,))

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from wakeful.core.agenda import Entry
+
 BACKOFF_NS: Final = 2_000_000_000
 DOUBLINGS_MAX: Final = 9
 JITTER: Final = 0.25
@@ -53,6 +55,15 @@ class AlarmCell(NamedTuple):
         return cls(when_ns, when_ns)
 
     @classmethod
+    def of(cls, entry: Entry) -> AlarmCell:
+        """From the entry of an agenda."""
+        return cls.unpack(entry.pack())
+
+    def entry(self) -> Entry:
+        """As an entry of an agenda."""
+        return Entry.unpack(self.pack())
+
+    @classmethod
     def unpack(cls, data: bytes) -> AlarmCell:
         """From its stored form."""
         assert len(data) == CELL_BYTES, "an alarm cell has a fixed size"
@@ -89,22 +100,22 @@ class AlarmCell(NamedTuple):
 class AlarmRun:
     """One run of a handler, and the alarm that it handles.
 
-    The alarm that fired is recognized by object identity: setting an alarm always stores a new
-    AlarmCell, even for the same time, and undoing that puts the old object back.
+    The alarm that fired is recognized by object identity: setting an alarm always makes a new
+    entry, even for the same time, and undoing that puts the old object back.
     """
 
     __slots__ = ("fired",)
 
-    def __init__(self, fired: bytes) -> None:
+    def __init__(self, fired: Entry) -> None:
         self.fired = fired
 
-    def shown(self, cell: bytes | None) -> bytes | None:
+    def shown(self, entry: Entry | None) -> Entry | None:
         """What the handler sees of the stored alarm."""
-        return None if cell is self.fired else cell
+        return None if entry is self.fired else entry
 
-    def leaves(self, cell: bytes | None) -> bool:
+    def leaves(self, entry: Entry | None) -> bool:
         """Whether the handler's success deletes the stored alarm."""
-        return cell is self.fired
+        return entry is self.fired
 
 
 def _backoff_ns(retries: int) -> int:

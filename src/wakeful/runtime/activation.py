@@ -13,6 +13,7 @@ from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar, cast
 
 from wakeful.actor_type import ActorType, MethodPlan
+from wakeful.core.agenda import Agenda
 from wakeful.core.alarms import AlarmRun
 from wakeful.core.gates import InputGate, OutputGate, Section
 from wakeful.core.idle import NOWHERE
@@ -30,7 +31,7 @@ from wakeful.errors import (
     again,
 )
 from wakeful.ids import ActorId
-from wakeful.ports import NO_PAGES, STATE_KEY, Cells, CommitRecord, Database
+from wakeful.ports import AGENDA_KEY, NO_PAGES, STATE_KEY, Cells, CommitRecord, Database
 from wakeful.runtime.declared import DeclaredState
 from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.readonly import check_unchanged
@@ -78,35 +79,10 @@ class Activation:
     """An actor in memory. Slots only: there may be a hundred thousand of them."""
 
     __slots__ = (
-        "alarm",
-        "background",
-        "bucket",
-        "buffer",
-        "confirm",
-        "declared",
-        "draining",
-        "durable",
-        "effects",
-        "free",
-        "gate",
-        "id",
-        "idle_ns",
-        "input",
-        "instance",
-        "lane",
-        "life",
-        "mailbox",
-        "seq",
-        "shard",
-        "sql",
-        "stepped",
-        "stopping",
-        "timed",
-        "transaction",
-        "turns",
-        "type",
-        "used_ns",
-        "wiped",
+        *("agenda", "alarm", "background", "bucket", "buffer", "confirm", "declared"),
+        *("draining", "durable", "effects", "free", "gate", "id", "idle_ns", "input"),
+        *("instance", "lane", "life", "mailbox", "seq", "shard", "sql", "stepped"),
+        *("stopping", "timed", "transaction", "turns", "type", "used_ns", "wiped"),
         "working",
     )
 
@@ -132,6 +108,7 @@ class Activation:
         self.life = Lifecycle()
         self.mailbox: Mailbox[Envelope] | None = None
         self.buffer: WriteBuffer | None = None
+        self.agenda: Agenda | None = None
         self.effects: list[Effect] | None = None
         self.sql: Database | None = None
         self.background: set[Future[object]] | None = None  # tasks, and what keeps it awake
@@ -150,6 +127,8 @@ class Activation:
         self.declared = self.working = DeclaredState(self.type.schema, instance)
         if self.declared.grows:
             self.working_set()
+        if AGENDA_KEY in cells:
+            self._keep_agenda(cells)
         if cells:
             self._keep_cells(cells)
         type(instance).__init__(instance, *args)
@@ -180,6 +159,10 @@ class Activation:
     def writes(self) -> WriteBuffer:
         """The buffer of user cells, made when first needed."""
         return self.buffer if self.buffer is not None else self._keep_cells({})
+
+    def owed(self) -> Agenda:
+        """What the actor owes, by due time; made when first needed."""
+        return self.agenda if self.agenda is not None else self._keep_agenda({})
 
     def open_sql(self, database: Database) -> Database:
         """Give the activation a SQL database."""
@@ -267,7 +250,7 @@ class Activation:
         del self.instance, self.declared, self.working
         if self.sql is not None:
             self.sql.close()
-        self.buffer = self.mailbox = self.sql = None
+        self.buffer = self.agenda = self.mailbox = self.sql = None
 
     def record(self, epoch: int) -> CommitRecord:
         """Everything saved since the last record, as one."""
@@ -289,12 +272,18 @@ class Activation:
         self.working_set().add(self.buffer)
         return self.buffer
 
+    def _keep_agenda(self, cells: Cells) -> Agenda:
+        self.agenda = Agenda(cells)
+        self.working_set().add(self.agenda)
+        return self.agenda
+
     def _check_size(self) -> None:
-        persistence, buffer = self.type.persistence, self.buffer
-        written = buffer is not None and buffer.touched
-        if persistence is None or not (written or self.declared.changes):
+        persistence, buffer, agenda = self.type.persistence, self.buffer, self.agenda
+        touched = any(part is not None and part.touched for part in (buffer, agenda))
+        if persistence is None or not (touched or self.declared.changes):
             return  # SQLite has its own limit
         kept_bytes = buffer.size_bytes if buffer is not None else 0
+        kept_bytes += agenda.size_bytes if agenda is not None else 0
         limit_bytes = persistence.state_bytes_max
         if kept_bytes + self.declared.bytes_max <= limit_bytes:
             return

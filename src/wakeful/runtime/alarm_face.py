@@ -9,9 +9,10 @@ import msgspec
 
 from wakeful.actor import AlarmFailure
 from wakeful.actor_type import ActorType
+from wakeful.core.agenda import ALARM, Entry
 from wakeful.core.alarms import AlarmCell
 from wakeful.errors import ConfigError, InvalidArguments
-from wakeful.ports import ALARM_KEY, FAILED_ALARM_KEY, Clock
+from wakeful.ports import FAILED_ALARM_KEY, Clock
 
 if TYPE_CHECKING:
     from wakeful.runtime.activation import Activation
@@ -48,27 +49,27 @@ class AlarmFace:
                 "a VirtualActorFacet and a DurabilityFacet) with `async def alarm(self, info)`"
             )
         due_ns = max(now_ns, _when_ns(when, at_ns, now_ns))
-        activation.writes().put(ALARM_KEY, AlarmCell.at(due_ns).pack())
+        activation.owed().set(ALARM, AlarmCell.at(due_ns).entry())
         self._forget_failed()
 
     def get(self) -> int | None:
         """When the alarm is due, in nanoseconds since 1970; None while its handler runs."""
-        cell = alarm_cell(self._activation)
+        entry = alarm_entry(self._activation)
         run = self._activation.alarm
-        shown = run.shown(cell) if run is not None else cell
-        return None if shown is None else AlarmCell.unpack(shown).due_ns
+        shown = run.shown(entry) if run is not None else entry
+        return None if shown is None else shown.due_ns
 
     def runs(self) -> bool:
         """Whether the alarm that a handler was to be called for is still the one that is set."""
         run = self._activation.alarm
-        return run is not None and run.leaves(alarm_cell(self._activation))
+        return run is not None and run.leaves(alarm_entry(self._activation))
 
     def delete(self) -> None:
         """Delete the alarm; a handler that is running goes on, but is not retried."""
         self._activation.check_here()
-        if self._activation.buffer is not None:
-            self._activation.buffer.delete(ALARM_KEY)
-            self._forget_failed()
+        if self._activation.agenda is not None:
+            self._activation.agenda.remove(ALARM)
+        self._forget_failed()
 
     def failed(self) -> AlarmFailure | None:
         """The alarm that was given up, until another one is set or `delete` is called."""
@@ -86,9 +87,9 @@ def can_have_alarm(actor_type: ActorType) -> bool:
     return wakes and actor_type.has_alarm
 
 
-def alarm_cell(activation: Activation) -> bytes | None:
+def alarm_entry(activation: Activation) -> Entry | None:
     """The stored alarm of an actor that is awake."""
-    return activation.buffer.get(ALARM_KEY) if activation.buffer is not None else None
+    return activation.agenda.get(ALARM) if activation.agenda is not None else None
 
 
 def failed_alarm(activation: Activation) -> AlarmFailure | None:
@@ -102,9 +103,8 @@ def give_up(activation: Activation, alarm: AlarmCell, now_ns: int, error: str) -
     """Replace an alarm by the record of its failure."""
     text = error if len(error) <= ERROR_LETTERS_MAX else error[:ERROR_LETTERS_MAX] + "..."
     failure = AlarmFailure(alarm.scheduled_ns, now_ns, alarm.retries, text)
-    cells = activation.writes()
-    cells.delete(ALARM_KEY)
-    cells.put(FAILED_ALARM_KEY, msgspec.msgpack.encode(failure))
+    activation.owed().remove(ALARM)
+    activation.writes().put(FAILED_ALARM_KEY, msgspec.msgpack.encode(failure))
     return failure
 
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from wakeful import codec, packing
 from wakeful.actor import Log, WebSocket
 from wakeful.actor_storage import Sql
+from wakeful.core.agenda import ALARM
 from wakeful.core.lifecycle import ActivationState
 from wakeful.errors import ActivationAborted, ActorAborted, InvalidArguments, StateInvalid
 from wakeful.header import NO_HEADER, Caller, CallHeader, call_header
@@ -17,6 +18,7 @@ from wakeful.ports import KV_PREFIX
 from wakeful.runtime.activation import Activation, current
 from wakeful.runtime.alarm_face import AlarmFace
 from wakeful.runtime.services import Services
+from wakeful.runtime.tells import Telling
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -96,6 +98,8 @@ class StorageFace:
         buffer = self._activation.buffer
         for key in list(buffer.cells) if buffer is not None else ():
             self._activation.writes().delete(key)
+        if self._activation.agenda is not None:
+            self._activation.agenda.remove(ALARM)
 
     async def transaction(self, work: Callable[[], Coroutine[object, object, V]]) -> V:
         """Run work in a critical section; if it raises, state and storage are as before it."""
@@ -213,6 +217,18 @@ class Context:
     def get(self, actor: type[A], name: str, *, timeout: float | None = None) -> A:
         """A ref to another actor."""
         return self._host.get(actor, name, timeout)
+
+    def tell(self, actor: A, /, **options: Any) -> A:
+        """Have a method of this actor called later, as part of the turn."""
+        return self._telling().tell(actor, options)
+
+    @property
+    def reminders(self) -> Telling:
+        """The reminders that `tell` has set."""
+        return self._telling()
+
+    def _telling(self) -> Telling:
+        return Telling(self._activation, self._host.clock, self._host.reminders)
 
     def abort(self, reason: str = "") -> None:
         """Throw this activation away; the next call starts from the last durable state."""

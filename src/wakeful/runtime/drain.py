@@ -32,8 +32,8 @@ from wakeful.ids import ActorId
 from wakeful.log import logger
 from wakeful.runtime.activation import Activation
 from wakeful.runtime.activator import Activator
-from wakeful.runtime.alarms import Alarms
 from wakeful.runtime.committer import Committer
+from wakeful.runtime.courier import Courier
 from wakeful.runtime.delivery import Delivery
 from wakeful.runtime.intake import Intake
 from wakeful.runtime.sockets import Sockets
@@ -67,7 +67,7 @@ class Drain:
     """One drain, to be run once.
 
     Args:
-        intake, activator, committer, delivery, sockets, alarms: of the host.
+        intake, activator, committer, delivery, sockets, courier: of the host.
         deadline: when it is to be over.
         shards: whose actors it puts to rest; None: all, for good.
     """
@@ -80,7 +80,7 @@ class Drain:
         committer: Committer,
         delivery: Delivery,
         sockets: Sockets,
-        alarms: Alarms,
+        courier: Courier,
         deadline: Deadline,
         shards: Collection[int] | None = None,
     ) -> None:
@@ -89,7 +89,7 @@ class Drain:
         self._committer = committer
         self._delivery = delivery
         self._sockets = sockets
-        self._alarms = alarms
+        self._courier = courier
         self._deadline = deadline
         self._all = shards is None
         self._shards = frozenset(range(intake.shards) if shards is None else shards)
@@ -119,7 +119,7 @@ class Drain:
     def _refuse(self) -> None:
         if self._all:
             self._intake.closing = True
-            self._alarms.close()
+            self._courier.close()
         self._sockets.let_go(self._is_mine)  # first: what hears of it is an event of the actor
         self._intake.refuse(self._shards)
         for activation in self._mine():
@@ -167,7 +167,7 @@ class Drain:
             flushed = flushed and await within(SHARE_SECONDS, self._committer.settled)
             if not flushed:
                 self._committer.abandon()
-            await within(SHARE_SECONDS, self._alarms.finished)
+            await within(SHARE_SECONDS, self._courier.finished)
             self._activator.catalog.close()
             self._delivery.close()
         await asyncio.sleep(0)  # lets the waiting code forget the activations

@@ -305,10 +305,12 @@ class Gated:
         self._wiped = True
 
     def _join(self) -> None:
-        buffer, sql = self._activation.buffer, self._activation.sql
+        here = self._activation
+        buffer, agenda, sql = here.buffer, here.agenda, here.sql
         stores = buffer is not None and buffer.touched and bool(buffer.cells)
-        if (stores or (_touches(sql) and not self._wiped)) and self._companion is not None:
-            self._activation.writes().put(*self._companion)
+        owes = agenda is not None and agenda.touched and bool(agenda.entries)
+        if (stores or owes or (_touches(sql) and not self._wiped)) and self._companion is not None:
+            here.writes().put(*self._companion)
             self._joined = True
         self._wiped = False
 

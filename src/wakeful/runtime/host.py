@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from contextvars import copy_context
 from functools import partial
 from random import Random
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
-from wakeful.actor_type import ActorType
+from wakeful.actor import Actor
+from wakeful.actor_type import ActorType, MethodPlan
 from wakeful.config import Config
+from wakeful.core.agenda import ALARM
 from wakeful.core.gates import OutputGate
 from wakeful.core.lifecycle import ActivationState
 from wakeful.errors import (
@@ -29,18 +31,22 @@ from wakeful.log import logger
 from wakeful.ports import Clock, Database, SqlFactory, Store, StoreInfo
 from wakeful.runtime.activation import Activation, Turn, current, transact
 from wakeful.runtime.activator import Activator
-from wakeful.runtime.alarms import RUNNING_MAX, Alarms, InternalPlan
+from wakeful.runtime.alarms import Alarms
 from wakeful.runtime.committer import Committer
 from wakeful.runtime.context import Context
+from wakeful.runtime.courier import RUNNING_MAX, Courier
 from wakeful.runtime.delivery import Delivery
 from wakeful.runtime.drain import Deadline, Drain
 from wakeful.runtime.gated import inside, section_of
 from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.intake import Intake
+from wakeful.runtime.internal_plan import InternalPlan, activation_of
 from wakeful.runtime.lane import Lane
 from wakeful.runtime.recovery import Recovery
 from wakeful.runtime.refs import Ref, ref_class
+from wakeful.runtime.reminders import KIND, Reminders
 from wakeful.runtime.sockets import Sockets
+from wakeful.runtime.tells import Tell, check_can_be_told, when
 from wakeful.runtime.timed_ref import TimedRef, check_timeout, timed_class
 from wakeful.runtime.transaction import running
 
@@ -96,7 +102,9 @@ class Host:
             committer=self.committer,
             intake=self.intake,
         )
-        self.alarms = self._make_alarms(random)
+        self.alarms = Alarms(loop=own, clock=clock, ask=self._ask, random=random)
+        self.reminders = Reminders(clock=clock, random=random, entries_max=config.limits.agenda)
+        self.courier = self._make_courier()
         self.recovery = self._make_recovery()
         self.sockets = Sockets(
             loop=own,
@@ -124,8 +132,8 @@ class Host:
         self._refs[actor_type.name] = ref_class(actor_type, self.delivery.asking)
 
     def start(self) -> None:
-        """Everything is registered: look after alarms, also those that fell due meanwhile."""
-        self.alarms.start()
+        """Everything is registered: do what is owed, also what fell due meanwhile."""
+        self.courier.start()
 
     def knows(self, actor: type) -> bool:
         """Whether a class is registered."""
@@ -160,6 +168,27 @@ class Host:
     def ref(self, actor_type: ActorType, name: str) -> Ref:
         """A ref to an actor whose name has been checked."""
         return self._refs[actor_type.name](self, actor_type, ActorId(actor_type.name, name))
+
+    def tell(self, actor: type[A], name: str, options: dict[str, Any]) -> A:
+        """Has the methods of a class; a call of one is kept by the actor, and made later."""
+        actor_type = self.type_of(actor)
+        check_can_be_told(actor_type)
+        key = ActorId(actor_type.name, check_name(name))
+        due = when(self.clock.now_ns(), **options)
+
+        async def send(
+            plan: MethodPlan, args: tuple[object, ...], kwargs: dict[str, object]
+        ) -> None:
+            kept = due.kept(plan, args, kwargs)
+
+            async def keep(instance: Actor) -> None:
+                self.reminders.set(activation_of(instance), due.name, kept)
+
+            telling = InternalPlan(f"tell {plan.name}", keep)
+            telling.urgent = False
+            await self._ask(actor_type, key, telling, ())
+
+        return cast("A", Tell(actor_type, send))
 
     def spawn(self, actor: type[A], name: str, args: tuple[object, ...]) -> A:
         """Wake an actor explicitly; it lives until it is stopped."""
@@ -278,7 +307,7 @@ class Host:
             committer=self.committer,
             delivery=self.delivery,
             sockets=self.sockets,
-            alarms=self.alarms,
+            courier=self.courier,
             deadline=deadline or Deadline(self.loop.time, self.config.limits.shutdown_seconds),
             shards=shards,
         )
@@ -333,14 +362,14 @@ class Host:
             release=self._release,
         )
 
-    def _make_alarms(self, random: Random) -> Alarms:
-        return Alarms(
+    def _make_courier(self) -> Courier:
+        return Courier(
             loop=self.loop,
             store=self.store,
             clock=self.clock,
             types=self.types,
             ask=self._ask,
-            random=random,
+            duties={ALARM: self.alarms, KIND: self.reminders},
             refuses=self.intake.refuses_actor,
             running_max=min(RUNNING_MAX, max(1, self.config.limits.active_actors // 2)),
         )
@@ -352,7 +381,7 @@ class Host:
             committer=self.committer,
             activator=self.activator,
             seconds=self.config.limits.reopen_seconds,
-            reopened=self.alarms.look_anew,
+            reopened=self.courier.look_anew,
             gave_up=self._disown,
         )
 
@@ -366,7 +395,7 @@ class Host:
     # --- callbacks between the parts, which the host creates one after the other ------------------
 
     def _alarm_set(self, due_ns: int) -> None:
-        self.alarms.note(due_ns)
+        self.courier.note(due_ns)
 
     def _release(self, activation: Activation) -> None:
         self.sockets.release(activation)

@@ -13,13 +13,14 @@ from typing import Final
 
 import msgspec
 
-from wakeful.actor import AlarmFailure
+from wakeful.actor import AlarmFailure, DeadLetter, Reminder
+from wakeful.core.agenda import Agenda, alarm_of
 from wakeful.core.alarms import AlarmCell
 from wakeful.errors import SqlError, StorageError
 from wakeful.log import utc
 from wakeful.packing import decode
 from wakeful.ports import (
-    ALARM_KEY,
+    AGENDA_KEY,
     FAILED_ALARM_KEY,
     KV_PREFIX,
     STATE_KEY,
@@ -28,6 +29,7 @@ from wakeful.ports import (
     SqlValue,
 )
 from wakeful.runtime.alarm_face import unpack_failure
+from wakeful.runtime.reminders import dead_in, reminders_in
 from wakeful.state import describe, stored_version
 
 ROWS_SHOWN: Final = 5  # of each table
@@ -88,6 +90,8 @@ class ActorView(msgspec.Struct, frozen=True):
         storage: what it has put into its storage, by key.
         alarm: its alarm, if it has one.
         failed_alarm: the alarm that was given up, until another one is set.
+        reminders: those that are set, the earliest first.
+        dead_letters: occurrences of reminders that were given up.
         tables: its SQL tables, in order of their names.
         sql_error: why they cannot be read, or that there are more.
         size_bytes: of its state and storage as they are stored.
@@ -102,6 +106,8 @@ class ActorView(msgspec.Struct, frozen=True):
     size_bytes: int = msgspec.field(name="bytes")
     alarm: AlarmView | None = None
     failed_alarm: AlarmFailure | None = None
+    reminders: tuple[Reminder, ...] = ()
+    dead_letters: tuple[DeadLetter, ...] = ()
     tables: tuple[TableView, ...] = ()
     sql_bytes: int = 0
     sql_error: str | None = None
@@ -113,7 +119,8 @@ def view(type: str, name: str, cells: Cells) -> ActorView:
     Raises:
         StorageCorrupt: they are damaged.
     """
-    state, alarm, failed = (cells.get(key) for key in (STATE_KEY, ALARM_KEY, FAILED_ALARM_KEY))
+    state, head, failed = (cells.get(key) for key in (STATE_KEY, AGENDA_KEY, FAILED_ALARM_KEY))
+    alarm = None if head is None else alarm_of(head)
     return ActorView(
         type=type,
         name=name,
@@ -125,8 +132,10 @@ def view(type: str, name: str, cells: Cells) -> ActorView:
             if key.startswith(KV_PREFIX)
         },
         size_bytes=sum(map(len, cells.values())),
-        alarm=None if alarm is None else _alarm(AlarmCell.unpack(alarm)),
+        alarm=None if alarm is None else _alarm(AlarmCell.of(alarm)),
         failed_alarm=None if failed is None else unpack_failure(failed),
+        reminders=reminders_in(Agenda(dict(cells))),
+        dead_letters=dead_in(cells),
     )
 
 

@@ -16,7 +16,7 @@ from typing import Protocol, Union, cast
 from wakeful.core.commit import GroupCommit
 from wakeful.core.gates import OutputGate
 from wakeful.errors import OwnershipLost, StorageClosed, StorageError, UnknownOutcome, again
-from wakeful.ports import ALARM_KEY, CommitRecord, LaneInfo, Store, due_of
+from wakeful.ports import AGENDA_KEY, CommitRecord, LaneInfo, Store, due_of
 from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.ownership import Ownership
 
@@ -243,7 +243,7 @@ class Lane:
             self._alarms_due = [
                 due_of(cell)
                 for record in records
-                if ALARM_KEY in record.puts and (cell := record.puts[ALARM_KEY]) is not None
+                if AGENDA_KEY in record.puts and (cell := record.puts[AGENDA_KEY]) is not None
             ]
             self.batches += 1
             self.records += len(records)

@@ -12,6 +12,7 @@ from wakeful.runtime.activation import Activation
 from wakeful.runtime.committer import Committer
 from wakeful.runtime.delivery import Delivery
 from wakeful.runtime.host_loop import HostLoop
+from wakeful.runtime.reminders import Reminders
 from wakeful.runtime.sockets import Sockets
 
 A = TypeVar("A")
@@ -26,6 +27,7 @@ class Services(Protocol):
     config: Config
     delivery: Delivery
     loop: HostLoop
+    reminders: Reminders
     sockets: Sockets
 
     def get(self, actor: type[A], name: str, timeout: float | None = None) -> A:

@@ -47,9 +47,9 @@ from wakeful.ids import ActorId
 from wakeful.log import logger
 from wakeful.ports import Clock
 from wakeful.runtime.activation import Activation
-from wakeful.runtime.alarms import InterleavedPlan, InternalPlan
 from wakeful.runtime.committer import Committer
 from wakeful.runtime.host_loop import HostLoop
+from wakeful.runtime.internal_plan import InterleavedPlan, InternalPlan
 from wakeful.runtime.lane import Lane
 from wakeful.runtime.socket import ActorSockets, Effect, Event, Held, Socket, SocketGroup, nothing
 from wakeful.runtime.socket_memory import SocketMemory

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 from wakeful.errors import Fenced, StorageClosed, StorageError
 from wakeful.ids import ActorId
 from wakeful.ports import (
-    ALARM_KEY,
+    AGENDA_KEY,
     Alarm,
     Cells,
     CommitRecord,
@@ -120,11 +120,11 @@ class MemoryStore:
         """The first alarms due at or before a time."""
         self._check_open()
         found = [
-            Alarm(due_of(cells[ALARM_KEY]), ActorId(*key))
+            Alarm(due_of(cells[AGENDA_KEY]), ActorId(*key))
             for key, cells in self._disk.cells.items()
             if (types is None or key[0] in types)
-            and ALARM_KEY in cells
-            and due_of(cells[ALARM_KEY]) <= until_ns
+            and AGENDA_KEY in cells
+            and due_of(cells[AGENDA_KEY]) <= until_ns
         ]
         return sorted(found)[:limit]
 

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Final
 
 from wakeful.ids import ActorId
-from wakeful.ports import ALARM_KEY, Alarm, Cells, CommitRecord, Page, due_of
+from wakeful.ports import AGENDA_KEY, Alarm, Cells, CommitRecord, Page, due_of
 
 Changes = dict[str, bytes | None]
 PageChanges = dict[int, bytes | None]
@@ -73,8 +73,8 @@ class Generation:
                 self.page_count -= len(pages)
                 pages.update(record.pages)
                 self.page_count += len(pages)
-            if record.wipe or ALARM_KEY in record.puts:
-                self.alarms[key] = record.puts.get(ALARM_KEY)
+            if record.wipe or AGENDA_KEY in record.puts:
+                self.alarms[key] = record.puts.get(AGENDA_KEY)
         self.seq = seq
         self.size_bytes += size_bytes
 

@@ -108,9 +108,9 @@ class _Figures(Collector):
         yield _count("wakeful_records", "Commit records in those batches.", records)
         yield _level("wakeful_writers_waiting", "Actors with writes in no batch.", collecting)
         yield _level("wakeful_sockets", "Open WebSockets.", host.sockets.count)
-        alarms = host.alarms
-        yield _count("wakeful_alarms_fired", "Alarm handlers that were run.", alarms.fired)
-        yield _count("wakeful_alarms_failed", "Alarm handlers that failed.", alarms.failed)
+        courier, alarms = host.courier, host.alarms
+        yield _count("wakeful_alarms_fired", "Alarm handlers that were run.", courier.fired)
+        yield _count("wakeful_alarms_failed", "Alarm handlers that failed.", courier.failed)
         given_up = "Alarms that were given up: their handler has failed too often."
         yield _count("wakeful_alarms_given_up", given_up, alarms.given_up)
         yield from self._leases()

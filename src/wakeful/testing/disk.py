@@ -31,7 +31,7 @@ from wakeful.errors import (
 )
 from wakeful.ids import ActorId, shard_of
 from wakeful.ports import (
-    ALARM_KEY,
+    AGENDA_KEY,
     Alarm,
     Cells,
     CommitRecord,
@@ -320,11 +320,11 @@ class SimStore:
         """The first alarms due at or before a time."""
         self._open_info()
         found = [
-            Alarm(due_of(cells[ALARM_KEY]), actor)
+            Alarm(due_of(cells[AGENDA_KEY]), actor)
             for actor, cells in self._disk.cells.items()
             if (types is None or actor.type in types)
-            and ALARM_KEY in cells
-            and due_of(cells[ALARM_KEY]) <= until_ns
+            and AGENDA_KEY in cells
+            and due_of(cells[AGENDA_KEY]) <= until_ns
         ]
         return sorted(found)[:limit]
 

@@ -25,7 +25,7 @@ from wakeful.errors import ActorNotFound, ConfigError
 from wakeful.facets.builder import ActorSpec
 from wakeful.ids import ActorId
 from wakeful.node import Runtime
-from wakeful.runtime.alarms import InternalPlan
+from wakeful.runtime.internal_plan import InternalPlan
 from wakeful.runtime.refs import Ref
 from wakeful.store.memory import MemoryStore
 from wakeful.testing.clock import WALL_START_NS, VirtualClock
@@ -68,7 +68,7 @@ class Inside(Runtime):
             raise ValueError(f"time goes forward only: advance() cannot take {by!r}")
         await asyncio.sleep(seconds)
         await asyncio.sleep(GRACE_SECONDS)
-        await self.host.alarms.finished()
+        await self.host.courier.finished()
 
     async def evict(self, target: object) -> bool:
         """Take an actor out of memory, as idleness would, once what runs in it has ended.

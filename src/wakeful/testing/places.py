@@ -12,8 +12,9 @@ import apsw
 import msgspec
 
 from wakeful import codec
+from wakeful.core.agenda import alarm_of
 from wakeful.core.alarms import AlarmCell
-from wakeful.ports import ALARM_KEY, KV_PREFIX, STATE_KEY, Cells
+from wakeful.ports import AGENDA_KEY, KV_PREFIX, STATE_KEY, Cells
 from wakeful.sql.pages import PAGE_BYTES
 from wakeful.testing.actors import KEPT
 from wakeful.testing.history import NO_TABLES, Landed, Tables, Tokens
@@ -56,8 +57,9 @@ class Places(NamedTuple):
 def places_of(record: Landed) -> Places:
     """What an actor keeps after a record."""
     cells = record.cells
-    cell = cells.get(ALARM_KEY)
-    alarm = AlarmCell.unpack(cell) if cell is not None else None
+    cell = cells.get(AGENDA_KEY)
+    entry = alarm_of(cell) if cell is not None else None
+    alarm = AlarmCell.of(entry) if entry is not None else None
     if record.actor.type == SAFE:
         fields = _safe_fields(cells)
         facts: dict[str, tuple[object, object]] = {}

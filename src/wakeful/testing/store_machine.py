@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 
 from wakeful.errors import Fenced
 from wakeful.ids import ActorId
-from wakeful.ports import ALARM_KEY, Cells, CommitRecord, due_cell, due_of
+from wakeful.ports import AGENDA_KEY, Cells, CommitRecord, due_cell, due_of
 from wakeful.testing.store_suite import Owner, Place
 
 TYPES: Final = ("A", "B")
@@ -54,7 +54,7 @@ _alarms: Final = st.none() | st.builds(due_cell, st.integers(0, 5), st.binary(ma
 _puts: Final = st.builds(
     lambda cells, alarms: {**cells, **alarms},
     _cells,
-    st.dictionaries(st.just(ALARM_KEY), _alarms),
+    st.dictionaries(st.just(AGENDA_KEY), _alarms),
 )
 _pages: Final = st.dictionaries(
     st.integers(1, PAGES),
@@ -156,10 +156,10 @@ class StoreMachine(RuleBasedStateMachine):
     def due(self, until_ns: int, limit: int, types: set[str] | None) -> None:
         """Alarms come in order of time, those of one time in any order."""
         expected = sorted(
-            (due_of(cells[ALARM_KEY]), actor)
+            (due_of(cells[AGENDA_KEY]), actor)
             for actor, cells in self.model.items()
-            if ALARM_KEY in cells
-            and due_of(cells[ALARM_KEY]) <= until_ns
+            if AGENDA_KEY in cells
+            and due_of(cells[AGENDA_KEY]) <= until_ns
             and (types is None or actor[0] in types)
         )
         found = self.owner.run(lambda: self.owner.store.alarms(until_ns, limit, types))

@@ -18,7 +18,7 @@ import pytest
 
 from wakeful.errors import Fenced, OwnershipLost, StorageClosed, StorageError
 from wakeful.ids import ActorId
-from wakeful.ports import ALARM_KEY, due_cell
+from wakeful.ports import AGENDA_KEY, due_cell
 from wakeful.testing.store_owner import Owner as Owner
 from wakeful.testing.store_owner import Place as Place
 from wakeful.testing.store_owner import Suite
@@ -178,7 +178,7 @@ class AlarmCases(Suite):
     def test_alarms_come_in_order_of_time(self, owner: Owner) -> None:
         """Earliest first, up to a time and a number."""
         for name, due_ns in (("a", 30), ("b", 10), ("c", 20), ("d", 2**62)):
-            owner.put(name, {ALARM_KEY: due_cell(due_ns), "s": b"1"})
+            owner.put(name, {AGENDA_KEY: due_cell(due_ns), "s": b"1"})
         assert owner.due(30) == [(10, "b"), (20, "c"), (30, "a")]
         assert owner.due(29) == [(10, "b"), (20, "c")]
         assert owner.due(30, limit=1) == [(10, "b")]
@@ -187,14 +187,14 @@ class AlarmCases(Suite):
     def test_many_alarms_of_one_time_are_all_found(self, owner: Owner) -> None:
         """However many share a nanosecond, also after a reopen."""
         names = {f"n{number}" for number in range(600)}
-        owner.commit(*(owner.record(name, {ALARM_KEY: due_cell(7)}) for name in names))
+        owner.commit(*(owner.record(name, {AGENDA_KEY: due_cell(7)}) for name in names))
         assert {name for _, name in owner.due(7, limit=1000)} == names
 
     def test_alarms_of_other_types_are_passed_over(self, place: Place) -> None:
         """Before and after a reopen; all are found if no types are named."""
         with Owner(place) as owner:
             for type_, due_ns in (("A", 2), ("B", 1), ("C", 3)):
-                owner.commit(owner.record(type_, {ALARM_KEY: due_cell(due_ns)}, type=type_))
+                owner.commit(owner.record(type_, {AGENDA_KEY: due_cell(due_ns)}, type=type_))
             assert owner.due(9, types=("A", "C")) == [(2, "A"), (3, "C")]
         with Owner(place) as owner:
             assert owner.due(9, types=("A", "C")) == [(2, "A"), (3, "C")]
@@ -205,11 +205,11 @@ class AlarmCases(Suite):
         """Also when it was stored before the last opening."""
         with Owner(place) as owner:
             for name in "abc":
-                owner.put(name, {ALARM_KEY: due_cell(5), "s": b"1"})
+                owner.put(name, {AGENDA_KEY: due_cell(5), "s": b"1"})
         with Owner(place) as owner:
             assert owner.due(5) == [(5, "a"), (5, "b"), (5, "c")]
-            owner.put("a", {ALARM_KEY: None})
-            owner.put("b", {ALARM_KEY: due_cell(9)})
+            owner.put("a", {AGENDA_KEY: None})
+            owner.put("b", {AGENDA_KEY: due_cell(9)})
             owner.commit(owner.record("c", {}, wipe=True))
             assert owner.due(5) == []
             assert owner.due(9) == [(9, "b")]

@@ -25,7 +25,7 @@ import msgspec
 from wakeful.core.alarms import AlarmCell
 from wakeful.errors import StorageError, WakefulError
 from wakeful.ids import ActorId, shard_of
-from wakeful.ports import ALARM_KEY, KV_PREFIX, NAME_KEY, CommitRecord, StoreInfo
+from wakeful.ports import AGENDA_KEY, KV_PREFIX, NAME_KEY, CommitRecord, StoreInfo
 from wakeful.workers.objects import stored
 from wakeful.workers.objects.ids import IdSpace, unique_key
 from wakeful.workers.proxies import JsException, JsTypeError
@@ -91,7 +91,7 @@ class Imported(msgspec.Struct, frozen=True):
     @property
     def alarmed(self) -> bool:
         """Whether its alarm is set."""
-        return ALARM_KEY in self.cells
+        return AGENDA_KEY in self.cells
 
     def records(self, info: StoreInfo) -> Iterator[CommitRecord]:
         """What makes it an actor, whatever was there: to be committed in order, the last last.
@@ -243,7 +243,7 @@ class Importer:
             cells = dict(_cells(copy, source.file, unreadable))
             due_ns = self._alarm(copy, source)
             if due_ns is not None:
-                cells[ALARM_KEY] = AlarmCell.at(due_ns).pack()
+                cells[AGENDA_KEY] = AlarmCell.at(due_ns).pack()
             name = self._scheduled_beside(source).name
             if name is not None:
                 cells[NAME_KEY] = utf8(name)
