@@ -304,6 +304,18 @@ def refusal_passes_after_a_commit_point(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(delivery, "of_turn", lambda turn, error: error)
 
 
+@variant
+def store_is_opened_again_while_a_batch_is_on_its_way(patch: pytest.MonkeyPatch) -> None:
+    """One lane's failure does not wait for what the others have written."""
+
+    async def settled(committer: Committer) -> None:
+        if not any(lane.ownership.lost for lane in committer.lanes):
+            await all_settled(committer)
+
+    all_settled = Committer.settled
+    patch.setattr(Committer, "settled", settled)
+
+
 @pytest.mark.parametrize("plant", variant, ids=lambda plant: plant.__name__)
 def test_planted_bug_is_caught(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     assert caught(plant, monkeypatch, SEEDS_MAX), plant.__doc__

@@ -68,6 +68,8 @@ class MemoryStore:
 
     async def reopen(self) -> StoreInfo:
         """Take the disk over from this owner itself."""
+        for lane in range(len(self._epochs)):
+            self.prove(lane)
         self._check_open()
         return await self.open()
 

@@ -23,10 +23,12 @@ from typing import Final, TypeVar
 
 from wakeful.errors import (
     Fenced,
+    OwnershipLost,
     StorageClosed,
     StorageError,
     StorageFull,
     StorageReadOnly,
+    StorageUnavailable,
     UnknownOutcome,
 )
 from wakeful.ids import ActorId, shard_of
@@ -169,7 +171,7 @@ def _replay(
 class _Flight:
     """A batch on its way."""
 
-    __slots__ = ("context", "done", "epoch", "lane", "records", "timer")
+    __slots__ = ("context", "done", "epoch", "fails", "lane", "records", "timer")
 
     def __init__(
         self, lane: int, records: Sequence[CommitRecord], done: Done, epoch: int, context: Context
@@ -180,6 +182,7 @@ class _Flight:
         self.epoch = epoch
         self.context = context
         self.timer: TimerHandle | None = None
+        self.fails = False
 
 
 class SimStore:
@@ -189,6 +192,8 @@ class SimStore:
         self._disk = disk
         self._info: StoreInfo | None = None
         self._closing = False
+        self._why: StorageUnavailable | None = None
+        self._dead_tries = 0  # of opening it again, that fail
         self._flights: dict[int, _Flight] = {}  # by lane
         self._landed: asyncio.Event | None = None
         self._sent: asyncio.Future[None] | None = None
@@ -206,12 +211,21 @@ class SimStore:
 
     @property
     def failed(self) -> StorageError | None:
-        """It loses batches, and stays open."""
-        return None
+        """Why it has to be opened again."""
+        return self._why
 
     async def reopen(self) -> StoreInfo:
-        """Begin again with what has landed, under new epochs."""
-        self._open_info()
+        """Begin again with what has landed, under new epochs; it may take some tries."""
+        info = self._info
+        if info is None or self._closing:
+            raise StorageClosed("the simulated store is closed")
+        assert not self._flights, "a batch is on its way"
+        if any(lane.epoch != self._disk.epoch(lane.number) for lane in info.lanes):
+            raise Fenced("a lane has a new owner")
+        if self._dead_tries:
+            self._dead_tries -= 1
+            raise StorageUnavailable("the simulated disk is still dead")
+        self._why = None
         return await self.open()
 
     def load(self, actor: ActorId) -> Cells | asyncio.Future[Cells]:
@@ -275,6 +289,9 @@ class SimStore:
         loop = asyncio.get_running_loop()
         if self._info is None or self._closing:
             loop.call_soon(done, StorageClosed("the simulated store is closed"))
+            return
+        if self._why is not None:
+            loop.call_soon(done, self._why)
             return
         for record in records:
             assert self._info.lane_of(record.shard).number == lane, "a record of another lane"
@@ -371,6 +388,9 @@ class SimStore:
 
     def _fate(self, flight: _Flight) -> StorageError | None:
         plan = self._disk.plan
+        flight.fails = plan.hit("disk_fails")
+        if flight.fails and self._disk.random.random() < 0.5:
+            return UnknownOutcome("the simulated disk has died")
         if plan.hit("full"):
             return StorageFull("the simulated disk is full")
         if plan.hit("read_only"):
@@ -383,8 +403,16 @@ class SimStore:
             error = UnknownOutcome("the simulated disk has not said")
         return error
 
+    def _fail(self) -> None:
+        self._why = StorageUnavailable("the simulated disk is dead")
+        self._dead_tries = self._disk.random.choice((0, 0, 1, 5))
+
     def _tell(self, flight: _Flight, error: StorageError | None) -> None:
         self._flights.pop(flight.lane, None)
+        if flight.fails:
+            self._fail()
+            if not isinstance(error, OwnershipLost):
+                error = UnknownOutcome("the simulated disk has died")
         flight.done(error)
         if self._landed is not None:
             self._landed.set()
@@ -412,6 +440,8 @@ class SimStore:
     def _open_info(self) -> StoreInfo:
         if self._info is None:
             raise StorageClosed("the simulated store is not open")
+        if self._why is not None:
+            raise self._why
         return self._info
 
 

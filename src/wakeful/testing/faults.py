@@ -37,6 +37,7 @@ CHANCES: Final[Mapping[str, float]] = {
     "crash_tears": 0.50,  # of what was in flight a part is there
     "takeover": 0.40,
     "restart": 0.50,
+    "disk_fails": 0.02,  # the store fails with the batch, and has to be opened again
 }
 
 # These harm nothing that has to recover, so they cost nothing.

@@ -23,6 +23,7 @@ from wakeful.errors import (
     StorageError,
     StorageFull,
     StorageReadOnly,
+    StorageUnavailable,
     WakefulError,
 )
 from wakeful.ids import ActorId
@@ -38,7 +39,7 @@ REFUSED: Final = (Overloaded, ActivationFailed, CallCycle, ConfigError)
 # It ran and is undone, or the store has written nothing; it may have passed a commit point before.
 UNDONE: Final = (
     *(Boom, DeadlineExceeded, StateInvalid),
-    *(StorageFull, StorageReadOnly, StorageClosed, Fenced, LimitExceeded),
+    *(StorageFull, StorageReadOnly, StorageUnavailable, StorageClosed, Fenced, LimitExceeded),
 )
 # Calls with commit points in the middle: another turn joins, or they ask or sync themselves.
 STEPWISE: Final = frozenset(
