@@ -23,7 +23,6 @@ from typing import Final, TypeVar
 
 from wakeful.errors import (
     Fenced,
-    OwnershipLost,
     StorageClosed,
     StorageError,
     StorageFull,
@@ -287,19 +286,17 @@ class SimStore:
         """Start writing a batch; it lands later."""
         assert lane not in self._flights, "a batch of this lane is on its way already"
         loop = asyncio.get_running_loop()
-        if self._info is None or self._closing:
-            loop.call_soon(done, StorageClosed("the simulated store is closed"))
-            return
-        if self._why is not None:
-            loop.call_soon(done, self._why)
+        info, closed = self._info, StorageClosed("the simulated store is closed")
+        if info is None or self._closing or self._why is not None:
+            loop.call_soon(done, self._why or closed)
             return
         for record in records:
-            assert self._info.lane_of(record.shard).number == lane, "a record of another lane"
+            assert info.lane_of(record.shard).number == lane, "a record of another lane"
         if self._disk.plan.hit("refused"):
             raise StorageClosed("the simulated store refuses")
         if self._disk.plan.hit("lane_taken"):
             self._disk.take(lane)
-        flight = _Flight(lane, records, done, self._info.lanes[lane].epoch, copy_context())
+        flight = _Flight(lane, records, done, info.lanes[lane].epoch, copy_context())
         self._flights[lane] = flight
         delay_s = self._latency_s()
         if self._disk.plan.hit("disk_stalls"):
@@ -403,15 +400,12 @@ class SimStore:
             error = UnknownOutcome("the simulated disk has not said")
         return error
 
-    def _fail(self) -> None:
-        self._why = StorageUnavailable("the simulated disk is dead")
-        self._dead_tries = self._disk.random.choice((0, 0, 1, 5))
-
     def _tell(self, flight: _Flight, error: StorageError | None) -> None:
         self._flights.pop(flight.lane, None)
         if flight.fails:
-            self._fail()
-            if not isinstance(error, OwnershipLost):
+            self._why = StorageUnavailable("the simulated disk is dead")
+            self._dead_tries = self._disk.random.choice((0, 0, 1, 5))
+            if not isinstance(error, Fenced):
                 error = UnknownOutcome("the simulated disk has died")
         flight.done(error)
         if self._landed is not None:
