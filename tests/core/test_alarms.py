@@ -17,6 +17,7 @@ def test_cell_survives_packing(due_ns: int, scheduled_ns: int, retries: int) -> 
     cell = AlarmCell(due_ns, scheduled_ns, retries)
 
     assert cell == AlarmCell.unpack(cell.pack())
+    assert cell == AlarmCell.of(cell.entry())
 
 
 @given(TIMES, TIMES)
