@@ -159,6 +159,24 @@ def test_a_store_that_was_closed_meanwhile_stays_closed(tmp_path: Path, disk: Di
     owner.close()
 
 
+def test_what_was_acknowledged_must_be_there(tmp_path: Path, disk: Disk) -> None:
+    """A log that has lost its end meanwhile is not gone on without: this owner knows better."""
+    owner = Owner(DiskPlace(tmp_path, disk))
+    for value in (b"1", b"2", b"3"):
+        owner.put("b", {"s": value})
+    log = tmp_path / "partition-0000.db-wal"
+    kept = log.read_bytes()
+    owner.put("b", {"s": b"4"})
+    break_it(owner, disk)
+    disk.fault = None
+    log.write_bytes(kept)
+    with pytest.raises(StorageCorrupt, match=r"and batch \d+ was acknowledged"):
+        owner.reopen()
+    with pytest.raises(StorageUnavailable):
+        owner.load("b")
+    owner.close()
+
+
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
@@ -174,3 +192,13 @@ def test_a_store_that_was_closed_meanwhile_stays_closed(tmp_path: Path, disk: Di
 def test_a_disk_that_fails_is_not_a_damaged_file(code: int, expected: type[StorageError]) -> None:
     error = apsw.exception_for(code)
     assert type(storage_error(error, "data.db")) is expected
+
+
+@pytest.mark.parametrize("code", [apsw.SQLITE_CORRUPT, apsw.SQLITE_IOERR_CORRUPTFS])
+def test_a_file_that_the_system_does_not_read_is_not_damaged(code: int) -> None:
+    """It answers EIO for this one, as for a file on a disk that is gone."""
+    error = apsw.exception_for(code)
+    assert type(storage_error(error, "/proc/self/mem")) is StorageUnavailable
+    with pytest.raises(apsw.IOError) as caught:
+        apsw.Connection("/proc/self/mem", apsw.SQLITE_OPEN_READONLY).execute("PRAGMA user_version")
+    assert caught.value.extendedresult == apsw.SQLITE_IOERR_CORRUPTFS

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 import apsw
 
-from wakeful.errors import DirectoryLost
+from wakeful.errors import DirectoryLost, StorageCorrupt
 from wakeful.forks import descriptors_of, keep_from_children
 from wakeful.ids import ActorId
 from wakeful.log import logger
@@ -87,6 +87,11 @@ class Partition:
                 before = self.writer.prepare(shards)
                 if after is not None and before.id != self.id:
                     raise DirectoryLost(f"{path} has been replaced by another data file")
+                if after is not None and self.writer.seq < after.writer.seq:
+                    raise StorageCorrupt(
+                        f"{path} is damaged: its journal ends with batch {self.writer.seq}, and"
+                        f" batch {after.writer.seq} was acknowledged"
+                    )
                 self.loss = recovery.loss(path, before, self.writer.seq, self.writer.time_ns)
                 if self.loss is not None:
                     recovery.accept(path, self.loss, before.epoch, strict=strict)

@@ -15,6 +15,7 @@ from wakeful.errors import (
     StorageUnavailable,
 )
 from wakeful.ports import CommitRecord
+from wakeful.store import disk_probe
 from wakeful.store.checksums import is_mismatch
 
 
@@ -30,16 +31,27 @@ def storage_error(error: Exception, path: str) -> StorageError:
             return StorageReadOnly(f"{path} cannot be written ({said})")
         case apsw.IOError() if is_mismatch(error):
             return StorageCorrupt(f"{path} is damaged: a page of it does not match its checksum")
-        case apsw.CorruptError() | apsw.NotADBError():
+        case apsw.CorruptError() | apsw.IOError() if _may_be_unreadable(error):
+            if (failed := disk_probe.failure(path)) is not None:
+                return StorageUnavailable(f"{path} cannot be read: {failed.strerror} ({said})")
             return StorageCorrupt(f"{path} is damaged ({said})")
-        case apsw.IOError() if getattr(error, "extendedresult", 0) == apsw.SQLITE_IOERR_CORRUPTFS:
-            return StorageCorrupt(f"{path}: its file system is damaged ({said})")
+        case apsw.NotADBError():
+            return StorageCorrupt(f"{path} is damaged ({said})")
         case apsw.IOError() | apsw.CantOpenError():
             return StorageUnavailable(f"{path} cannot be reached: the disk fails ({said})")
         case apsw.BusyError() | apsw.LockedError():
             return StorageError(f"another process keeps {path} locked ({said})")
         case _:
             return StorageError(f"{path} failed ({said})")
+
+
+def _may_be_unreadable(error: Exception) -> bool:
+    """Whether SQLite says this of a damaged file and of one that the system does not read.
+
+    EIO while reading is SQLITE_IOERR_CORRUPTFS, and SQLITE_CORRUPT if a statement was running.
+    """
+    code = getattr(error, "extendedresult", None)
+    return isinstance(error, apsw.CorruptError) or code == apsw.SQLITE_IOERR_CORRUPTFS
 
 
 def _is_full(error: Exception) -> bool:
