@@ -13,6 +13,7 @@ from pathlib import Path
 import apsw
 import pytest
 
+from wakeful.cli import address
 from wakeful.errors import Retry, StorageFull
 from wakeful.ids import ActorId
 from wakeful.ports import CommitRecord
@@ -150,8 +151,9 @@ def test_a_full_disk_serves_starts_and_deletes(place: SmallPlace, kill: bool) ->
     owner.close()
 
 
-def test_what_is_deleted_makes_room_for_writes(place: SmallPlace) -> None:
+def test_what_is_deleted_makes_room_for_writes(disk: SmallDisk) -> None:
     """Though the disk stays as full as it was: the pages that are free are used again."""
+    place = SmallPlace(disk, None)
     place.disk.capacity = 4 * MIB
     with Owner(place) as owner:
         names = filled(owner)
@@ -179,17 +181,33 @@ def test_a_write_that_adds_leaves_the_reserve_alone(place: SmallPlace) -> None:
             delete(owner, name)
 
 
+def test_a_deletion_that_is_too_large_spoils_nothing(place: SmallPlace) -> None:
+    """It is refused, and then smaller ones work, and the next start."""
+    place.disk.capacity = 4 * MIB
+    owner = Owner(place)
+    names = filled(owner)
+    place.disk.fill()
+    for _ in range(3):
+        with pytest.raises(StorageFull):
+            owner.put(names[0], {"k" * 10_000_000: None})
+    for name in names[:10]:
+        owner = reopened(owner, place, kill=False)
+        delete(owner, name)
+    assert set(owner.names()) == set(names[10:])
+    owner.close()
+
+
 def test_writes_go_on_when_there_is_room_again(place: SmallPlace) -> None:
-    """Without a restart, and the reserve is filled again."""
+    """Without a restart; and the reserve is filled again, by the next start at the latest."""
     place.disk.capacity = 4 * MIB
     with Owner(place) as owner:
         names = filled(owner)
         delete(owner, names[0])
         place.disk.capacity = 40 * MIB
         owner.put("b", {"s": VALUE})
+    with Owner(place) as owner:
         left = os.stat(path_of(str(place.disk.directory / "partition-0000.db"))).st_size
         assert left > MIB
-    with Owner(place) as owner:
         assert set(owner.names()) == {"b", *names[1:]}
 
 
@@ -278,6 +296,8 @@ def test_commands_work_on_a_full_disk(mounted: Path) -> None:
         assert check.found == 0
         check.close()
         lock.release()
+    address.announce(data, "127.0.0.1", 1, None)
+    assert (data / address.FILE).stat().st_size > 0
     for ballast in mounted.glob("ballast-*"):
         ballast.unlink()
     with Owner(Mounted()) as owner:

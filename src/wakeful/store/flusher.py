@@ -217,6 +217,7 @@ class Flusher:
             if self.fold_error is not None:
                 raise self.fold_error
         if self.tight:
+            self.fold_error = None
             while self._may_fold():  # what was deleted before makes room for this
                 self._fold()
         if (fenced := strangers(batch.records, self._writer.epoch)) is not None:

@@ -13,6 +13,7 @@ Invariants: the reserve is for the start of an owner, for deletions, and for fol
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
@@ -27,7 +28,9 @@ from wakeful.store.limits import Limits
 from wakeful.store.reserve import Reserve, only_deletes
 
 KEPT_EVERY_BYTES: Final = 256 * 1024  # of log
-MORE_BYTES: Final = 1024 * 1024  # than a log and a generation of changes
+MORE_BYTES: Final = 1024 * 1024  # than a log, and what may wait to be folded
+BUSY_TRIES: Final = 1_000
+BUSY_SECONDS: Final = 0.002
 FOLD_BYTES: Final = 512 * 1024  # more than a slice takes
 
 
@@ -36,13 +39,13 @@ class Room:
 
     Args:
         file: the data file.
-        limits: how large its log becomes before it is begun anew, and what is folded at a time: the
-            file may have to grow by both.
+        limits: how large its log becomes before it is begun anew, and how much may wait to be
+            folded: the file may have to grow by both.
         connection: gives the connection that writes.
 
     Attributes:
         pressed: the disk has been full since the last fold.
-        kept_until: up to which size of the log the reserve is large enough.
+        kept_at: how large the log was when the reserve was last looked at.
         short: there is less room than deletions may need: nothing may be added.
     """
 
@@ -50,11 +53,11 @@ class Room:
         self, file: str, limits: Limits, connection: Callable[[], apsw.Connection]
     ) -> None:
         self.pressed = False
-        self.kept_until = 0
+        self.kept_at = 0
         self.short = False
         self._file = file
         self._reserve = Reserve(file)
-        self._bytes_max = limits.wal_bytes + limits.fold_bytes + MORE_BYTES
+        self._bytes_max = limits.wal_bytes + limits.overload * limits.fold_bytes + MORE_BYTES
         self._bytes = 0
         self._connection = connection
 
@@ -80,12 +83,13 @@ class Room:
             self.pressed = True
         spare = only_deletes(records)
         while True:
-            self._begin_log_anew(spare=spare)
+            self._begin_log_anew()
             try:
                 work()
                 return
             except apsw.FullError:
                 if not (spare and self._give()):
+                    self.refill()
                     raise
 
     def check_growth(self) -> None:
@@ -114,7 +118,7 @@ class Room:
     def relieve(self) -> None:
         """After a fold: if the disk was full have the log begun anew."""
         if self.pressed:
-            self._begin_log_anew(spare=True)
+            self._begin_log_anew()
             self.pressed = False
 
     def keep(self, files: OpenFiles, wal_bytes: int) -> None:
@@ -124,12 +128,13 @@ class Room:
             files: they must still be where they were.
             wal_bytes: how large the log is.
         """
-        self.kept_until = wal_bytes + KEPT_EVERY_BYTES
+        self.kept_at = wal_bytes
         if not files.intact():
             return
         with suppress(apsw.Error):
             used_bytes = self._size_bytes() - self._free_bytes()
-            self._bytes = min(2 * used_bytes + MORE_BYTES, self._bytes_max)
+            enough = min(2 * used_bytes + MORE_BYTES, self._bytes_max)
+            self._bytes = max(enough, self._growth_bytes() + MORE_BYTES)
             filled = self._reserve.fill(self._bytes)
             self.short = not filled and self._left_bytes() < self._bytes
 
@@ -142,18 +147,25 @@ class Room:
         self.short = self.short or given
         return given
 
-    def _begin_log_anew(self, *, spare: bool) -> None:
-        """Copy all of the log into the file: then the next write goes to the log's beginning."""
+    def _begin_log_anew(self) -> None:
+        """Copy all of the log into the file: then the next write goes to the log's beginning.
+
+        What the reserve gives for that it need not cover any more: what is left stays the same.
+        """
         with suppress(apsw.Error):  # what is not copied stays in the log
             while not self._copied():
-                if not (spare and self._give()):
+                if not self._give():
                     return
 
     def _copied(self) -> bool:
-        try:
-            self._connection().wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        except apsw.FullError:
-            return False
+        for _ in range(BUSY_TRIES):
+            try:
+                self._connection().wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                return True
+            except apsw.BusyError:
+                time.sleep(BUSY_SECONDS)  # the checkpointer copies, in its own thread
+            except apsw.FullError:
+                return False
         return True
 
     def _size_bytes(self) -> int:

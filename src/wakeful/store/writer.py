@@ -27,7 +27,7 @@ from wakeful.store.identity import OpenFiles
 from wakeful.store.journal import Logged
 from wakeful.store.limits import Limits
 from wakeful.store.mark import Mark
-from wakeful.store.room import Room
+from wakeful.store.room import KEPT_EVERY_BYTES, Room
 from wakeful.store.schema import check_verifying, format_version, migrate, quick_check
 from wakeful.store.storage_errors import storage_error
 
@@ -227,7 +227,7 @@ class Writer:
                 raise StorageUnavailable(said) from error
         self.wal_bytes += 2 * PAGE_BYTES + len(row)
         self.seq, self.time_ns = seq, time_ns
-        if self.wal_bytes > self.room.kept_until:
+        if abs(self.wal_bytes - self.room.kept_at) > KEPT_EVERY_BYTES:
             self.room.keep(self.files, self.wal_bytes)
         if seq % NOTED_EVERY == 0:
             self.note()
