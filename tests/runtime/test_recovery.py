@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.runtime.test_sockets import Room, enter
 from tests.runtime.world import outcome, runtime, settle, virtual
 
-from wakeful import DurableObject, Runtime, StorageUnavailable, UnknownOutcome, readonly
+from wakeful import Actor, DurableObject, Runtime, StorageUnavailable, UnknownOutcome, readonly
 from wakeful.errors import DirectoryLost, Retry, StorageCorrupt, StorageError
 from wakeful.ids import ActorId
 from wakeful.ports import Alarm, Cells, CommitRecord, Done, StoreInfo
@@ -305,3 +306,46 @@ async def test_it_closes_while_it_is_opened_again() -> None:
     tried = store.opened
     await asyncio.sleep(60)
     assert store.opened == tried
+
+
+@virtual
+async def test_sockets_of_actors_at_rest_stay() -> None:
+    """They have lost nothing; the actor wakes from the disk for the next message."""
+    store = BreakableStore()
+    async with runtime(Counter, Room, store=store) as rt:
+        room = rt.get(Room, "r")
+        socket, wire = await enter(rt, room)
+        assert await room.fresh()
+        await asyncio.sleep(1)
+        store.breaks = True
+        assert isinstance(await outcome(counter(rt, "a").add()), UnknownOutcome)
+        await asyncio.sleep(1)
+        socket.received("hi")
+        await asyncio.sleep(1)
+        assert wire.got == ["hi"]
+        assert await room.fresh(), "it was woken anew"
+
+
+@virtual
+async def test_volatile_actors_keep_what_they_have() -> None:
+    """They are not on the disk."""
+    store = BreakableStore()
+    async with runtime(Counter, Volatile, store=store) as rt:
+        volatile = rt.spawn(Volatile, name="v")
+        assert await volatile.add() == 1
+        store.breaks = True
+        assert isinstance(await outcome(counter(rt, "a").add()), UnknownOutcome)
+        assert await volatile.add() == 2
+        await asyncio.sleep(1)
+        assert await volatile.add() == 3
+
+
+class Volatile(Actor):
+    """Counts in memory."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    async def add(self) -> int:
+        self._count += 1
+        return self._count

@@ -181,6 +181,24 @@ class Activator:
             if activation.lane is lane:
                 self.discard(activation, cause)
 
+    def drop_lane(self, lane: Lane, cause: WakefulError) -> None:
+        """Take the durable actors of a lane out of memory: they are to be read anew.
+
+        One that is at rest goes to sleep without a hook, which could store nothing: its sockets
+        stay. The others are thrown away.
+        """
+        for activation in self.catalog:
+            if activation.lane is not lane or not activation.durable:
+                continue
+            rests = activation.quiet() and not self.committer.pending(activation)
+            if rests and activation.type.lifetime is not None:
+                self.catalog.unwatch(activation)
+                activation.life.retire()
+                activation.refresh()
+                self._gone(activation)
+            else:
+                self.discard(activation, cause)
+
     async def delete(self, actor_type: ActorType, actor: ActorId) -> None:
         """Remove everything stored of an actor, and its activation if there is one."""
         if self._intake.refuses_actor(actor):

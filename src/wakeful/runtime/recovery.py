@@ -1,11 +1,12 @@
 """Opens a store again that can commit no more, so that a passing fault of the disk is survived.
 
-What the runtime has in memory may rest on what the disk has dropped. So all activations go, calls
-are refused, and the store is opened again under new epochs; then actors wake from what is on disk,
-as after a crash. If it cannot be opened in time, this node has nothing left that it could serve.
+What the runtime has in memory may rest on what the disk has dropped. So all durable actors leave
+memory (those at rest keep their sockets), calls are refused, and the store is opened again under
+new epochs; then actors wake from what is on disk, as after a crash. If it cannot be opened in time,
+this node has nothing left that it could serve.
 
-Invariants: no batch is collected or in flight while the store is opened again; no actor wakes
-            between the failure and the new epoch.
+Invariants: no batch is collected or in flight while the store is opened again; no durable actor
+            is in memory between the failure and the new epoch.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Recovery:
         loop: the loop.
         store: what is opened again.
         committer: whose lanes get the new epochs.
-        activator: whose activations go.
+        activator: whose durable activations go.
         seconds: how long it tries.
         reopened: called when calls are taken again.
         gave_up: called with the reason when they never will be.
@@ -71,7 +72,7 @@ class Recovery:
         for lane in lanes:
             lane.ownership.lose(cause)
         for lane in lanes:
-            self._activator.discard_lane(lane, cause)
+            self._activator.drop_lane(lane, cause)
         self._task = self._loop.task(self._run())
 
     def close(self) -> None:
