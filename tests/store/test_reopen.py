@@ -120,9 +120,9 @@ def test_another_directory_at_the_path_is_not_opened(tmp_path: Path, disk: Disk)
     """Neither a copy of it nor an empty place."""
     data = tmp_path / "data"
     with Owner(DiskPlace(data, disk)) as owner:
+        shutil.copytree(data, tmp_path / "copy")  # the store's thread closes files once it fails
         break_it(owner, disk)
         disk.fault = None
-        shutil.copytree(data, tmp_path / "copy")
         data.rename(tmp_path / "elsewhere")
         with pytest.raises(DirectoryLost):
             owner.reopen()
