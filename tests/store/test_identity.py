@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from wakeful.errors import DirectoryLost, Fenced, StorageError
+from wakeful.errors import DirectoryLost, Fenced, StorageError, StorageUnavailable, UnknownOutcome
 from wakeful.ports import CommitRecord
 from wakeful.store.sqlite import SQLiteStore
 from wakeful.store.stopped import StoppedStore
@@ -217,3 +218,23 @@ def test_a_stopped_directory_that_is_lost_confirms_nothing(directory: Directory)
         stopped.commit([CommitRecord("Counter", "a", 0, epoch, 1, False, {"s": b"1"})])
     stopped.close()
     assert not os.path.exists(directory.path)
+
+
+def test_a_disk_that_does_not_say_has_failed_and_has_taken_nothing_away(
+    directory: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EIO of stat: what was written may be there; the store can be opened again."""
+    stat = os.stat
+
+    def fails(path: str | int) -> os.stat_result:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    with Owner(directory) as owner:
+        owner.put("a", {"s": b"1"})
+        monkeypatch.setattr(os, "stat", fails)
+        with pytest.raises(UnknownOutcome):
+            owner.put("a", {"s": b"2"})
+        assert isinstance(owner.store.failed, StorageUnavailable)
+        monkeypatch.setattr(os, "stat", stat)
+        owner.reopen()
+        assert owner.load("a") == {"s": b"2"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import shutil
 from collections.abc import Iterator
@@ -48,9 +49,14 @@ def test_a_failed_store_says_so_at_once(tmp_path: Path, disk: Disk) -> None:
         seen: list[StorageError | None] = []
 
         async def put() -> None:
-            done = owner.committed([owner.record("a", {"s": b"1"})])
-            done.add_done_callback(lambda _: seen.append(owner.store.failed))
-            await done
+            record, heard = owner.record("a", {"s": b"1"}), asyncio.Event()
+
+            def done(_: StorageError | None) -> None:
+                seen.append(owner.store.failed)
+                heard.set()
+
+            owner.store.commit(owner.lane("a").number, [record], done)
+            await heard.wait()
 
         owner.run(put)
         disk.fault = fail("sync wal", apsw.IOError)

@@ -14,7 +14,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from wakeful.errors import DirectoryLost
+from wakeful.errors import DirectoryLost, StorageUnavailable
+from wakeful.store.disk_probe import FAILURES
 
 
 class OpenFiles:
@@ -46,6 +47,7 @@ class OpenFiles:
 
         Raises:
             DirectoryLost: a path leads elsewhere, or nowhere.
+            StorageUnavailable: the disk does not say.
         """
         noted = self._noted
         try:
@@ -64,7 +66,7 @@ class OpenFiles:
         """Whether all paths lead to the files that were opened."""
         try:
             self.check()
-        except DirectoryLost:
+        except (DirectoryLost, StorageUnavailable):
             return False
         return True
 
@@ -76,6 +78,8 @@ def _identity(file: str | int) -> tuple[int, int]:
     try:
         found = os.stat(file)
     except OSError as error:
+        if error.errno in FAILURES:
+            raise StorageUnavailable(f"{file} cannot be looked at: {error.strerror}") from error
         said = "has been deleted" if isinstance(error, FileNotFoundError) else str(error.strerror)
         raise DirectoryLost(f"{file} {said}{_WHILE_OPEN}") from error
     return found.st_dev, found.st_ino

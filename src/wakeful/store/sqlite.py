@@ -316,6 +316,9 @@ class SQLiteStore:
                 self._partition.files.check()
             except OwnershipLost as error:
                 self._lose(error)
+            except StorageUnavailable as error:
+                self._fail(error)
+                return UnknownOutcome(f"what was written may be elsewhere: {error}")
         return again(self._lost) if self._lost is not None else None
 
     def _lose(self, error: OwnershipLost) -> None:

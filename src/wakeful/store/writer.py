@@ -285,6 +285,8 @@ class Writer:
                 self._set_durable(durable=True)
                 self._connection.execute(_CLEAN, (1, self.epoch))
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            else:  # what a failed sync has left in the log is not what SQLite believes to be there
+                self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         with suppress(apsw.Error):
             if intact := self.files.intact():
                 self.files.closed()
