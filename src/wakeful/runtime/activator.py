@@ -44,12 +44,12 @@ Deliver = Callable[[Activation], None]
 
 
 class Activator:
-    """The only one that changes an activation's lifecycle.
+    """Changes the lifecycle of activations; no other code does.
 
     Attributes:
         hooks: those that are under way.
         waiting: calls that wait in mailboxes.
-        watchers: those who wait for something to end.
+        watchers: futures of code that waits for a turn, a hook or background work to end.
     """
 
     def __init__(

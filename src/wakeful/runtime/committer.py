@@ -23,8 +23,8 @@ class Committer:
         loop: the loop.
         store: where batches go.
         info: what the store says of itself.
-        broken: is told of the gates whose owners' writes are lost, of a batch all at once.
-        alarm_set: is told when alarms have become durable: of the earliest.
+        broken: gets the gates whose owners' writes are lost, those of a batch in one call.
+        alarm_set: gets the earliest time when agendas that have changed become durable.
         now_ns: a clock that only ever grows.
         release: lets out what an activation wants to send, at its commit points.
     """
@@ -45,8 +45,8 @@ class Committer:
             for lane in info.lanes
         ]
         self._of_shard: list[Lane | None] = [None] * info.shards
-        for lane, told in zip(self.lanes, info.lanes, strict=True):
-            for shard in range(told.first, told.last + 1):
+        for lane, opened in zip(self.lanes, info.lanes, strict=True):
+            for shard in range(opened.first, opened.last + 1):
                 self._of_shard[shard] = lane
         self._loop = loop
         self.release = release
@@ -64,7 +64,7 @@ class Committer:
 
     @property
     def lost(self) -> StorageError | None:
-        """Why this node does not own all that it has opened any more, or not for now."""
+        """Why this node has lost a lane that it opened, for good or for a time, or None."""
         lost = (lane.ownership.lost for lane in self.lanes)
         return next((error for error in lost if error is not None), None)
 
@@ -95,7 +95,7 @@ class Committer:
         return activation.lane.commit.pending(activation.gate)
 
     def withholds(self, activation: Activation) -> bool:
-        """Whether what an activation has answered, as it was used last, may not be seen yet."""
+        """Whether the answer to the last call of an activation has to wait for the store."""
         lane = activation.lane
         return activation.confirm and (
             activation.used_ns >= lane.lease.until_ns or lane.commit.pending(activation.gate)

@@ -47,7 +47,7 @@ from wakeful.runtime.committer import Committer
 from wakeful.runtime.here import RuntimeThread, here
 from wakeful.runtime.host_loop import HostLoop
 from wakeful.runtime.intake import Intake
-from wakeful.runtime.outcome import of_turn, says_nothing_happened, told
+from wakeful.runtime.outcome import for_caller, of_turn, says_nothing_happened
 from wakeful.runtime.readonly import check_unchanged
 from wakeful.runtime.refs import Asking, Ref
 from wakeful.runtime.runners import SUSPENDED, RunnerPool
@@ -65,7 +65,7 @@ class Delivery:
     """From a call to its answer.
 
     Attributes:
-        on_partly_undone: told of turns that raised after what they had changed was committed.
+        on_partly_undone: gets turns that raised after what they had changed was committed.
     """
 
     def __init__(
@@ -270,7 +270,7 @@ class Delivery:
                 await self.committer.durable(activation)
         if isinstance(error, Replaced):
             return plan.copy_result(error.answer)
-        raise told(activation.type, plan, error)
+        raise for_caller(activation.type, plan, error)
 
     async def _ask_slowly(
         self, activation: Activation, plan: MethodPlan, args: Args, kwargs: Kwargs
@@ -485,7 +485,7 @@ class Delivery:
         """What the caller of a failed turn is told."""
         if turn.left_for is not None and self.on_partly_undone is not None:
             self.on_partly_undone(turn, error)
-        return told(turn.activation.type, plan, error)
+        return for_caller(turn.activation.type, plan, error)
 
     def _undo(self, activation: Activation) -> None:
         """Take back what a turn that ends has done since its last commit point or step."""

@@ -46,7 +46,7 @@ NAMED_MAX: Final = 10  # actors that the log names
 
 
 class Deadline:
-    """When something is to be over."""
+    """The time by which something must have ended."""
 
     __slots__ = ("_at", "_time")
 

@@ -48,8 +48,8 @@ class Lane:
         loop: the loop.
         store: where batches go.
         info: what the store says of the lane.
-        broken: is told of the gates whose owners' writes are lost, of a batch all at once.
-        alarm_set: is told when alarms have become durable: of the earliest.
+        broken: gets the gates whose owners' writes are lost, those of a batch in one call.
+        alarm_set: gets the earliest time when agendas that have changed become durable.
         now_ns: a clock that only ever grows.
     """
 
@@ -222,7 +222,7 @@ class Lane:
             await idle
 
     def reacquire(self, epoch: int) -> None:
-        """It may be written again, under a newer epoch."""
+        """Let the lane be written again, under a newer epoch."""
         assert not self.busy, "a batch of the old epoch is on its way"
         self.ownership.reacquire(epoch)
 
@@ -248,7 +248,7 @@ class Lane:
             self.batches += 1
             self.records += len(records)
             self._asked_ns = self.ownership.now_ns()
-            self._store.commit(self.number, records, partial(self._heard, batch.number))
+            self._store.commit(self.number, records, partial(self._answered, batch.number))
         except StorageError as error:
             self._loop.soon(self._done, error)
         except Exception as error:  # a bug of ours or of the store must not leave callers waiting
@@ -268,7 +268,7 @@ class Lane:
         self.ownership.abandon()
         self._tell_idle()
 
-    def _heard(self, batch: int, error: StorageError | None) -> None:
+    def _answered(self, batch: int, error: StorageError | None) -> None:
         """Handle the store's answer, which may come in any context."""
         if batch > self.commit.settled:
             self._loop.run(self._done, error)

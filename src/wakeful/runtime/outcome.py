@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wakeful.runtime.activation import Turn
 
 
-def told(turn_of: ActorType, plan: MethodPlan, error: BaseException) -> BaseException:
+def for_caller(turn_of: ActorType, plan: MethodPlan, error: BaseException) -> BaseException:
     """An error as the caller sees it.
 
     A CancelledError or SystemExit of the method becomes an ordinary error for its caller.

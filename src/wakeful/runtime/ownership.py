@@ -41,8 +41,8 @@ class Ownership:
         store: who confirms.
         info: what the store says of the lane.
         now_ns: see above.
-        on_failed: is told why the store has not confirmed it, in a later turn of the loop.
-        on_idle: is told when nobody waits any more.
+        on_failed: gets the reason why the store has not confirmed it, in a later turn of the loop.
+        on_idle: is called when no answer waits any more.
     """
 
     __slots__ = (
@@ -105,9 +105,9 @@ class Ownership:
             StorageError: that cannot be found out now.
         """
         if not self.lease.held(at_ns):
-            told: Future[None] = self._loop.future()
-            self.when_proven(at_ns, partial(_resolve, told))
-            await told
+            proven: Future[None] = self._loop.future()
+            self.when_proven(at_ns, partial(_resolve, proven))
+            await proven
 
     def when_proven(self, at_ns: int, do: Told) -> None:
         """Call a function once the lane is confirmed for a time, or with the error."""
@@ -130,10 +130,10 @@ class Ownership:
         try:
             answer = self._store.prove(self._lane)
         except StorageError as error:
-            self._heard(asked_ns, error)
+            self._answered(asked_ns, error)
         else:
             if answer is None:
-                self._heard(asked_ns, None)
+                self._answered(asked_ns, None)
             else:
                 self._question = self._loop.task(self._hear(asked_ns, answer))
 
@@ -141,15 +141,15 @@ class Ownership:
         try:
             await answer
         except StorageError as error:
-            self._heard(asked_ns, error)
+            self._answered(asked_ns, error)
         except Exception as error:  # a bug of the store must not leave callers waiting
             failed = StorageError(f"the store could not say who owns lane {self._lane}: {error!r}")
             failed.__cause__ = error
-            self._heard(asked_ns, failed)
+            self._answered(asked_ns, failed)
         else:
-            self._heard(asked_ns, None)
+            self._answered(asked_ns, None)
 
-    def _heard(self, asked_ns: int, error: StorageError | None) -> None:
+    def _answered(self, asked_ns: int, error: StorageError | None) -> None:
         self._question = False
         if error is None:
             self.lease.renew(asked_ns)
@@ -185,10 +185,10 @@ class Ownership:
             self._on_idle()
 
 
-def _resolve(told: Future[None], error: StorageError | None) -> None:
-    if told.done():
+def _resolve(proven: Future[None], error: StorageError | None) -> None:
+    if proven.done():
         return
     if error is None:
-        told.set_result(None)
+        proven.set_result(None)
     else:
-        told.set_exception(error)
+        proven.set_exception(error)

@@ -39,7 +39,7 @@ Work = Coroutine[Any, Any, Any]
 
 
 class Role(Enum):
-    """Whose steps they are."""
+    """What kind of work the steps belong to."""
 
     TURN = auto()  # a turn: the runtime ends it
     BACKGROUND = auto()  # what `wait_until` was given
@@ -156,7 +156,7 @@ class Stepped(Coroutine[Any, Any, Any]):
         return self._go_on(None, error)
 
     def close(self) -> None:
-        """It is not to go on any more."""
+        """Close the coroutine: its turn does not go on."""
         self._work.close()
 
     def _go_on(self, value: object, thrown: BaseException | None) -> object:

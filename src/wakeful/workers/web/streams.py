@@ -88,7 +88,7 @@ class ReadableStream(JsProxy):
         if into is not None and into(self):
             return transform.readable
         piping = own_tasks.begin(self.pipeTo(transform.writable))
-        own_tasks.when_done(piping, _heard)
+        own_tasks.when_done(piping, _retrieved)
         return transform.readable
 
     async def read_all(self) -> bytes:
@@ -231,7 +231,7 @@ class _Shared:
             return True
 
 
-def _heard(piping: Future[None]) -> None:
+def _retrieved(piping: Future[None]) -> None:
     """Mark the error of a pipe as seen: the reader at the pipe's end gets it too."""
     if not piping.cancelled():
         piping.exception()
