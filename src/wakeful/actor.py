@@ -156,6 +156,12 @@ class ActorReminders(Protocol):
     def dead(self) -> Sequence[DeadLetter]:
         """The occurrences that were given up."""
 
+    def retry(self, id: str) -> bool:
+        """Try a dead letter again, as a message that is due now; returns whether there was one."""
+
+    def drop(self, id: str) -> bool:
+        """Forget a dead letter; returns whether there was one."""
+
 
 class WebSocket(Protocol):
     """A client's connection, kept open while the actor sleeps. Source: durable-objects.md 1.9.
@@ -288,8 +294,9 @@ class ActorContext(Protocol):
         """Have a method of this actor called later, durably: `self.ctx.tell(self, ...).method()`.
 
         The message is part of the turn: it is committed, or undone, with it. It wakes the actor,
-        also after a restart; its turn has its effect once. A turn that raises is undone and tried
-        again as an alarm is; an occurrence that keeps failing becomes a dead letter.
+        also after a restart; its turn has its effect once, as far as that is one commit (a call to
+        another actor and `sync` are commit points). A turn that raises is undone and tried again as
+        an alarm is; an occurrence that keeps failing becomes a dead letter.
 
         Args:
             actor: the actor itself, `self`.

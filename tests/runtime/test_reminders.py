@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -56,6 +57,10 @@ class Diary(DurableObject):
 
     async def dead(self) -> list[DeadLetter]:
         return list(self.ctx.reminders.dead())
+
+    async def settle(self, what: str, id: str) -> bool:
+        reminders = self.ctx.reminders
+        return reminders.retry(id) if what == "retry" else reminders.drop(id)
 
     async def chain(self, left: int) -> None:
         self.lines = [*self.lines, f"chain {left}"]
@@ -270,6 +275,46 @@ def test_what_keeps_failing_becomes_a_dead_letter_and_the_next_occurrence_comes(
     lives(fail, look)
 
 
+def test_a_dead_letter_can_be_tried_again_or_forgotten() -> None:
+    async def work(rt: Runtime) -> None:
+        diary = rt.get(Diary, "d")
+        await diary.fails(1)
+        await diary.later("x", {})
+        await diary.later("y", {})
+        await asyncio.sleep(60)
+        first, second = await diary.dead()
+        await diary.fails(0)
+        assert await diary.settle("retry", first.id)
+        assert not await diary.settle("retry", first.id)
+        assert await diary.settle("drop", second.id)
+        assert not await diary.settle("drop", second.id)
+        await asyncio.sleep(1)
+        assert [line.split()[1] for line in await diary.read()] in (["x"], ["y"])
+        assert await diary.dead() == []
+        assert await diary.reminders() == []
+
+    lives(work)
+
+
+async def on_disk(data: Path, work: Callable[[Runtime], Awaitable[None]]) -> None:
+    async with Runtime(data, [Diary]) as rt:
+        await work(rt)
+        names = [reminder.name for reminder in await rt.get(Diary, "d").reminders()]
+        assert sorted(map(str, names)) == ["None", "a name: √"]
+
+
+def test_a_data_directory_keeps_them(tmp_path: Path) -> None:
+    async def tell(rt: Runtime) -> None:
+        await rt.tell(Diary, "d", every=HOUR, name="a name: √").write("never")
+        await rt.tell(Diary, "d", delay=HOUR).write("never")
+
+    async def nothing(rt: Runtime) -> None:
+        pass
+
+    asyncio.run(on_disk(tmp_path / "data", tell))
+    asyncio.run(on_disk(tmp_path / "data", nothing))
+
+
 def test_many_reminders_of_one_actor_all_run() -> None:
     async def work(rt: Runtime) -> None:
         for n in range(100):
@@ -308,6 +353,8 @@ def test_an_agenda_is_bounded() -> None:
         ({"times": 2}, "times= is how often"),
         ({"missed": "maybe"}, "'once', 'all' or 'skip'"),
         ({"name": ""}, "1 to 512 bytes"),
+        ({"name": "\x1fx"}, "1 to 512 bytes"),
+        ({"name": "a\0b"}, "1 to 512 bytes"),
     ],
 )
 def test_a_wrong_time_is_refused_before_anything_is_kept(

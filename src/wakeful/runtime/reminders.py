@@ -5,8 +5,8 @@ it to its next time: so each occurrence has its effect once. An occurrence that 
 becomes a *dead letter*, a cell of the actor, and the reminder goes on with its next one.
 
 Shapes:     the id of an entry is "r" and the reminder's name; one without a name has a drawn
-            number after a NUL, which no name has. A dead letter is the cell of DEAD_PREFIX, the
-            name, and the time of the occurrence.
+            number after NAMELESS, with which no name begins. A dead letter is the cell of
+            DEAD_PREFIX, the name, and the time of the occurrence.
 Invariants: an occurrence is never early; it ends in the commit that has its effect.
 Source:     DESIGN 9; Orleans reminders, whose periods they keep, and whose lost ticks they do not.
 """
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from wakeful.actor import Actor
 
 KIND: Final = "r"
-NAMELESS: Final = "\0"
+NAMELESS: Final = "\x1f"
 DEAD_PREFIX: Final = "d"
 ERROR_LETTERS_MAX: Final = 2_000  # of the error text kept with a dead letter
 GRACE_NS: Final = 60_000_000_000  # an occurrence that is later than this was missed

@@ -17,6 +17,7 @@ from wakeful.runtime.activation import Activation
 from wakeful.runtime.courier import can_owe
 from wakeful.runtime.refs import UnknownAttribute
 from wakeful.runtime.reminders import (
+    DEAD_PREFIX,
     KIND,
     NAMELESS,
     Kept,
@@ -25,6 +26,7 @@ from wakeful.runtime.reminders import (
     dead_in,
     message,
     reminders_in,
+    unpack_dead,
 )
 
 if TYPE_CHECKING:
@@ -125,7 +127,7 @@ def _time_ns(at: object) -> int:
 def _checked(name: object) -> str | None:
     if name is None:
         return None
-    if isinstance(name, str) and not name.startswith(NAMELESS):
+    if isinstance(name, str) and not name.startswith(NAMELESS) and "\0" not in name:
         with suppress(UnicodeEncodeError):
             if 0 < len(name.encode()) <= NAME_BYTES_MAX:
                 return name
@@ -229,3 +231,21 @@ class Telling:
         self._activation.check_here()
         buffer = self._activation.buffer
         return () if buffer is None else dead_in(buffer.cells)
+
+    def retry(self, id: str) -> bool:
+        """Try a dead letter again, as a message that is due now; whether there was one."""
+        self._activation.check_here()
+        buffer = self._activation.buffer
+        cell = buffer.get(f"{DEAD_PREFIX}{id}") if buffer is not None else None
+        if buffer is None or cell is None:
+            return False
+        buffer.delete(f"{DEAD_PREFIX}{id}")
+        kept = Kept(unpack_dead(cell).message, self._clock.now_ns())
+        self._reminders.set(self._activation, None, kept)
+        return True
+
+    def drop(self, id: str) -> bool:
+        """Forget a dead letter; whether there was one."""
+        self._activation.check_here()
+        buffer = self._activation.buffer
+        return buffer is not None and buffer.delete(f"{DEAD_PREFIX}{id}")
