@@ -317,7 +317,9 @@ class SQLiteStore:
             except OwnershipLost as error:
                 self._lose(error)
             except StorageUnavailable as error:
-                self._fail(error)
+                if self._state is StoreState.OPEN:
+                    self._fail(error)
+                    self._flusher.put(Stop(self._overlay.active))
                 return UnknownOutcome(f"what was written may be elsewhere: {error}")
         return again(self._lost) if self._lost is not None else None
 
