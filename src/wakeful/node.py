@@ -224,8 +224,9 @@ class Runtime:
         """Have a method of an actor called later: `await rt.tell(Cart, "ada").expire()`.
 
         Awaiting it returns when the actor keeps the message durably; the method itself runs later,
-        in a turn of its own, and has its effect once. A message that was told without a time is due
-        at once; the keywords make it a reminder, as those of `ctx.tell`.
+        in a turn of its own, and has its effect once, as far as that turn is one commit. A message
+        that was told without a time is due at once; the keywords make it a reminder, as those of
+        `ctx.tell`.
 
         Args:
             actor: the class.
